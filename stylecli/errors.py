@@ -1,0 +1,38 @@
+"""Errors that a person can act on. Each is one line that names the file or option and says what to do.
+
+Exit codes (``stylize`` and this table agree; see README, "Exit codes"):
+0 everything done · 1 some inputs failed · 2 wrong usage · 3 weights missing or damaged ·
+4 out of memory even at the smallest tile · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+
+class StylizeError(Exception):
+    """Base of every error this package raises on purpose; ``str(error)`` is one line for the user."""
+
+    exit_code = 1
+
+
+class InputError(StylizeError):
+    """An input file cannot be read, or an output cannot be written. The rest of the batch goes on."""
+
+    exit_code = 1
+
+
+class UsageError(StylizeError):
+    """The options contradict each other or name something that does not exist."""
+
+    exit_code = 2
+
+
+class WeightsError(StylizeError):
+    """Weights are missing, damaged, or of another architecture."""
+
+    exit_code = 3
+
+
+class OutOfMemoryError(StylizeError):
+    """Memory ran out even at the smallest working size."""
+
+    exit_code = 4
