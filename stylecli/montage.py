@@ -1,0 +1,134 @@
+"""Contact sheets: pictures in a grid with names beside them.
+
+Needs Pillow alone, so that a bare training machine can draw its sheets with it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+Colour = tuple[int, int, int]
+_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+PAPER: Colour = (250, 249, 246)
+INK: Colour = (52, 50, 47)
+_ELLIPSIS = "…"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything goes, in pixels."""
+
+    cell: int
+    gap: int
+    columns: int
+    rows: int
+    left: int  # x of the first column of pictures
+    top: int  # y of the first row of pictures
+
+    @property
+    def size(self) -> tuple[int, int]:
+        width = self.left + self.columns * (self.cell + self.gap)
+        height = self.top + self.rows * (self.cell + self.gap)
+        return width, height
+
+    def corner(self, row: int, column: int) -> tuple[int, int]:
+        step = self.cell + self.gap
+        return self.left + column * step, self.top + row * step
+
+
+def grid(
+    rows: Sequence[Sequence[Image.Image | None]],
+    row_labels: Sequence[str] | None = None,
+    column_labels: Sequence[str] | None = None,
+    *,
+    cell: int = 256,
+    gap: int | None = None,
+    font_size: int | None = None,
+    title: str | None = None,
+    background: Colour = PAPER,
+    ink: Colour = INK,
+) -> Image.Image:
+    """Draw ``rows`` of pictures as one RGB picture.
+
+    Every picture is fitted into a square of ``cell`` pixels with its proportions kept and is never
+    enlarged; ``None`` leaves a cell empty, and rows may be of different lengths. Labels that do not fit are
+    shortened in the middle, so that both the beginning and the end of a file name stay readable. Row
+    labels stand to the left, column labels above.
+
+    Raises ValueError when there is nothing to draw or when the number of labels does not match.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    if columns == 0:
+        raise ValueError("a contact sheet needs at least one picture")
+    _check_labels("row", row_labels, len(rows))
+    _check_labels("column", column_labels, columns)
+    if cell < 8:
+        raise ValueError(f"cell must be at least 8 pixels, not {cell}")
+
+    gap = max(2, cell // 24) if gap is None else gap
+    font_size = max(10, cell // 14) if font_size is None else font_size
+    font: _Font = ImageFont.load_default(font_size)
+    title_font: _Font = ImageFont.load_default(round(font_size * 1.4))
+
+    line = round(font_size * 1.5)
+    title_height = round(line * 1.6) if title else 0
+    left = gap
+    if row_labels and any(row_labels):
+        widest = max(font.getlength(label) for label in row_labels)
+        left += min(round(widest) + 1, cell) + gap
+    top = gap + title_height + (line if column_labels and any(column_labels) else 0)
+    layout = _Layout(cell=cell, gap=gap, columns=columns, rows=len(rows), left=left, top=top)
+
+    sheet = Image.new("RGB", layout.size, background)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        text = _shorten(title, title_font, layout.size[0] - 2 * gap)
+        draw.text((gap, gap), text, fill=ink, font=title_font, anchor="la")
+    for column, label in enumerate(column_labels or ()):
+        x, y = layout.corner(0, column)
+        text = _shorten(label, font, cell)
+        draw.text((x + cell // 2, y - line // 2), text, fill=ink, font=font, anchor="mm")
+    for index, label in enumerate(row_labels or ()):
+        x, y = layout.corner(index, 0)
+        text = _shorten(label, font, left - 2 * gap)
+        draw.text((x - gap, y + cell // 2), text, fill=ink, font=font, anchor="rm")
+    for index, row in enumerate(rows):
+        for column, picture in enumerate(row):
+            if picture is not None:
+                _place(sheet, picture, layout.corner(index, column), cell)
+    return sheet
+
+
+def _check_labels(kind: str, labels: Sequence[str] | None, expected: int) -> None:
+    if labels is not None and len(labels) != expected:
+        raise ValueError(f"{len(labels)} {kind} labels for {expected} {kind}s")
+
+
+def _place(sheet: Image.Image, picture: Image.Image, corner: tuple[int, int], cell: int) -> None:
+    """Paste ``picture`` into the middle of its cell; transparent parts let the paper show."""
+    has_alpha = picture.mode in ("LA", "RGBA", "PA") or "transparency" in picture.info
+    fitted = picture.convert("RGBA" if has_alpha else "RGB")
+    if max(fitted.size) > cell:
+        scale = cell / max(fitted.size)
+        size = (max(1, round(fitted.width * scale)), max(1, round(fitted.height * scale)))
+        fitted = fitted.resize(size, Image.Resampling.LANCZOS)
+    x = corner[0] + (cell - fitted.width) // 2
+    y = corner[1] + (cell - fitted.height) // 2
+    sheet.paste(fitted, (x, y), fitted if has_alpha else None)
+
+
+def _shorten(text: str, font: _Font, width: int) -> str:
+    """``text`` itself where it fits into ``width`` pixels, else with its middle left out."""
+    text = " ".join(text.split())  # a line break in a label would break Pillow's one-line anchors
+    if font.getlength(text) <= width:
+        return text
+    for keep in range(len(text) - 1, 1, -1):
+        head = (keep + 1) // 2
+        shorter = text[:head] + _ELLIPSIS + text[len(text) - (keep - head) :]
+        if font.getlength(shorter) <= width:
+            return shorter
+    return _ELLIPSIS
