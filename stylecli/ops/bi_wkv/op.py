@@ -1,0 +1,70 @@
+"""``bi_wkv`` as a torch operator: autograd and ``torch.compile`` see one node, whatever computes it.
+
+The compiled kernels (issue B) are chosen here, inside the two registered functions.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylecli.ops.bi_wkv import chunked
+
+
+def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """float64 stays, everything else is computed in float32: states outgrow 8 bits of mantissa."""
+    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    return tuple(t.to(dtype) for t in tensors)
+
+
+@torch.library.custom_op("stylecli::bi_wkv", mutates_args=())
+def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
+    return y.to(v.dtype).contiguous(), denominator.contiguous()
+
+
+@_bi_wkv.register_fake
+def _(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    state = torch.float64 if torch.float64 in (w.dtype, u.dtype, k.dtype, v.dtype) else torch.float32
+    return v.new_empty(v.shape), v.new_empty(v.shape, dtype=state)
+
+
+@torch.library.custom_op("stylecli::bi_wkv_backward", mutates_args=())
+def _bi_wkv_backward(
+    grad: Tensor, w: Tensor, u: Tensor, k: Tensor, v: Tensor, y: Tensor, denominator: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    grads = chunked.bi_wkv_chunked_backward(*_working(grad, w, u, k, v, y, denominator))
+    return tuple(g.to(x.dtype).contiguous() for g, x in zip(grads, (w, u, k, v), strict=True))  # type: ignore[return-value]
+
+
+@_bi_wkv_backward.register_fake
+def _(
+    grad: Tensor, w: Tensor, u: Tensor, k: Tensor, v: Tensor, y: Tensor, denominator: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return w.new_empty(w.shape), u.new_empty(u.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs, *output)
+
+
+def _backward(ctx, grad, _grad_denominator):  # type: ignore[no-untyped-def]
+    return _bi_wkv_backward(grad, *ctx.saved_tensors)
+
+
+_bi_wkv.register_autograd(_backward, setup_context=_setup_context)
+
+
+def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Bidirectional WKV attention of Vision-RWKV (arXiv 2403.02308, eq. 3), linear in T.
+
+    Formula and meaning of the arguments: :func:`stylecli.ops.bi_wkv.bi_wkv_reference`. No epsilon is needed in
+    the denominator: it holds the largest key's own weight, at least ``exp(-max(|w|, |u|))``, so keep both under 80.
+
+    Args:
+        w: (C,) decay, u: (C,) bonus, k: (B, T, C) keys, v: (B, T, C) values; T >= 1.
+
+    Returns:
+        (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
+    """
+    return _bi_wkv(w, u, k, v)[0]

@@ -1,0 +1,88 @@
+"""``deform_shift`` as a torch operator. The torch path is ``grid_sample``; compiled kernels (issue B) go here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_BILINEAR, _BORDER, _ALIGN_CORNERS = 0, 1, True
+
+
+def _grid(offset: Tensor) -> Tensor:
+    """(B, H, W, G, 2) displacements in tokens -> (B G, H, W, 2) positions (x, y) in -1..1, as grid_sample wants."""
+    B, H, W, G, _ = offset.shape
+    rows = torch.arange(H, device=offset.device, dtype=offset.dtype)[:, None, None]
+    cols = torch.arange(W, device=offset.device, dtype=offset.dtype)[None, :, None]
+    y = (rows + offset[..., 0]) * (2 / max(H - 1, 1)) - 1
+    x = (cols + offset[..., 1]) * (2 / max(W - 1, 1)) - 1
+    return torch.stack([x, y], -1).permute(0, 3, 1, 2, 4).reshape(B * G, H, W, 2)
+
+
+def _split(x: Tensor, groups: int) -> Tensor:
+    """(B, H, W, C) -> (B G, C / G, H, W)."""
+    B, H, W, C = x.shape
+    return x.view(B, H, W, groups, C // groups).permute(0, 3, 4, 1, 2).reshape(B * groups, C // groups, H, W)
+
+
+def _join(y: Tensor, batch: int) -> Tensor:
+    """(B G, C / G, H, W) -> (B, H, W, C)."""
+    H, W = y.shape[2:]
+    return y.view(batch, -1, H, W).permute(0, 2, 3, 1).contiguous()
+
+
+def _working(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+@torch.library.custom_op("stylecli::deform_shift", mutates_args=())
+def _deform_shift(x: Tensor, offset: Tensor) -> Tensor:
+    image, grid = _split(_working(x), offset.shape[3]), _grid(_working(offset).to(_working(x).dtype))
+    y = torch.grid_sampler_2d(image, grid, _BILINEAR, _BORDER, _ALIGN_CORNERS)
+    return _join(y, x.shape[0]).to(x.dtype)
+
+
+@_deform_shift.register_fake
+def _(x: Tensor, offset: Tensor) -> Tensor:
+    return x.new_empty(x.shape)
+
+
+@torch.library.custom_op("stylecli::deform_shift_backward", mutates_args=())
+def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    B, H, W, G, _ = offset.shape
+    image, grid = _split(_working(x), G), _grid(_working(offset).to(_working(x).dtype))
+    grad_image, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
+        _split(_working(grad.contiguous()), G), image, grid, _BILINEAR, _BORDER, _ALIGN_CORNERS, [True, True]
+    )
+    grad_grid = grad_grid.view(B, G, H, W, 2).permute(0, 2, 3, 1, 4)
+    scale = grad_grid.new_tensor([2 / max(H - 1, 1), 2 / max(W - 1, 1)])
+    grad_offset = grad_grid.flip(-1) * scale
+    return _join(grad_image, B).to(x.dtype), grad_offset.to(offset.dtype).contiguous()
+
+
+@_deform_shift_backward.register_fake
+def _(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), offset.new_empty(offset.shape)
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad):  # type: ignore[no-untyped-def]
+    return _deform_shift_backward(grad, *ctx.saved_tensors)
+
+
+_deform_shift.register_autograd(_backward, setup_context=_setup_context)
+
+
+def deform_shift(x: Tensor, offset: Tensor) -> Tensor:
+    """Bilinear reading of x at displaced positions; formula: :func:`stylecli.ops.deform_shift.deform_shift_reference`.
+
+    Args:
+        x: (B, H, W, C), contiguous in this order.
+        offset: (B, H, W, G, 2) displacement (dy, dx) in tokens, G dividing C.
+
+    Returns:
+        (B, H, W, C) in x's dtype; positions and weights are computed in float32 (float64 for float64 input).
+    """
+    return _deform_shift(x.contiguous(), offset.contiguous())
