@@ -1,0 +1,12 @@
+"""Names of networks, and the verified local files behind them.
+
+``locate("stylerwkv-s")`` gives the path of a file whose size and sha256 are those of ``weights.toml``.
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from stylecli.weights.manifest import Network, WeightFile, load_manifest, manifest_path
+from stylecli.weights.store import cache_dir, locate
+
+__all__ = ["Network", "WeightFile", "cache_dir", "load_manifest", "locate", "manifest_path"]
