@@ -1,6 +1,6 @@
 """``bi_wkv`` as a torch operator: autograd and ``torch.compile`` see one node, whatever computes it.
 
-The compiled kernels (issue B) are chosen here, inside the two registered functions.
+Which path computes it, compiled or torch, is chosen here, inside the two registered functions.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops.bi_wkv import chunked
+from stylecli.ops.bi_wkv import chunked, compiled
 
 
 def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -19,7 +19,10 @@ def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 @torch.library.custom_op("stylecli::bi_wkv", mutates_args=())
 def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
+    if compiled.usable(w, u, k, v):
+        y, denominator = compiled.bi_wkv(w, u, k, v)
+    else:
+        y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
     return y.to(v.dtype).contiguous(), denominator.contiguous()
 
 
@@ -33,7 +36,11 @@ def _(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 def _bi_wkv_backward(
     grad: Tensor, w: Tensor, u: Tensor, k: Tensor, v: Tensor, y: Tensor, denominator: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grads = chunked.bi_wkv_chunked_backward(*_working(grad, w, u, k, v, y, denominator))
+    inputs = (grad, w, u, k, v, y, denominator)
+    if compiled.usable(*inputs):
+        grads = compiled.bi_wkv_backward(*inputs)
+    else:
+        grads = chunked.bi_wkv_chunked_backward(*_working(*inputs))
     return tuple(g.to(x.dtype).contiguous() for g, x in zip(grads, (w, u, k, v), strict=True))  # type: ignore[return-value]
 
 

@@ -1,0 +1,46 @@
+"""Size of a StyleRWKV network; stored as JSON in its weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class StyleRwkvConfig:
+    """All that is needed to build the network.
+
+    Attributes:
+        widths: channels at strides 4, 8, 16 and 32 (the four levels).
+        blocks: ST-RWKV blocks per level, the same in encoder and decoder.
+        stem: channels at stride 2, in the stem and in the head.
+        rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
+        skip: p of S-Scanning, the stride of the atrous scan (2 in the paper).
+        shift_groups: channel groups of deform-shift, each with displacements of its own.
+        max_offset: bound of a learned displacement, in tokens of its level (tiles need it as a halo).
+        mix_ratio: hidden width of the channel mix, relative to the level's width.
+        code: width of the global style code that modulates every AdaIN site.
+    """
+
+    widths: tuple[int, int, int, int] = (48, 80, 128, 176)
+    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    stem: int = 32
+    rescans: int = 2
+    skip: int = 2
+    shift_groups: int = 4
+    max_offset: float = 2.0
+    mix_ratio: int = 2
+    code: int = 192
+
+    @property
+    def stride(self) -> int:
+        """Pixels per token of the deepest level; images are padded to a multiple of it."""
+        return 32
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> StyleRwkvConfig:
+        values = json.loads(text)
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -1,0 +1,154 @@
+"""StyleRWKV (arXiv 2412.19535): photograph and style statistics in, painted photograph out.
+
+Read it top-down: ``StyleRwkv`` encodes a style to statistics once, and decodes every photograph with them.
+
+From the paper: a 4-level encoder-decoder of ST-RWKV blocks, AdaIN with multi-scale features. Own decisions, where
+it is silent: levels at strides 4, 8, 16, 32; AdaIN after every fusion and in the head; no skip connection finer than
+stride 4 (with one at stride 2 a network learns to recolour and nothing else); AdaIN's targets are the style
+features' own statistics plus a learned correction from a global style code, so that every site can choose what
+it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylecli.models.style_rwkv.blocks import StRwkvBlock
+from stylecli.models.style_rwkv.config import StyleRwkvConfig
+
+_EPS = 1e-5
+
+
+def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
+    var, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
+    return mean, (var + _EPS).sqrt()
+
+
+def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
+
+
+def upsample(x: Tensor, factor: int = 2) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class Encoder(nn.Module):
+    """Image (B, 3, H, W) to four feature maps at strides 4, 8, 16, 32."""
+
+    def __init__(self, config: StyleRwkvConfig):
+        super().__init__()
+        self.stem = conv(3, config.stem, stride=2, kernel=5)
+        inputs = (config.stem, *config.widths[:-1])
+        self.down = nn.ModuleList(conv(i, o, stride=2) for i, o in zip(inputs, config.widths, strict=True))
+        self.levels = nn.ModuleList(
+            nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
+            for c, n in zip(config.widths, config.blocks, strict=True)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = F.leaky_relu(self.stem(image * 2 - 1), 0.2)
+        features = []
+        for down, blocks in zip(self.down, self.levels, strict=True):
+            x = blocks(F.leaky_relu(down(x), 0.2))
+            features.append(x)
+        return features
+
+
+class AdaIn(nn.Module):
+    """Adaptive instance normalisation (arXiv 1703.06868) with a learned correction of its targets.
+
+    y = s * (x - mean(x)) / std(x) + m with (m, log s) = the style's own statistics + W code. Where a site has no
+    style feature of its own width (the head), its statistics come from W alone.
+    """
+
+    def __init__(self, channels: int, code: int):
+        super().__init__()
+        self.correction = nn.Linear(code, 2 * channels)
+        nn.init.normal_(self.correction.weight, std=0.02)
+        nn.init.zeros_(self.correction.bias)
+
+    def forward(self, x: Tensor, code: Tensor, statistics: Tensor | None = None) -> Tensor:
+        target = self.correction(code)
+        if statistics is not None:
+            target = target + statistics
+        mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
+        own_mean, own_std = mean_std(x)
+        scale = torch.exp(log_std.clamp(-6, 4)) / own_std
+        return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
+
+
+class Decoder(nn.Module):
+    """Content features and style statistics to an image of 4 times the size of the finest features."""
+
+    def __init__(self, config: StyleRwkvConfig):
+        super().__init__()
+        widths, code = config.widths, config.code
+        self.enter = nn.ModuleList(AdaIn(c, code) for c in widths)
+        self.levels = nn.ModuleList(
+            nn.ModuleList(StRwkvBlock(c, config) for _ in range(n))
+            for c, n in zip(widths, config.blocks, strict=True)
+        )
+        self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
+        self.up = nn.ModuleList(conv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True))
+        self.fuse = nn.ModuleList(conv(2 * c, c) for c in widths[:-1])
+        self.head_conv = conv(widths[0], config.stem)
+        self.head_norm = AdaIn(config.stem, code)
+        self.head_mid = conv(config.stem, config.stem)
+        self.head_mid_norm = AdaIn(config.stem, code)
+        self.head_out = nn.Sequential(conv(config.stem, 16), nn.LeakyReLU(0.2), conv(16, 3))
+
+    def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor) -> Tensor:
+        x = features[-1]
+        for level in reversed(range(len(features))):
+            if level < len(features) - 1:
+                x = self.up[level](upsample(x))
+                x = F.leaky_relu(self.fuse[level](torch.cat([x, features[level]], 1)), 0.2)
+            x = self.enter[level](x, code, statistics[level])
+            for block in self.levels[level]:
+                x = block(x)
+            x = self.leave[level](x, code, statistics[level])
+        x = F.leaky_relu(self.head_norm(self.head_conv(upsample(x)), code), 0.2)  # stride 2
+        x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
+        return torch.sigmoid(self.head_out(upsample(x)))
+
+
+class StyleRwkv(nn.Module):
+    """The whole network. Images are (B, 3, H, W) in 0..1, sRGB; sizes of content and style are independent."""
+
+    def __init__(self, config: StyleRwkvConfig | None = None):
+        super().__init__()
+        self.config = config = config or StyleRwkvConfig()
+        self.content_encoder = Encoder(config)
+        self.style_encoder = Encoder(config)
+        self.code = nn.Sequential(
+            nn.Linear(2 * sum(config.widths), config.code),
+            nn.LeakyReLU(0.2),
+            nn.Linear(config.code, config.code),
+            nn.LeakyReLU(0.2),
+        )
+        self.decoder = Decoder(config)
+        self.to(memory_format=torch.channels_last)
+
+    def encode_style(self, style: Tensor) -> Tensor:
+        """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log
+        standard deviations. A weighted mean of such vectors is a blend of the styles."""
+        statistics = [mean_std(f) for f in self.style_encoder(self._pad(style))]
+        return torch.cat([torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics], 1)
+
+    def forward(self, content: Tensor, style: Tensor) -> Tensor:
+        """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1."""
+        H, W = content.shape[2:]
+        style = style.expand(content.shape[0], -1)
+        statistics = list(style.split([2 * c for c in self.config.widths], dim=1))
+        features = self.content_encoder(self._pad(content))
+        return self.decoder(features, statistics, self.code(style))[:, :, :H, :W]
+
+    def _pad(self, x: Tensor) -> Tensor:
+        """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
+        H, W = x.shape[2:]
+        s = self.config.stride
+        x = F.pad(x, (0, -W % s, 0, -H % s), mode="replicate") if H % s or W % s else x
+        return x.contiguous(memory_format=torch.channels_last)
