@@ -1,0 +1,116 @@
+"""Embedded colour profiles to sRGB and back, by LittleCMS.
+
+The networks see sRGB only. RGB profiles are converted both ways, so that the output carries the input's
+own profile; grey, CMYK and Lab inputs end as sRGB. Everything is cached by the profile's bytes, because
+the pictures of a folder mostly share one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from stylecli.media.picture import FloatArray
+
+# The profile's own data colour space, as ICC writes it, in terms of Pillow's modes.
+_SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
+_SAME_WITHIN = 2  # of 255: profiles that differ less from sRGB are sRGB in another writing
+
+
+class ProfileError(Exception):
+    """The profile is damaged, or does not fit the picture it is embedded in."""
+
+
+@dataclass(frozen=True)
+class RgbProfile:
+    """Transforms between an RGB profile and sRGB; both None when the profile *is* sRGB."""
+
+    to_srgb: ImageCms.ImageCmsTransform | None
+    from_srgb: ImageCms.ImageCmsTransform | None
+    is_srgb: bool
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _open(icc: bytes) -> ImageCms.ImageCmsProfile:
+    try:
+        return ImageCms.ImageCmsProfile(BytesIO(icc))
+    except Exception as error:  # OSError, PyCMSError, or whatever the parser stumbled over
+        raise ProfileError("it is damaged") from error
+
+
+def _transform(
+    source: ImageCms.ImageCmsProfile,
+    target: ImageCms.ImageCmsProfile,
+    source_mode: str,
+    intent: ImageCms.Intent = ImageCms.Intent.RELATIVE_COLORIMETRIC,
+) -> ImageCms.ImageCmsTransform:
+    try:
+        return ImageCms.ImageCmsTransform(
+            source, target, source_mode, "RGB", intent, flags=ImageCms.Flags.BLACKPOINTCOMPENSATION
+        )
+    except Exception as error:
+        raise ProfileError("it cannot be converted to sRGB") from error
+
+
+@lru_cache(maxsize=16)
+def profile_mode(icc: bytes) -> str:
+    """The Pillow mode whose values this profile describes: ``RGB``, ``L``, ``CMYK`` or ``LAB``.
+
+    Raises ``ProfileError`` when the profile is damaged or of another kind.
+    """
+    space = _open(icc).profile.xcolor_space.strip()
+    if space not in _SPACES:
+        raise ProfileError(f"it describes {space}, not a kind of picture")
+    return _SPACES[space]
+
+
+@lru_cache(maxsize=8)
+def rgb_profile(icc: bytes) -> RgbProfile:
+    """Transforms for an RGB profile. ``from_srgb`` alone is None when the profile only works one way.
+
+    Raises ``ProfileError``.
+    """
+    profile = _open(icc)
+    to_srgb = _transform(profile, _srgb(), "RGB")
+    # Names lie ("sRGB" in a linear profile, "c2" in a true one): compare what the profile does.
+    steps = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    seen = np.asarray(to_srgb.apply(Image.fromarray(grid)))
+    if np.abs(seen.astype(np.int16) - grid).max() <= _SAME_WITHIN:
+        return RgbProfile(None, None, is_srgb=True)
+    try:
+        from_srgb = _transform(_srgb(), profile, "RGB")
+    except ProfileError:
+        from_srgb = None
+    return RgbProfile(to_srgb, from_srgb, is_srgb=False)
+
+
+@lru_cache(maxsize=8)
+def cmyk_to_srgb(icc: bytes) -> ImageCms.ImageCmsTransform:
+    """Transform from a CMYK profile to sRGB, perceptual: ink gamuts need compressing, not clipping."""
+    return _transform(_open(icc), _srgb(), "CMYK", ImageCms.Intent.PERCEPTUAL)
+
+
+@lru_cache(maxsize=1)
+def lab_to_srgb() -> ImageCms.ImageCmsTransform:
+    """Transform from CIE L*a*b* (D50) to sRGB."""
+    return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), _srgb(), "LAB")
+
+
+@lru_cache(maxsize=8)
+def grey_curve(icc: bytes) -> FloatArray:
+    """sRGB values 0..1, shape (256,), of 256 even steps from black to white under a grey profile.
+
+    A curve instead of a transform: it serves 8-bit, 16-bit and float greys alike.
+    """
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])  # (1, 256)
+    seen = _transform(_open(icc), _srgb(), "L").apply(ramp)
+    return np.asarray(seen, dtype=np.float32)[0, :, 1] / np.float32(255)

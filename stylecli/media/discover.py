@@ -1,0 +1,159 @@
+"""From the INPUT arguments of a command line to the list of images they mean."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stylecli.media.atomic import is_temporary
+from stylecli.media.formats import readable_suffixes
+
+_JUNK = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+_JUNK_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One image to read."""
+
+    path: Path
+    root: Path | None
+    """The folder argument (or the fixed part of a pattern) it was found under; None for a plain file."""
+
+    @property
+    def relative(self) -> Path:
+        """Where it stands below ``root``; its bare name for a plain file. Mirrors folder trees."""
+        return Path(self.path.name) if self.root is None else self.path.relative_to(self.root)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One argument that means no image, or a folder that cannot be listed."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found, in the order of the arguments and naturally sorted within folders and patterns."""
+
+    images: list[Found] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find_images(inputs: Sequence[str], *, recursive: bool) -> Discovery:
+    """Expand files, folders and glob patterns. Never raises for what a user can mistype.
+
+    Files are taken whatever their suffix (reading tells what is wrong with them); from folders and
+    patterns come files with an image's suffix, without hidden and system files; a pattern that names
+    a suffix itself (``*.dat``) gets what it names. What exists literally is never a pattern, so names
+    with brackets work. ``recursive`` descends into the subfolders of folder arguments; ``**`` in a
+    pattern always does. A file meant twice is taken once, where it came first.
+    """
+    discovery = Discovery()
+    seen: set[str] = set()
+    for text in inputs:
+        before = len(discovery.problems)
+        found = list(_expand(text, recursive, discovery.problems))
+        for item in found:
+            key = os.path.normcase(os.path.abspath(item.path))  # noqa: PTH100 (resolve() would merge links)
+            if key not in seen:
+                seen.add(key)
+                discovery.images.append(item)
+        if not found and len(discovery.problems) == before:
+            discovery.problems.append(Problem(text, _why_empty(text, recursive)))
+    return discovery
+
+
+def _expand(text: str, recursive: bool, problems: list[Problem]) -> Iterator[Found]:
+    path = Path(text)
+    try:
+        if path.is_dir():
+            for file in _walk(path, recursive, problems, set()):
+                yield Found(file, path)
+        elif path.exists():
+            yield Found(path, None)
+        elif path.is_symlink():
+            problems.append(Problem(text, "a link to a file that does not exist"))
+        elif glob.has_magic(text):
+            yield from _expand_pattern(path, recursive, problems)
+        else:
+            problems.append(Problem(text, "no such file or folder"))
+    except (OSError, ValueError, re.error) as error:  # no permission, name too long, NUL in it
+        reason = getattr(error, "strerror", None) or str(error)
+        problems.append(Problem(text, reason[:1].lower() + reason[1:]))
+
+
+def _expand_pattern(pattern: Path, recursive: bool, problems: list[Problem]) -> Iterator[Found]:
+    # The leading parts that exist as written are no pattern, even with brackets in their names.
+    root, rest = Path(pattern.anchor), list(pattern.parts[1:] if pattern.anchor else pattern.parts)
+    while rest and (root / rest[0]).exists():
+        root /= rest.pop(0)
+    suffix = Path(rest[-1]).suffix
+    named = bool(suffix) and not glob.has_magic(suffix)
+    hits = glob.glob(os.path.join(*rest), root_dir=root, recursive=True)  # noqa: PTH118, PTH207
+    for hit in sorted(hits, key=_natural):
+        path = root / hit
+        if path.is_dir():
+            if "**" not in rest and not _is_junk_folder(path.name):
+                for file in _walk(path, recursive, problems, set()):
+                    yield Found(file, root)
+        elif not _is_junk(path.name) and (named or path.suffix.lower() in readable_suffixes()):
+            yield Found(path, root)
+
+
+def _walk(
+    folder: Path, recursive: bool, problems: list[Problem], visited: set[tuple[int, int]]
+) -> Iterator[Path]:
+    """Images of one folder in natural order, then those of its subfolders; loops of links end."""
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in visited:
+            return
+        visited.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: _natural(entry.name))
+    except OSError as error:
+        problems.append(Problem(str(folder), f"folder cannot be listed: {error.strerror}"))
+        return
+    subfolders = []
+    for entry in listed:
+        if entry.is_dir():
+            if recursive and not _is_junk_folder(entry.name):
+                subfolders.append(folder / entry.name)
+        elif not _is_junk(entry.name) and Path(entry.name).suffix.lower() in readable_suffixes():
+            yield folder / entry.name
+    for subfolder in subfolders:
+        yield from _walk(subfolder, recursive, problems, visited)
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _JUNK or is_temporary(Path(name))
+
+
+def _is_junk_folder(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _JUNK_FOLDERS
+
+
+def _natural(name: str) -> tuple[list[str | int], str]:
+    """``img2`` before ``img10``; upper and lower case together; the name itself settles ties."""
+    parts = _DIGITS.split(name.casefold())  # text, digits, text, digits, ... : comparable pairwise
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+
+
+def _why_empty(text: str, recursive: bool) -> str:
+    path = Path(text)
+    if not path.is_dir():
+        return "no image matches this pattern"
+    if not recursive and any(child.is_dir() for child in path.iterdir()):
+        return "no images in this folder (--recursive looks into its subfolders)"
+    return "no images in this folder"

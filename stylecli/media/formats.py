@@ -1,0 +1,80 @@
+"""Which file names are images, and which suffix an output gets."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PIL import Image
+
+from stylecli.errors import UsageError
+from stylecli.media.pillow_guard import readable_formats
+
+# Suffix -> Pillow's format, for everything that is written. All hold 8-bit RGB.
+WRITERS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".jp2": "JPEG2000",
+    ".tga": "TGA",
+    ".ppm": "PPM",
+}
+
+# Inputs of these kinds give an output of the same kind; all others give a PNG.
+_KEPT = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+_SUFFIX_OF_FORMAT = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "WEBP": ".webp",
+    "TIFF": ".tiff",
+    "BMP": ".bmp",
+    "JPEG2000": ".jp2",
+}
+
+
+@cache
+def readable_suffixes() -> frozenset[str]:
+    """Lower-case suffixes (with the dot) by which a folder's images are recognised."""
+    formats = set(readable_formats())
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in formats)
+
+
+@cache
+def writable_suffixes() -> tuple[str, ...]:
+    """Lower-case suffixes (with the dot) that ``write_picture`` accepts on this machine."""
+    readable_formats()  # registers the plugins, and with them what this build of Pillow can save
+    return tuple(suffix for suffix, name in WRITERS.items() if name in Image.SAVE)
+
+
+def writer_for(suffix_or_format: str) -> str | None:
+    """Pillow's format for ``.jpg``, ``jpg`` or ``JPEG`` (any case); None when it is not written."""
+    suffix = _as_suffix(suffix_or_format)
+    return WRITERS[suffix] if suffix in writable_suffixes() else None
+
+
+def output_suffix(input_suffix_or_format: str, requested: str | None = None) -> str:
+    """The suffix, with its dot and in lower case, of the output made from such an input.
+
+    Without ``requested``: jpg/jpeg, png, webp, tif/tiff and bmp stay what they are, everything else
+    (gif, psd, camera and legacy formats) becomes ``.png``. ``requested`` is the user's ``--format``:
+    a suffix or a format's name. Raises ``UsageError`` when that format is not written.
+    """
+    if requested is not None:
+        if writer_for(requested) is None:
+            known = ", ".join(suffix[1:] for suffix in writable_suffixes())
+            raise UsageError(f"--format {requested}: not a format that can be written; choose one of {known}")
+        return _as_suffix(requested)
+    suffix = _as_suffix(input_suffix_or_format)
+    return suffix if suffix in _KEPT else ".png"
+
+
+def _as_suffix(suffix_or_format: str) -> str:
+    text = suffix_or_format.strip().lower()
+    return text if text.startswith(".") else _SUFFIX_OF_FORMAT.get(text.upper(), f".{text}")

@@ -1,0 +1,153 @@
+"""Every pixel layout that Pillow decodes, turned into sRGB floats and an alpha plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from stylecli.media.colour import (
+    ProfileError,
+    cmyk_to_srgb,
+    grey_curve,
+    lab_to_srgb,
+    profile_mode,
+    rgb_profile,
+)
+from stylecli.media.picture import ByteArray, FloatArray
+
+_BYTE = np.float32(255)
+_WORD = np.float32(65535)
+# 16-bit pictures darker than this (below 4 of 255) show nothing: instruments with few bits write them.
+_INVISIBLE = 1023
+
+
+def to_srgb(
+    image: Image.Image,
+    icc: bytes | None,
+    notices: list[str],
+    *,
+    full_scale: int = 65535,
+    inverted: bool = False,
+) -> tuple[FloatArray, ByteArray | None, bytes | None]:
+    """Pixels (H, W, 3) 0..1, alpha (H, W) or None, and the RGB profile to embed again or None.
+
+    ``image`` is loaded and upright. ``full_scale`` is the white of 16-bit greys and ``inverted`` says
+    that it is black instead. What was guessed or left out is added to ``notices``.
+    """
+    if image.mode[0] in "IF":  # I, I;16 in every byte order, F
+        grey, alpha = _wide_grey(image, notices, full_scale, inverted)
+        return _from_grey(grey, icc, notices), alpha, None
+
+    image = _plain(image)
+    alpha = None
+    if image.mode in ("LA", "RGBA"):
+        alpha = np.array(image.getchannel("A"))
+        image = image.convert(image.mode[:-1])
+    if image.mode == "LAB":
+        return _floats(lab_to_srgb().apply(image)), alpha, None
+
+    if icc is not None:
+        try:
+            described = profile_mode(icc)
+            if image.mode == "L" and described == "RGB":  # a grey picture in an RGB space
+                image = image.convert("RGB")
+            if described != image.mode:
+                raise ProfileError(f"it is for {described}, the picture is {image.mode}")
+            if image.mode == "L":
+                return _from_grey(_floats(image), icc, notices), alpha, None
+            if image.mode == "CMYK":
+                return _floats(cmyk_to_srgb(icc).apply(image)), alpha, None
+            profile = rgb_profile(icc)
+            if profile.to_srgb is not None:
+                image = profile.to_srgb.apply(image)
+            if profile.from_srgb is None and not profile.is_srgb:
+                notices.append("colour profile works one way only: the output is sRGB")
+                return _floats(image), alpha, None
+            return _floats(image), alpha, icc
+        except ProfileError as error:
+            notices.append(f"colour profile left out: {error}")
+    return _floats(image.convert("RGB")), alpha, None
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The same picture as L, LA, RGB, RGBA, CMYK or LAB."""
+    mode = image.mode
+    if mode in ("L", "RGB") and "transparency" in image.info:
+        key = image.info["transparency"]
+        if isinstance(key, tuple) and max(key) > 255:  # a 16-bit PNG, whose pixels Pillow gives in 8 bits
+            image.info["transparency"] = tuple(value >> 8 for value in key)
+        return image.convert(mode + "A")
+    if mode == "1":
+        return image.convert("LA" if "transparency" in image.info else "L")
+    if mode in ("P", "PA", "RGBa"):
+        return image.convert("RGBA" if mode != "P" or image.has_transparency_data else "RGB")
+    if mode == "La":
+        return image.convert("LA")
+    if mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
+        return image
+    return image.convert("RGB")  # YCbCr, HSV, RGBX
+
+
+def _floats(image: Image.Image) -> FloatArray:
+    return _divided(np.asarray(image), _BYTE)
+
+
+def _divided(values: npt.NDArray[Any], white: np.float32) -> FloatArray:
+    return np.asarray(np.divide(values, white, dtype=np.float32))  # (the one float copy)
+
+
+def _from_grey(grey: FloatArray, icc: bytes | None, notices: list[str]) -> FloatArray:
+    """(H, W) values 0..1, through their grey profile if there is one, to (H, W, 3)."""
+    if icc is not None:
+        try:
+            if profile_mode(icc) == "L":
+                curve = grey_curve(icc)
+                grey = np.interp(grey, np.linspace(0, 1, len(curve)), curve).astype(np.float32)
+        except ProfileError as error:
+            notices.append(f"colour profile left out: {error}")
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _wide_grey(
+    image: Image.Image, notices: list[str], full_scale: int, inverted: bool
+) -> tuple[FloatArray, ByteArray | None]:
+    """Greys of 16 or 32 bits or floats, as (H, W) floats 0..1, with the alpha of a transparent grey."""
+    values = np.asarray(image)  # (H, W): uint16 of either byte order, int32 or float32
+    key = image.info.get("transparency")
+    alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
+    if image.mode == "F" and not np.isfinite(values).all():
+        notices.append("values that are no numbers taken as black")
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    grey = _scaled(values, image, notices, full_scale)
+    if inverted:
+        np.subtract(1, grey, out=grey)
+    return grey, alpha
+
+
+def _scaled(values: npt.NDArray[Any], image: Image.Image, notices: list[str], full_scale: int) -> FloatArray:
+    low, high = float(np.min(values)), float(np.max(values))
+    if image.mode.startswith("I;16"):
+        if high - low >= 16 and high <= _INVISIBLE * full_scale / _WORD:
+            notices.append(f"16-bit values {low:.0f} to {high:.0f} of {full_scale} stretched to be visible")
+            return _stretched(values, low, high)
+        return _divided(values, np.float32(full_scale))
+    if low >= 0:
+        if image.mode == "F" and high <= 1:
+            return np.array(values, dtype=np.float32)
+        whole = image.mode == "I" or bool((values == np.floor(values)).all())
+        if whole and high <= 255 and image.format != "PPM":  # Pillow scales a wide PGM to 65535 itself
+            return _divided(values, _BYTE)
+        if whole and high <= 65535:
+            return _divided(values, _WORD)
+    notices.append(f"values {low:.6g} to {high:.6g} stretched to black and white")
+    return _stretched(values, low, high)
+
+
+def _stretched(values: npt.NDArray[Any], low: float, high: float) -> FloatArray:
+    span = high - low
+    if not span:
+        return np.zeros(values.shape, dtype=np.float32)
+    return ((values.astype(np.float64) - low) / span).astype(np.float32)

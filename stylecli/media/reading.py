@@ -1,0 +1,229 @@
+"""Read one image file of any kind that Pillow knows, or say in one line why not."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from stylecli.errors import InputError
+from stylecli.media.metadata import read_metadata
+from stylecli.media.modes import to_srgb
+from stylecli.media.picture import Picture
+from stylecli.media.pillow_guard import pillow_limits, readable_formats
+
+DEFAULT_MAX_PIXELS = 400_000_000
+
+_TURNS = {  # EXIF orientation -> what makes the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_picture(
+    source: Path | BinaryIO, *, name: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Picture:
+    """Read a picture: upright, in sRGB, first frame or page; thread-safe.
+
+    ``source`` is a path or a binary stream (read to its end, need not be seekable). ``name`` stands in
+    error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
+    header, before anything of that size is allocated.
+
+    Raises ``InputError``, and nothing else, with one line that starts with the name and says what is
+    wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
+    """
+    label = one_line(name or (source.name if isinstance(source, Path) else "input"))
+    try:
+        with _opened(source) as stream, pillow_limits(max_pixels):
+            head = stream.read(4096)
+            if not head:
+                raise InputError(f"{label}: empty file (0 bytes)")
+            stream.seek(0)
+            return _read(stream, head, label, max_pixels)
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{label}: not enough memory to decode it") from error
+    except OSError as error:
+        raise InputError(f"{label}: {_system_words(error)}") from error
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(source, Path):
+        yield BytesIO(source.read())
+        return
+    mode = source.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise OSError(errno.EINVAL, "is a device, not a file")
+    with source.open("rb") as stream:
+        yield stream if stat.S_ISREG(mode) else BytesIO(stream.read())  # a shell's <(command) is a FIFO
+
+
+def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture:
+    try:
+        image: Image.Image = Image.open(stream, formats=readable_formats())
+    except UnidentifiedImageError as error:
+        raise InputError(f"{label}: {_what_it_is(head)}") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(f"{label}: damaged image ({_detail(error)})") from error
+
+    with image:
+        file_format = image.format or "?"
+        if image.width * image.height > max_pixels:
+            raise InputError(f"{label}: {_too_large(image.size, max_pixels)}")
+        if min(image.size) < 1:
+            raise InputError(f"{label}: has no pixels ({image.width} × {image.height})")
+        notices: list[str] = []
+        frames = _count_frames(image, file_format)
+        if frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
+            kind = "pages" if file_format == "TIFF" else "frames"
+            notices.append(f"first of {frames} {kind} taken")
+        full_scale, inverted = _grey_scale(image)
+        try:
+            image.load()
+        except Image.DecompressionBombError as error:
+            raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise InputError(f"{label}: {_why_not_decoded(error)}") from error
+
+        try:
+            metadata = read_metadata(image)
+            notices += metadata.notices
+            profile = image.info.get("icc_profile")
+            icc = profile if isinstance(profile, bytes) and profile else None
+            upright: Image.Image = image
+            if metadata.orientation in _TURNS:
+                upright = image.transpose(_TURNS[metadata.orientation])
+                upright.format = image.format
+            pixels, alpha, icc = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{label}: pixels of kind {image.mode} cannot be read ({_detail(error)})"
+            ) from error
+        return Picture(
+            pixels=pixels,
+            alpha=alpha,
+            icc=icc,
+            exif=metadata.exif,
+            xmp=metadata.xmp,
+            format=file_format,
+            dpi=metadata.dpi,
+            frames=frames,
+            notices=tuple(one_line(line) for line in notices),
+        )
+
+
+def _count_frames(image: Image.Image, file_format: str) -> int:
+    if file_format == "PSD":  # its "frames" are layers; what Pillow loads is the finished picture
+        return 1
+    try:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    except Exception:  # a later frame is damaged; the first may be fine
+        return 1
+
+
+def _grey_scale(image: Image.Image) -> tuple[int, bool]:
+    """(value of white, whether white and black are swapped) of a 16-bit grey, before it is loaded.
+
+    Pillow gives 12-bit TIFFs as they are in 16-bit words, and turns WhiteIsZero for 8 bits only.
+    """
+    if not image.mode.startswith("I;16"):
+        return 65535, False
+    tiles = getattr(image, "tile", None) or []
+    twelve_bits = any("I;12" in str(tile) for tile in tiles)
+    tags = getattr(image, "tag_v2", None) or {}
+    return (4095 if twelve_bits else 65535), tags.get(262) == 0
+
+
+def one_line(text: str) -> str:
+    """Printable, on one line: names may hold line breaks and bytes that are no text."""
+    flat = " ".join(text.split()) if any(not char.isprintable() for char in text) else text
+    return flat.encode("utf-8", "replace").decode()
+
+
+def _detail(error: BaseException) -> str:
+    text = one_line(str(error))[:120]
+    return text or type(error).__name__
+
+
+def _why_not_decoded(error: Exception) -> str:
+    text = str(error).lower()
+    if "truncated" in text or "unexpected end" in text or isinstance(error, EOFError):
+        return "the file is cut short; get a complete copy"
+    return f"damaged image ({_detail(error)})"
+
+
+def _system_words(error: OSError) -> str:
+    words = {
+        errno.ENOENT: "no such file",
+        errno.ENOTDIR: "no such file",
+        errno.EISDIR: "is a folder, not an image",
+        errno.EACCES: "no permission to read it",
+        errno.EPERM: "no permission to read it",
+        errno.ELOOP: "a link that leads in a circle",
+    }
+    return words.get(error.errno or 0) or one_line(error.strerror or "") or _detail(error)
+
+
+def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
+    limit = f"over the limit of {max_pixels / 1e6:.6g}; raise --max-pixels to read it"
+    if size is None:
+        return f"more megapixels than it may have, {limit}"
+    width, height = size
+    return f"{width} × {height} = {width * height / 1e6:.6g} megapixels is {limit}"
+
+
+def _bomb_size(error: Image.DecompressionBombError) -> tuple[int, int] | None:
+    """Pillow's error names the product only; the check that raised it still holds both sides."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    size = trace.tb_frame.f_locals.get("size") if trace is not None else None
+    return (int(size[0]), int(size[1])) if isinstance(size, tuple) and len(size) == 2 else None
+
+
+def _what_it_is(head: bytes) -> str:
+    """Why these first bytes are no image, with the way out where there is one."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"%PDF"):
+        return "a PDF document; export its pages as images first"
+    if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
+        return "a PostScript drawing; export it as PNG first"
+    if start[:5].lower() == b"<svg " or (start[:5].lower() == b"<?xml" and b"<svg" in head.lower()):
+        return "an SVG drawing; export it as PNG first"
+    if head[4:8] == b"ftyp":
+        if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+            return "a HEIC photo, which cannot be read; convert it to JPEG or PNG first"
+        return "not an image that can be read (video?)"
+    if head.startswith(b"\x1aE\xdf\xa3") or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
+        return "not an image that can be read (video?)"
+    if b"\x00" not in head:
+        try:
+            head[:-4].decode("utf-8") if len(head) == 4096 else head.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return "not an image that can be read (text file?)"
+    return "not an image that can be read (unknown or damaged content)"

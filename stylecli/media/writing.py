@@ -1,0 +1,209 @@
+"""Write a picture so that nothing the input carried is lost, and nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from stylecli.errors import InputError
+from stylecli.media.atomic import atomic_path, write_error
+from stylecli.media.colour import ProfileError, rgb_profile
+from stylecli.media.formats import writable_suffixes, writer_for
+from stylecli.media.metadata import exif_for_size, shrunk_exif
+from stylecli.media.picture import ByteArray, FloatArray, Picture
+from stylecli.media.pillow_guard import pillow_limits
+
+DEFAULT_QUALITY = 95
+
+_WITH_ICC = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
+_WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
+_WITH_DPI = frozenset({"JPEG", "PNG", "TIFF", "BMP"})
+_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"})
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "TGA": 65535}  # pixels
+_SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
+
+
+def write_picture(
+    picture: Picture, target: Path | BinaryIO, *, format: str | None = None, quality: int | None = None
+) -> tuple[str, ...]:
+    """Write ``picture`` atomically; returns notices, lines about what the format could not hold.
+
+    ``format`` is a suffix or name (``png``, ``JPEG``); by default the target's suffix, for a stream the
+    picture's own format where that can be written, else PNG. ``quality`` is 1..100 (default 95) for
+    JPEG, WebP and AVIF; 100 makes WebP lossless. JPEG is written 4:4:4. Formats without transparency
+    get the picture laid on white. Colours go back to the picture's own profile, which is embedded.
+
+    Raises ``InputError`` naming the target when the place or the format refuses, or when the pixels
+    hold NaN or infinity; ``ValueError`` when pixels and alpha have different or wrong shapes.
+    """
+    label = str(target) if isinstance(target, Path) else "output"
+    writer = _choose_writer(picture, target, format, label)
+    height, width = picture.size
+    if picture.pixels.shape != (height, width, 3) or min(height, width) < 1:
+        raise ValueError(f"pixels must be (H, W, 3), not {picture.pixels.shape}")
+    if picture.alpha is not None and picture.alpha.shape != (height, width):
+        raise ValueError(f"alpha {picture.alpha.shape} does not fit pixels {picture.pixels.shape}")
+    longest = _LONGEST_SIDE.get(writer)
+    if longest is not None and max(height, width) > longest:
+        raise InputError(
+            f"{label}: {width} × {height} is too large for {writer} (at most {longest} a side); "
+            "use --format png"
+        )
+
+    notices: list[str] = []
+    with pillow_limits(width * height):
+        image, icc = _build_image(picture, writer, label, notices)
+        options = _options(picture, writer, quality, notices)
+        if icc is not None:
+            options["icc_profile"] = icc
+        if isinstance(target, Path):
+            with atomic_path(target) as temporary, temporary.open("wb") as stream:
+                _encode(image, stream, writer, options, label)
+                stream.flush()
+        else:
+            encoded = BytesIO()  # whole or not at all: encoders seek, and may fail halfway
+            _encode(image, encoded, writer, options, label)
+            try:
+                target.write(encoded.getbuffer())
+                target.flush()
+            except OSError as error:
+                raise write_error(label, error) from error
+    return tuple(notices)
+
+
+def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None, label: str) -> str:
+    if format is not None:
+        wanted = format
+    elif isinstance(target, Path):
+        wanted = target.suffix
+    else:
+        return writer_for(picture.format) or "PNG"
+    writer = writer_for(wanted) if wanted else None
+    if writer is None:
+        known = ", ".join(suffix[1:] for suffix in writable_suffixes())
+        raise InputError(
+            f"{label}: {wanted or 'a name without suffix'} cannot be written; choose one of {known}"
+        )
+    return writer
+
+
+def to_bytes(pixels: FloatArray) -> ByteArray:
+    """(H, W, 3) floats to the nearest of 0..255; values outside 0..1 are clipped.
+
+    Raises ``ValueError`` for NaN and infinity. Works in strips, to need no second float copy.
+    """
+    result = np.empty(pixels.shape, dtype=np.uint8)
+    rows = max(1, 1_000_000 // max(1, pixels.shape[1]))
+    for top in range(0, pixels.shape[0], rows):
+        strip = np.multiply(pixels[top : top + rows], np.float32(255), dtype=np.float32)
+        if not np.isfinite(strip).all():
+            raise ValueError("the result holds values that are no numbers")
+        strip += np.float32(0.5)
+        np.clip(strip, 0, 255, out=strip)
+        result[top : top + rows] = strip  # casting cuts off, after +0.5 that is rounding
+    return result
+
+
+def _build_image(
+    picture: Picture, writer: str, label: str, notices: list[str]
+) -> tuple[Image.Image, bytes | None]:
+    """The 8-bit image in its final colours, and the profile to embed."""
+    try:
+        image = Image.fromarray(to_bytes(picture.pixels))
+    except ValueError as error:
+        raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
+
+    icc = picture.icc if writer in _WITH_ICC else None
+    if icc is not None:
+        try:
+            profile = rgb_profile(icc)
+            if profile.from_srgb is not None:
+                image = profile.from_srgb.apply(image)
+            elif not profile.is_srgb:
+                raise ProfileError("it works one way only")
+        except ProfileError as error:
+            notices.append(f"colour profile left out, written as sRGB: {error}")
+            icc = None
+
+    if picture.alpha is not None:
+        mask = Image.fromarray(picture.alpha)
+        if writer in _WITH_ALPHA:
+            image.putalpha(mask)
+        else:
+            image = Image.composite(image, Image.new("RGB", image.size, (255, 255, 255)), mask)
+    image.info.clear()  # savers also look here: only what _options names may be written
+    return image, icc
+
+
+def _options(picture: Picture, writer: str, quality: int | None, notices: list[str]) -> dict[str, Any]:
+    """Keyword arguments for ``Image.save``."""
+    level = DEFAULT_QUALITY if quality is None else min(100, max(1, quality))
+    options: dict[str, Any] = {}
+    if writer == "JPEG":
+        options |= {"quality": level, "subsampling": 0}
+    elif writer == "PNG":
+        options |= {"compress_level": 3}  # beyond it the time doubles for a few percent
+    elif writer == "WEBP":
+        # exact: colours under full transparency stay, as in PNG
+        options |= {"lossless": level == 100, "quality": 75 if level == 100 else level, "exact": True}
+    elif writer == "TIFF":
+        options |= {"compression": "tiff_adobe_deflate"}
+    elif writer == "AVIF":
+        options |= {"quality": level, "subsampling": "4:4:4"}
+    elif writer == "TGA":
+        options |= {"compression": "tga_rle"}
+
+    if picture.dpi is not None and writer in _WITH_DPI:
+        options["dpi"] = picture.dpi
+    if writer in _WITH_EXIF:
+        _add_exif_and_xmp(picture, writer, options, notices)
+    return options
+
+
+def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], notices: list[str]) -> None:
+    height, width = picture.size
+    exif = exif_for_size(picture.exif, width, height)
+    if picture.exif and exif is None:
+        notices.append("damaged EXIF left out")
+    xmp = picture.xmp
+    if writer == "TIFF":  # EXIF and XMP are ordinary tags there
+        if exif is None and xmp:
+            exif = Image.Exif()
+        if exif is not None:
+            if xmp:
+                exif[700] = xmp
+            options["exif"] = exif
+        return
+    if exif is not None:
+        data = shrunk_exif(exif, 65533 if writer == "JPEG" else 1 << 30)
+        if data is None:
+            notices.append(f"EXIF left out: too long for {writer}")
+        else:
+            options["exif"] = data
+    if not xmp:
+        return
+    if writer == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+        options["pnginfo"] = text
+    elif writer == "JPEG" and len(xmp) > _SEGMENT:
+        notices.append("XMP left out: too long for JPEG")
+    else:
+        options["xmp"] = xmp
+
+
+def _encode(image: Image.Image, stream: BinaryIO, writer: str, options: dict[str, Any], label: str) -> None:
+    try:
+        image.save(stream, format=writer, **options)
+    except MemoryError as error:
+        raise InputError(f"{label}: not enough memory to encode it") from error
+    except OSError as error:
+        if error.errno is not None:  # the system's: disk full, no permission
+            raise write_error(label, error) from error
+        raise InputError(f"{label}: {writer} cannot hold it ({' '.join(str(error).split())})") from error
+    except Exception as error:
+        raise InputError(f"{label}: {writer} cannot hold it ({' '.join(str(error).split())})") from error
