@@ -5,10 +5,11 @@ Needs Pillow alone, so that a bare training machine can draw its sheets with it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 Colour = tuple[int, int, int]
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -99,8 +100,67 @@ def grid(
     for index, row in enumerate(rows):
         for column, picture in enumerate(row):
             if picture is not None:
-                _place(sheet, picture, layout.corner(index, column), cell)
+                fitted = _fit(picture, cell)
+                x, y = layout.corner(index, column)
+                _paste(sheet, fitted, (x + (cell - fitted.width) // 2, y + (cell - fitted.height) // 2))
     return sheet
+
+
+def gallery(
+    pictures: Sequence[tuple[str, Image.Image]],
+    *,
+    columns: int | None = None,
+    cell: int = 256,
+    gap: int | None = None,
+    font_size: int | None = None,
+    background: Colour = PAPER,
+    ink: Colour = INK,
+) -> Image.Image:
+    """Draw (caption, picture) pairs in reading order, each caption under its picture, as one RGB picture.
+
+    Pictures are fitted as in ``grid``. Cells are as high as the highest fitted picture needs, so that a
+    gallery of wide photographs has no empty bands. ``columns`` is chosen for a sheet a little wider than high
+    unless given. Raises ValueError when there is nothing to draw.
+    """
+    if not pictures:
+        raise ValueError("a gallery needs at least one picture")
+    if columns is not None and columns < 1:
+        raise ValueError(f"a gallery needs at least one column, not {columns}")
+    fitted = [(caption, _fit(picture, cell)) for caption, picture in pictures]
+    width = max(picture.width for _, picture in fitted)
+    height = max(picture.height for _, picture in fitted)
+    gap = max(2, cell // 24) if gap is None else gap
+    font_size = max(10, cell // 14) if font_size is None else font_size
+    font: _Font = ImageFont.load_default(font_size)
+    line = round(font_size * 1.5)
+    if columns is None:
+        columns = max(1, round(math.sqrt(len(fitted) * 1.4 * (height + line) / width)))
+    columns = min(columns, len(fitted))
+    rows = math.ceil(len(fitted) / columns)
+
+    step_x, step_y = width + gap, height + line + gap
+    sheet = Image.new("RGB", (gap + columns * step_x, gap + rows * step_y), background)
+    draw = ImageDraw.Draw(sheet)
+    for index, (caption, picture) in enumerate(fitted):
+        x = gap + index % columns * step_x
+        y = gap + index // columns * step_y
+        _paste(sheet, picture, (x + (width - picture.width) // 2, y + (height - picture.height) // 2))
+        text = _shorten(caption, font, width)
+        draw.text((x + width // 2, y + height + line // 2), text, fill=ink, font=font, anchor="mm")
+    return sheet
+
+
+def inset(picture: Image.Image, small: Image.Image, *, share: float = 0.26) -> Image.Image:
+    """A copy of ``picture`` with ``small``, framed, in its lower left corner: a result and its style.
+
+    The longer side of ``small`` becomes ``share`` of the shorter side of ``picture``.
+    """
+    both = picture.convert("RGB")
+    side = max(4, round(min(both.size) * share))
+    frame = max(1, side // 24)
+    stamp = ImageOps.expand(_fit(small.convert("RGB"), side), border=frame, fill=PAPER)
+    both.paste(stamp, (0, both.height - stamp.height))
+    return both
 
 
 def _check_labels(kind: str, labels: Sequence[str] | None, expected: int) -> None:
@@ -108,17 +168,20 @@ def _check_labels(kind: str, labels: Sequence[str] | None, expected: int) -> Non
         raise ValueError(f"{len(labels)} {kind} labels for {expected} {kind}s")
 
 
-def _place(sheet: Image.Image, picture: Image.Image, corner: tuple[int, int], cell: int) -> None:
-    """Paste ``picture`` into the middle of its cell; transparent parts let the paper show."""
+def _fit(picture: Image.Image, cell: int) -> Image.Image:
+    """``picture`` as RGB or RGBA, no larger than ``cell`` on either side."""
     has_alpha = picture.mode in ("LA", "RGBA", "PA") or "transparency" in picture.info
     fitted = picture.convert("RGBA" if has_alpha else "RGB")
-    if max(fitted.size) > cell:
-        scale = cell / max(fitted.size)
-        size = (max(1, round(fitted.width * scale)), max(1, round(fitted.height * scale)))
-        fitted = fitted.resize(size, Image.Resampling.LANCZOS)
-    x = corner[0] + (cell - fitted.width) // 2
-    y = corner[1] + (cell - fitted.height) // 2
-    sheet.paste(fitted, (x, y), fitted if has_alpha else None)
+    if max(fitted.size) <= cell:
+        return fitted
+    scale = cell / max(fitted.size)
+    size = (max(1, round(fitted.width * scale)), max(1, round(fitted.height * scale)))
+    return fitted.resize(size, Image.Resampling.LANCZOS)
+
+
+def _paste(sheet: Image.Image, fitted: Image.Image, corner: tuple[int, int]) -> None:
+    """Transparent parts let the paper show."""
+    sheet.paste(fitted, corner, fitted if fitted.mode == "RGBA" else None)
 
 
 def _shorten(text: str, font: _Font, width: int) -> str:

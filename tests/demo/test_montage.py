@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylecli.montage import PAPER, grid
+from stylecli.montage import PAPER, gallery, grid, inset
 
 RED = (220, 30, 30)
 
@@ -79,3 +79,30 @@ def test_mistakes_are_refused() -> None:
         grid([[picture()]], ["a", "b"])
     with pytest.raises(ValueError, match="1 column labels for 2 columns"):
         grid([[picture(), picture()]], None, ["a"])
+
+
+def test_gallery_wraps_and_captions() -> None:
+    sheet = gallery(
+        [(f"style {i}", picture(60, 30)) for i in range(5)], columns=3, cell=60, gap=4, font_size=10
+    )
+    assert sheet.size == (4 + 3 * 64, 4 + 2 * (30 + 15 + 4))
+    assert int(mask(sheet).sum()) == 5 * 60 * 30
+    assert (np.asarray(sheet).min(axis=2) < 100)[35:48].any(), "no caption under the first row"
+
+
+def test_gallery_chooses_its_columns() -> None:
+    wide = gallery([("x", picture()) for _ in range(12)], cell=60)
+    assert wide.width > wide.height
+    assert gallery([("x", picture())], cell=60, columns=9).width < 140
+    with pytest.raises(ValueError, match="at least one picture"):
+        gallery([])
+    with pytest.raises(ValueError, match="at least one column"):
+        gallery([("x", picture())], columns=0)
+
+
+def test_inset_stands_in_the_lower_left_corner() -> None:
+    both = inset(picture(100, 100), picture(50, 50, (0, 0, 255)), share=0.3)
+    assert both.size == (100, 100)
+    found = mask(both, (0, 0, 255))
+    assert extent(found) == (30, 30)
+    assert not found[:60].any() and not found[:, 40:].any()

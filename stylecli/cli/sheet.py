@@ -1,0 +1,141 @@
+"""``stylize sheet``: one photograph in every style of a folder, as one labelled picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylecli.cli import options
+from stylecli.errors import InputError, OutOfMemoryError, UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stylecli.console import Console
+    from stylecli.media import Picture
+    from stylecli.run.painters import Manner
+    from stylecli.stylizer import Stylizer
+
+
+def sheet(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photograph.")],
+    styles: Annotated[
+        list[str], typer.Option("--styles", "-s", metavar="DIR", help="Folder of style images; repeatable.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", show_default="PHOTO.sheet.png", help="The sheet."),
+    ] = None,
+    max_size: Annotated[
+        int, typer.Option(min=16, metavar="PIXELS", help="Longer side of each picture on the sheet.")
+    ] = 512,
+    columns: Annotated[
+        int | None, typer.Option(min=1, metavar="N", show_default="chosen to fit", help="Pictures in a row.")
+    ] = None,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
+    strength: options.Strength = 1.0,
+    stroke_size: options.StrokeSize = 1.0,
+    preserve_color: options.PreserveColor = False,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    weights: options.Weights = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Show PHOTO in every style of a folder on one picture, each result with its style in the corner."""
+    from stylecli.console import Console
+    from stylecli.media import find_images, read_picture, resize_to_fit
+    from stylecli.run.events import Failed
+    from stylecli.run.painters import Manner
+
+    target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
+    _check_target(target, photo)
+    with Console(quiet=quiet, verbose=verbose) as console:
+        if target.exists() and not overwrite:
+            console.say(f"{target} exists already, use --overwrite to make it again")
+            raise typer.Exit(0)
+        discovery = find_images(styles, recursive=recursive)
+        for problem in discovery.problems:
+            console.show(Failed(Path(problem.path), problem.reason))
+        paths = [found.path for found in discovery.images]
+        if not paths:
+            raise UsageError(f"no style images in {', '.join(styles)}")
+        picture = resize_to_fit(read_picture(photo), max_size)
+
+        from stylecli.stylizer import Stylizer
+
+        stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
+        manner = Manner(strength, preserve_color, stroke_size, seed)
+        console.start_bar(len(paths))
+        cells = list(_paint(console, stylizer, picture, paths, manner))
+        console.stop_bar()
+        if cells:
+            _write([(photo.name, _image(picture)), *cells], target, columns, max_size)
+            console.say(f"{len(cells)} of {len(paths)} styles on {target}")
+    raise typer.Exit(console.tally.exit_code)
+
+
+def _check_target(target: Path, photo: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    from stylecli.media import writable_suffixes
+
+    if target.suffix.lower() not in writable_suffixes():
+        raise UsageError(f"-o {target}: name a picture file, such as {target.stem or 'sheet'}.png")
+    if target.exists() and photo.exists() and target.samefile(photo):
+        raise UsageError(f"-o {target} is the photograph itself")
+
+
+def _paint(
+    console: Console, stylizer: Stylizer, picture: Picture, paths: list[Path], manner: Manner
+) -> Iterator[tuple[str, Image.Image]]:
+    """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
+    from stylecli.media import read_picture
+    from stylecli.montage import inset
+    from stylecli.run.events import Done, Failed, Started
+
+    height, width = picture.size
+    stems = [path.stem for path in paths]
+    for path in paths:
+        name = path.stem if stems.count(path.stem) == 1 else path.name
+        label = Path(name)  # what stands in the lines: there is no file for each style here
+        console.show(Started(path, label, name))
+        begun = time.perf_counter()
+        try:
+            style = read_picture(path)
+            painted = stylizer.encode_style(style.pixels)(
+                picture.pixels,
+                strength=manner.strength,
+                preserve_color=manner.preserve_color,
+                stroke_size=manner.stroke_size,
+                seed=manner.seed,
+            )
+        except (InputError, OutOfMemoryError) as error:
+            console.show(Failed(path, str(error), out_of_memory=isinstance(error, OutOfMemoryError)))
+            continue
+        console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
+        yield name, inset(_image(painted), _image(style))
+
+
+def _image(picture: Picture | object) -> Image.Image:
+    from PIL import Image
+
+    from stylecli.media.writing import to_bytes
+
+    return Image.fromarray(to_bytes(getattr(picture, "pixels", picture)))
+
+
+def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int) -> None:
+    import numpy as np
+
+    from stylecli.media import Picture, write_picture
+    from stylecli.montage import gallery
+
+    drawn = gallery(cells, columns=columns, cell=cell)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(Picture(np.asarray(drawn, dtype=np.float32) / np.float32(255)), target)
