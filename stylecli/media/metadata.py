@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 _ORIENTATION = int(ExifTags.Base.Orientation)
 _EXIF_IFD = int(ExifTags.IFD.Exif)
+_GPS_IFD = int(ExifTags.IFD.GPSInfo)
 _MAKER_NOTE = int(ExifTags.Base.MakerNote)
 _WIDTH, _HEIGHT = int(ExifTags.Base.ExifImageWidth), int(ExifTags.Base.ExifImageHeight)
 _XMP_TAG = 700
@@ -25,6 +28,7 @@ _LAYOUT_TAGS = frozenset(
     | {337, 338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532}
     | {_XMP_TAG, 33723, 34377, 34675, 37724, 50341}
 )
+RESOLUTION_TAGS = frozenset({282, 283, 296})  # in a TIFF these are its dpi, which travels by itself
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))[0-9]')
 
 
@@ -42,11 +46,12 @@ class Metadata:
 def read_metadata(image: Image.Image) -> Metadata:
     """Collect the metadata of a *loaded* image (TIFF is turned upright by Pillow while loading)."""
     found = Metadata()
+    unwanted = _LAYOUT_TAGS | RESOLUTION_TAGS if image.format == "TIFF" else _LAYOUT_TAGS
     try:
         exif = image.getexif()
         code = exif.get(_ORIENTATION, 1)
         found.orientation = code if isinstance(code, int) and 1 <= code <= 8 else 1
-        found.exif = _cleaned(exif)
+        found.exif = _cleaned(exif, unwanted, found.notices)
     except Exception:  # a parser over bytes that anyone may have written: it can raise anything
         if any(key in image.info for key in ("exif", "Raw profile type exif")):
             found.notices.append("damaged EXIF left out")
@@ -55,12 +60,12 @@ def read_metadata(image: Image.Image) -> Metadata:
     return found
 
 
-def _cleaned(exif: Image.Exif) -> bytes | None:
-    for tag in (_EXIF_IFD, int(ExifTags.IFD.GPSInfo)):
+def _cleaned(exif: Image.Exif, unwanted: frozenset[int], notices: list[str]) -> bytes | None:
+    for tag in (_EXIF_IFD, _GPS_IFD):
         if tag in exif:
             exif.get_ifd(tag)  # pulled in now: later the bytes they point into are gone
     for tag in list(exif):
-        if tag in _LAYOUT_TAGS:
+        if tag in unwanted:
             del exif[tag]
     if not len(exif):
         return None
@@ -69,7 +74,31 @@ def _cleaned(exif: Image.Exif) -> bytes | None:
         if len(exif) == 1:  # it said nothing but "turn me", which is done
             return None
     exif.bigtiff = False
-    return exif.tobytes()
+    try:
+        return exif.tobytes()
+    except Exception:  # a value of the wrong type, which Pillow reads but does not write
+        dropped = _drop_unwritable(exif)
+        notices.append(f"damaged EXIF fields left out: {', '.join(dropped)}")
+        return exif.tobytes() if len(exif) else None
+
+
+def _drop_unwritable(exif: Image.Exif) -> list[str]:
+    """Delete the fields that cannot be written one by one; returns their names."""
+    dropped = []
+    for group in (None, _EXIF_IFD, _GPS_IFD):
+        if group is not None and group not in exif:
+            continue
+        fields: MutableMapping[int, Any] = exif if group is None else exif.get_ifd(group)
+        names = ExifTags.GPSTAGS if group == _GPS_IFD else ExifTags.TAGS
+        for tag in [tag for tag in fields if tag not in (_EXIF_IFD, _GPS_IFD)]:
+            probe = TiffImagePlugin.ImageFileDirectory_v2(group=group)
+            try:
+                probe[tag] = fields[tag]
+                probe.tobytes()
+            except Exception:
+                dropped.append(names.get(tag, str(tag)))
+                del fields[tag]
+    return dropped
 
 
 def _read_xmp(image: Image.Image) -> bytes | None:
@@ -98,10 +127,12 @@ def exif_for_size(exif: bytes | None, width: int, height: int) -> Image.Exif | N
     block = Image.Exif()
     try:
         block.load(exif)
-        inner = block.get_ifd(_EXIF_IFD)
-        if _WIDTH in inner or _HEIGHT in inner:
-            inner[_WIDTH], inner[_HEIGHT] = width, height
-        block.get_ifd(int(ExifTags.IFD.GPSInfo))
+        if _GPS_IFD in block:
+            block.get_ifd(_GPS_IFD)
+        if _EXIF_IFD in block:
+            inner = block.get_ifd(_EXIF_IFD)
+            if _WIDTH in inner or _HEIGHT in inner:
+                inner[_WIDTH], inner[_HEIGHT] = width, height
         block.tobytes()
     except Exception:  # bytes given by a caller: a damaged block costs the block, not the picture
         return None
@@ -111,7 +142,7 @@ def exif_for_size(exif: bytes | None, width: int, height: int) -> Image.Exif | N
 def shrunk_exif(exif: Image.Exif, limit: int) -> bytes | None:
     """The block in at most ``limit`` bytes: without the maker's private note if need be, else None."""
     data = exif.tobytes()
-    if len(data) > limit:
+    if len(data) > limit and _EXIF_IFD in exif:
         exif.get_ifd(_EXIF_IFD).pop(_MAKER_NOTE, None)
         data = exif.tobytes()
     return data if len(data) <= limit else None

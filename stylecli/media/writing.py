@@ -13,7 +13,7 @@ from stylecli.errors import InputError
 from stylecli.media.atomic import atomic_path, write_error
 from stylecli.media.colour import ProfileError, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
-from stylecli.media.metadata import exif_for_size, shrunk_exif
+from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
 from stylecli.media.picture import ByteArray, FloatArray, Picture
 from stylecli.media.pillow_guard import pillow_limits
 
@@ -62,11 +62,11 @@ def write_picture(
             options["icc_profile"] = icc
         if isinstance(target, Path):
             with atomic_path(target) as temporary, temporary.open("wb") as stream:
-                _encode(image, stream, writer, options, label)
+                _encode(image, stream, writer, options, label, notices)
                 stream.flush()
         else:
             encoded = BytesIO()  # whole or not at all: encoders seek, and may fail halfway
-            _encode(image, encoded, writer, options, label)
+            _encode(image, encoded, writer, options, label, notices)
             try:
                 target.write(encoded.getbuffer())
                 target.flush()
@@ -151,7 +151,8 @@ def _options(picture: Picture, writer: str, quality: int | None, notices: list[s
         # exact: colours under full transparency stay, as in PNG
         options |= {"lossless": level == 100, "quality": 75 if level == 100 else level, "exact": True}
     elif writer == "TIFF":
-        options |= {"compression": "tiff_adobe_deflate"}
+        # Pillow compresses through libtiff, which loses the EXIF block and complains on stderr
+        options |= {"compression": "raw"}
     elif writer == "AVIF":
         options |= {"quality": level, "subsampling": "4:4:4"}
     elif writer == "TGA":
@@ -174,6 +175,8 @@ def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], no
         if exif is None and xmp:
             exif = Image.Exif()
         if exif is not None:
+            for tag in RESOLUTION_TAGS.intersection(exif):  # they are the file's dpi here, written as such
+                del exif[tag]
             if xmp:
                 exif[700] = xmp
             options["exif"] = exif
@@ -196,14 +199,23 @@ def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], no
         options["xmp"] = xmp
 
 
-def _encode(image: Image.Image, stream: BinaryIO, writer: str, options: dict[str, Any], label: str) -> None:
+def _encode(
+    image: Image.Image, stream: BinaryIO, writer: str, options: dict[str, Any], label: str, notices: list[str]
+) -> None:
     try:
         image.save(stream, format=writer, **options)
+        return
     except MemoryError as error:
         raise InputError(f"{label}: not enough memory to encode it") from error
-    except OSError as error:
-        if error.errno is not None:  # the system's: disk full, no permission
-            raise write_error(label, error) from error
-        raise InputError(f"{label}: {writer} cannot hold it ({' '.join(str(error).split())})") from error
     except Exception as error:
-        raise InputError(f"{label}: {writer} cannot hold it ({' '.join(str(error).split())})") from error
+        if isinstance(error, OSError) and error.errno is not None:  # the system's: disk full, no permission
+            raise write_error(label, error) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not options.keys() & {"exif", "xmp", "pnginfo"}:
+            raise InputError(f"{label}: {writer} cannot hold it ({reason})") from error
+    # Encoders check values that the EXIF of real cameras gets wrong. The picture matters more.
+    notices.append(f"EXIF and XMP left out: {writer} cannot hold them ({reason})")
+    bare = {key: value for key, value in options.items() if key not in ("exif", "xmp", "pnginfo")}
+    stream.seek(0)
+    stream.truncate()
+    _encode(image, stream, writer, bare, label, notices)

@@ -1,0 +1,119 @@
+"""What the INPUT arguments mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stylecli.media import Discovery, find_images
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as people have them; the working directory is its parent."""
+    names = [
+        "photos/img10.jpg", "photos/img2.JPG", "photos/IMG1.jpg", "photos/notes.txt", "photos/.hidden.jpg",
+        "photos/._img2.jpg", "photos/Thumbs.db", "photos/desktop.ini", "photos/scan.pdf", "photos/clip.mpg",
+        "photos/.stylize-12-0123abcd.part", "photos/été 2024/plage.png", "photos/été 2024/[raw] a.tif",
+        "photos/.cache/x.png", "photos/__MACOSX/y.png", "photos/deep/er/z.webp", "album[1]/a.png",
+        "album1/b.png", "empty/readme.md", "lone.bin",
+    ]  # fmt: skip
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(discovery: Discovery) -> list[str]:
+    return [found.path.as_posix() for found in discovery.images]
+
+
+def test_folder_takes_images_only_in_natural_order(tree: Path) -> None:
+    found = find_images(["photos"], recursive=False)
+    assert names(found) == ["photos/IMG1.jpg", "photos/img2.JPG", "photos/img10.jpg"]
+    assert {item.root for item in found.images} == {Path("photos")} and not found.problems
+
+
+def test_recursive_mirrors_the_tree(tree: Path) -> None:
+    found = find_images(["photos"], recursive=True)
+    assert [item.relative.as_posix() for item in found.images] == [
+        "IMG1.jpg", "img2.JPG", "img10.jpg", "deep/er/z.webp", "été 2024/[raw] a.tif", "été 2024/plage.png",
+    ]  # fmt: skip
+
+
+def test_files_are_taken_whatever_their_name(tree: Path) -> None:
+    found = find_images(["lone.bin", "photos/.hidden.jpg", "photos/été 2024/[raw] a.tif"], recursive=False)
+    assert names(found) == ["lone.bin", "photos/.hidden.jpg", "photos/été 2024/[raw] a.tif"]
+    assert {item.root for item in found.images} == {None}
+    assert found.images[2].relative == Path("[raw] a.tif")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected", "root"),
+    [
+        ("photos/*.jpg", ["photos/IMG1.jpg", "photos/img10.jpg"], "photos"),
+        ("photos/img?.*", ["photos/img2.JPG"], "photos"),
+        ("photos/*/plage.png", ["photos/été 2024/plage.png"], "photos"),
+        ("photos/**/*.webp", ["photos/deep/er/z.webp"], "photos"),
+        ("album[1]/*.png", ["album[1]/a.png"], "album[1]"),
+        ("album?/*", ["album1/b.png"], "."),
+        ("photos/img*", ["photos/img2.JPG", "photos/img10.jpg"], "photos"),
+        ("*.bin", ["lone.bin"], "."),
+    ],
+)
+def test_patterns(tree: Path, pattern: str, expected: list[str], root: str) -> None:
+    found = find_images([pattern], recursive=False)
+    assert names(found) == expected and not found.problems
+    assert {item.root for item in found.images} == {Path(root)}
+
+
+def test_pattern_that_matches_folders_takes_their_images(tree: Path) -> None:
+    found = find_images([str(tree / "album*")], recursive=False)
+    assert [item.relative.as_posix() for item in found.images] == ["album1/b.png", "album[1]/a.png"]
+
+
+def test_named_twice_is_taken_once(tree: Path) -> None:
+    inputs = ["photos/img10.jpg", "photos", "./photos/*.jpg", str(tree / "photos" / "IMG1.jpg")]
+    found = find_images(inputs, recursive=False)
+    assert names(found) == ["photos/img10.jpg", "photos/IMG1.jpg", "photos/img2.JPG"]
+    assert not found.problems  # a pattern whose files are all known already is no mistake
+
+
+def test_problems_are_collected_one_line_each(tree: Path) -> None:
+    (tree / "broken.png").symlink_to(tree / "gone.png")
+    inputs = ["nowhere.jpg", "photos/*.xyz", "empty", "broken.png", "photos/deep", "a" * 5000, "nul\0.png"]
+    found = find_images(inputs, recursive=False)
+    reasons = {problem.path[:12]: problem.reason for problem in found.problems}
+    assert not found.images and len(found.problems) == len(inputs)
+    assert reasons["nowhere.jpg"] == "no such file or folder"
+    assert reasons["photos/*.xyz"] == "no image matches this pattern"
+    assert reasons["empty"] == "no images in this folder"
+    assert reasons["broken.png"] == "a link to a file that does not exist"
+    assert "--recursive" in reasons["photos/deep"]
+    assert str(found.problems[0]) == "nowhere.jpg: no such file or folder"
+    assert all("\n" not in str(problem) for problem in found.problems)
+
+
+def test_one_problem_does_not_hide_the_rest(tree: Path) -> None:
+    found = find_images(["missing", "lone.bin"], recursive=True)
+    assert names(found) == ["lone.bin"] and len(found.problems) == 1
+
+
+def test_loops_of_links_end(tree: Path) -> None:
+    (tree / "photos" / "deep" / "up").symlink_to("..", target_is_directory=True)
+    found = find_images(["photos"], recursive=True)
+    assert len(found.images) == 6
+
+
+def test_order_does_not_depend_on_the_file_system(tree: Path) -> None:
+    for number in (30, 4, 100, 7):
+        (tree / "empty" / f"f{number}.png").write_bytes(b"x")
+    assert [Path(name).stem for name in names(find_images(["empty"], recursive=False))] == [
+        "f4",
+        "f7",
+        "f30",
+        "f100",
+    ]
