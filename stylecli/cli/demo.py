@@ -109,13 +109,8 @@ def _write(image: Image.Image, target: Path) -> Path:
     """Save as PNG, whole or not at all; makes the folder. Raises InputError where that is impossible."""
     import numpy as np
 
-    from stylecli.errors import InputError
     from stylecli.media import Picture, write_picture
 
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{target.parent}: cannot be made ({error.strerror})") from error
     write_picture(Picture(np.asarray(image, dtype=np.float32) / np.float32(255)), target)
     return target
 

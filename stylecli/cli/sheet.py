@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from stylecli.console import Console
     from stylecli.media import Picture
+    from stylecli.media.picture import FloatArray
     from stylecli.run.painters import Manner
     from stylecli.stylizer import Stylizer
 
@@ -76,7 +77,7 @@ def sheet(
         cells = list(_paint(console, stylizer, picture, paths, manner))
         console.stop_bar()
         if cells:
-            _write([(photo.name, _image(picture)), *cells], target, columns, max_size)
+            _write([(photo.name, _image(picture.pixels)), *cells], target, columns, max_size)
             console.say(f"{len(cells)} of {len(paths)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
@@ -119,15 +120,15 @@ def _paint(
             console.show(Failed(path, str(error), out_of_memory=isinstance(error, OutOfMemoryError)))
             continue
         console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
-        yield name, inset(_image(painted), _image(style))
+        yield name, inset(_image(painted), _image(style.pixels))
 
 
-def _image(picture: Picture | object) -> Image.Image:
+def _image(pixels: FloatArray) -> Image.Image:
     from PIL import Image
 
     from stylecli.media.writing import to_bytes
 
-    return Image.fromarray(to_bytes(getattr(picture, "pixels", picture)))
+    return Image.fromarray(to_bytes(pixels))
 
 
 def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int) -> None:
@@ -137,5 +138,4 @@ def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | No
     from stylecli.montage import gallery
 
     drawn = gallery(cells, columns=columns, cell=cell)
-    target.parent.mkdir(parents=True, exist_ok=True)
     write_picture(Picture(np.asarray(drawn, dtype=np.float32) / np.float32(255)), target)
