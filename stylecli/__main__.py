@@ -1,0 +1,78 @@
+"""The ``stylize`` command: runs it and turns every ending into an exit code and at most one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """Entry point of the ``stylize`` script."""
+    code = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `stylize ... | head`: Python would complain once more while it shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from stylecli.errors import StylizeError
+
+    try:
+        from stylecli.cli.app import command
+
+        # standalone_mode=False: errors come back here as exceptions instead of being drawn as boxes.
+        result = command().main(
+            args=list(arguments) or ["--help"], prog_name="stylize", standalone_mode=False
+        )
+        return result if isinstance(result, int) else 0
+    except StylizeError as error:
+        return _fail(error, error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        return _usage_or_bug(error, arguments)
+
+
+def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
+    # Recognised by its method: the class lives in click or, since Typer 0.26, in Typer's own copy of it.
+    describe = getattr(error, "format_message", None)
+    if describe is not None:
+        context = getattr(error, "ctx", None)
+        where = f" (see {context.command_path} --help)" if context is not None else ""
+        return _fail(f"{describe().rstrip('.')}{where}", getattr(error, "exit_code", 2))
+    if type(error).__name__ == "Abort":  # Typer's word for the end of input or Ctrl-C at a question
+        return 130
+    if _wants_traceback(arguments):
+        import traceback
+
+        from stylecli.console import print_block
+
+        print_block(traceback.format_exc())
+    return _fail(
+        f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v or STYLIZE_DEBUG=1 shows where)",
+        1,
+    )
+
+
+def _fail(message: object, code: int) -> int:
+    from stylecli.console import print_error
+
+    print_error(message)
+    return code
+
+
+def _wants_traceback(arguments: Sequence[str]) -> bool:
+    """Asked of the raw arguments: the bug may have struck before they were parsed."""
+    if os.environ.get("STYLIZE_DEBUG", "") not in ("", "0"):
+        return True
+    return any(word == "--verbose" or re.fullmatch(r"-[a-z]*v[a-z]*", word) for word in arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The command line as a whole: which commands there are.
+
+Command modules import nothing heavy before their command runs, so ``--help`` answers in a blink.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from stylecli import __version__
+from stylecli.cli.image import image
+from stylecli.cli.train import train
+
+app = typer.Typer(
+    name="stylize",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(image)
+app.add_typer(train, name="train")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stylize {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Stylize photographs and folders with linear-time style transfer models."""
+
+
+def command() -> Any:
+    """The whole command line as one command object (its class is Typer's own business)."""
+    return typer.main.get_command(app)

@@ -1,0 +1,104 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class TrainDtype(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+def finite(value: float | None) -> float | None:
+    """Ranges let ``nan`` through: it compares as neither too small nor too large."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("not a finite number")
+    return value
+
+
+# What to paint with.
+Styles = Annotated[
+    list[Path] | None,
+    typer.Option("--style", "-s", metavar="IMAGE", help="Style image; repeat for one result in each style."),
+]
+Blends = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--blend", metavar="A:0.7,B:0.3", help="Mix style images by weight into one style; repeatable."
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(
+        metavar="X", min=0, max=1, callback=finite, help="0 gives the input back, 1 the full style."
+    ),
+]
+StrokeSize = Annotated[
+    float,
+    typer.Option(metavar="X", min=0.1, max=10, callback=finite, help="Apparent size of the brush strokes."),
+]
+PreserveColor = Annotated[bool, typer.Option("--preserve-color", help="Keep the input's colours.")]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="The same seed gives the same result.")
+]
+
+# What becomes of it.
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        show_default="beside the input",
+        help="File for one result, folder for several, - for stdout.",
+    ),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make results that exist already again.")]
+MaxSize = Annotated[
+    int | None, typer.Option(min=16, metavar="PIXELS", help="Shrink so that the longer side fits.")
+]
+MaxPixels = Annotated[int, typer.Option(min=1, metavar="N", help="Refuse inputs with more pixels than this.")]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", show_default="the input's own", help="png, jpg, webp, tiff and others."),
+]
+Quality = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=100, help="For formats that trade detail for size.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
+
+# Where it runs.
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", show_default="the bundled ones", help="Weights trained with 'stylize train'."
+    ),
+]
+
+# What it says.
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details, and tracebacks of bugs.")]

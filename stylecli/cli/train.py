@@ -1,0 +1,118 @@
+"""``stylize train``: a thin shell around the training loops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylecli.cli import options
+
+train = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Train a network on your own pictures.",
+)
+
+
+@train.callback()
+def _group() -> None:
+    """Train a network on your own pictures."""
+
+
+@train.command()
+def rwkv(
+    content: Annotated[
+        list[Path], typer.Option(metavar="DIR", exists=True, help="Folder of photographs; repeatable.")
+    ],
+    style: Annotated[
+        list[Path], typer.Option(metavar="DIR", exists=True, help="Folder of styles; repeatable.")
+    ],
+    vgg: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")] = Path(
+        "runs/rwkv"
+    ),
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 10_000,
+    crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")] = 256,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")] = 4,
+    lr: Annotated[
+        float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
+    ] = 1e-3,
+    warm_start: Annotated[
+        Path | None, typer.Option(metavar="FILE", exists=True, help="Weights to begin with.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
+    ] = True,
+    val_content: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Photographs of the contact sheets.")
+    ] = None,
+    val_style: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Styles of the contact sheets.")
+    ] = None,
+    sheet_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between sheets.")] = 500,
+    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: Annotated[
+        options.TrainDtype, typer.Option(help="bf16 computes in mixed precision; auto: bf16.")
+    ] = options.TrainDtype.auto,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads.")
+    ] = None,
+) -> None:
+    """Train StyleRWKV. Ctrl-C is safe: the same command goes on from the last checkpoint."""
+    import logging
+
+    import torch
+
+    from stylecli.training.rwkv import TrainConfig
+    from stylecli.training.rwkv import train as run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    released = run(
+        TrainConfig(
+            content=content,
+            style=style,
+            vgg=vgg if vgg is not None else _vgg(),
+            out=out,
+            val_content=val_content,
+            val_style=val_style,
+            steps=steps,
+            batch=batch,
+            crop=crop,
+            lr=lr,
+            seed=seed,
+            device=_device(device),
+            bf16=dtype != options.TrainDtype.fp32,
+            save_every=save_every,
+            sheet_every=sheet_every,
+            warm_start=warm_start,
+            resume=resume,
+        )
+    )
+    typer.echo(f"weights: {released}", err=True)
+
+
+def _device(asked: options.Device) -> str:
+    """Torch's name for the device. Raises UsageError for a cuda that is not there."""
+    import torch
+
+    from stylecli.errors import UsageError
+
+    present = torch.cuda.is_available()
+    if asked == options.Device.cuda and not present:
+        raise UsageError("--device cuda: no CUDA device that this torch can use (--device cpu works)")
+    return "cuda" if present and asked != options.Device.cpu else "cpu"
+
+
+def _vgg() -> Path:
+    from stylecli.weights import locate
+
+    return locate("vgg16")

@@ -1,0 +1,202 @@
+"""The only room that prints.
+
+Lines for people go to stderr, always. Stdout carries either the picture itself (``-o -``) or, with
+``--json``, one object a line:
+
+- ``{"event": "planned", "source", "target", "style"}`` (``--dry-run`` alone)
+- ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``
+- ``{"event": "skipped", "source", "target", "style", "reason"}``
+- ``{"event": "failed", "source", "target", "style", "reason"}``; target and style are null when the input
+  was refused before it was paired with a style
+- ``{"event": "notice", "source", "text"}``
+- ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
+
+Strings are escaped to ASCII, so that every file name survives.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stylecli.run.events import STREAM, Done, Event, Failed, Notice, Skipped, Started, Tally
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from stylecli.run.plan import Item
+
+
+def one_line(text: object) -> str:
+    """``text`` without anything that would break or repaint a line: file names may hold any character."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in str(text)
+    )
+
+
+def print_error(message: object) -> None:
+    """One line about what stopped the program."""
+    with suppress(BrokenPipeError):
+        print(f"stylize: {one_line(message)}", file=sys.stderr, flush=True)
+
+
+def print_block(text: str) -> None:
+    """Lines for people that are made elsewhere, such as a traceback under ``-v``."""
+    with suppress(BrokenPipeError):
+        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+
+class Console:
+    """Shows a run to a person and, if asked, to a program; counts what it shows in ``tally``.
+
+    ``quiet`` leaves errors only; ``verbose`` adds details. Used as a context manager it draws a bar while
+    stderr is a terminal; otherwise plain lines, one for each finished picture.
+    """
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, json_lines: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self.tally = Tally()
+        self._json = json_lines
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._begun = time.monotonic()
+        self._last_failure: tuple[Path, str] | None = None
+        self._stdout_gone = False
+
+    # Lines.
+
+    def error(self, text: object) -> None:
+        """Shown always."""
+        self._line(one_line(text))
+
+    def say(self, text: object) -> None:
+        """Shown unless ``-q``."""
+        if not self.quiet:
+            self._line(one_line(text))
+
+    def detail(self, text: object) -> None:
+        """Shown with ``-v`` alone."""
+        if self.verbose:
+            self._line(one_line(text))
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print_block(text)
+
+    def _object(self, event: str, **fields: object) -> None:
+        if not self._json or self._stdout_gone:
+            return
+        try:
+            print(json.dumps({"event": event, **fields}, default=str), flush=True)
+        except BrokenPipeError:
+            self._stdout_gone = True  # the reader has seen enough; the pictures are wanted all the same
+
+    # What a run has to say.
+
+    def planned(self, item: Item) -> None:
+        self.say(f"would write {item.target} from {item.source} in {item.style}")
+        self._object("planned", source=item.source, target=item.target, style=item.style)
+
+    def show(self, event: Event) -> None:
+        """Show one event of a run. Not to be called by two threads at once."""
+        self.tally.add(event)
+        if isinstance(event, Started):
+            self._working_on(event)
+        elif isinstance(event, Done):
+            self._object("done", **_fields(event))
+            if self._bar is None or self.verbose:
+                size = f"{event.width}x{event.height}"
+                self.say(f"done {event.target} ({size}, {event.seconds:.2f} s)")
+        elif isinstance(event, Skipped):
+            self._object("skipped", **_fields(event))
+            self.detail(f"skipped {event.source} in {event.style}: {event.reason}")
+        elif isinstance(event, Failed):
+            self._failed(event)
+        elif isinstance(event, Notice):
+            self._object("notice", **_fields(event))
+            self.detail(f"note {_about(event.source, event.text)}")
+        if self._bar is not None and self._task is not None and isinstance(event, Done | Failed):
+            self._bar.advance(self._task)
+
+    def _failed(self, event: Failed) -> None:
+        source, target, style, reason = event.source, event.target, event.style, event.reason
+        self._object("failed", source=source, target=target, style=style, reason=reason)
+        # An unreadable input fails once for each style, with the same words: once is enough for a person.
+        if (source, reason) != self._last_failure:
+            self.error(f"failed {_about(source, reason)}")
+            if event.trace is not None and self.verbose:
+                print_block(event.trace)
+        self._last_failure = (source, reason)
+
+    def summary(self, *, interrupted: bool = False) -> None:
+        """The last line: "18 done, 2 failed, 3 skipped in 12.3 s"."""
+        seconds, tally = time.monotonic() - self._begun, self.tally
+        counts = {"done": tally.done, "failed": tally.failed, "skipped": tally.skipped}
+        words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "done")
+        self.say(f"{'interrupted: ' if interrupted else ''}{words} in {seconds:.1f} s")
+        extra = {"interrupted": True} if interrupted else {}
+        self._object("summary", **counts, seconds=round(seconds, 3), **extra)
+
+    # The bar.
+
+    def start_bar(self, total: int) -> None:
+        """Draw a bar for ``total`` pictures if stderr is a terminal (and not ``-q``)."""
+        if self.quiet or not sys.stderr.isatty():
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.description}", markup=False),
+            console=RichConsole(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._bar.add_task("", total=total, rate="")
+        self._bar.start()
+
+    def _working_on(self, event: Started) -> None:
+        if self._bar is None or self._task is None:
+            return
+        speed = self._bar.tasks[0].speed
+        rate = "" if not speed else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+        self._bar.update(self._task, description=f"{one_line(event.source.name)} → {event.style}", rate=rate)
+
+    def stop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop_bar()
+
+
+def _fields(event: Done | Skipped | Notice) -> dict[str, Any]:
+    fields = dict(vars(event))
+    if "seconds" in fields:
+        fields["seconds"] = round(fields["seconds"], 4)
+    return fields
+
+
+def _about(source: Path, text: str) -> str:
+    """``text`` with the name of the file it is about in front."""
+    return f"{'stdin' if source == STREAM else source}: {text}"

@@ -1,0 +1,108 @@
+"""Images from end to end: find, plan, load the model, stream."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylecli.errors import UsageError
+from stylecli.run.events import STREAM, Event, Failed, Skipped
+from stylecli.run.looks import Look
+from stylecli.run.painters import Manner, bind_painters
+from stylecli.run.places import is_folder
+from stylecli.run.plan import Found, Naming, Plan, Stdin, make_plan
+from stylecli.run.stream import Work, stream
+
+if TYPE_CHECKING:
+    from stylecli.media import Picture
+    from stylecli.stylizer import Stylizer
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """What was asked for. ``output`` is as typed (a trailing slash means a folder), ``-`` is a stream."""
+
+    inputs: Sequence[str]
+    looks: Sequence[Look]
+    output: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    max_size: int | None = None
+    max_pixels: int = 400_000_000
+    format: str | None = None
+    quality: int | None = None
+    manner: Manner = field(default_factory=Manner)
+
+    def plan(self, emit: Emit) -> Plan:
+        """Settle what becomes what. Reports refused inputs and finished results; writes nothing.
+
+        Raises UsageError when results would collide or the options contradict each other.
+        """
+        from stylecli.media import output_suffix
+        from stylecli.media.formats import writer_for
+        from stylecli.run.mark import is_marked
+
+        found, problems = self._find()
+        plan = make_plan(
+            found,
+            [look.name for look in self.looks],
+            Naming(self.output, self.format, output_suffix, writer_for),
+            several=len(found) + len(problems) > 1,
+            overwrite=self.overwrite,
+            style_files=[path for look in self.looks for path, _ in look.parts],
+            made_by_us=is_marked,
+        )
+        for problem in problems:
+            emit(problem)
+        for item in plan.finished:
+            emit(Skipped(item.source, item.target, item.style, "exists"))
+        return plan
+
+    def carry_out(self, plan: Plan, stylizer: Stylizer, emit: Emit) -> None:
+        """Paint ``plan.todo``. Raises what encoding a style raises; pictures that fail are reported."""
+        from stylecli.media import remove_stale_temporaries
+
+        for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
+            if is_folder(folder):
+                remove_stale_temporaries(folder)
+        wanted = {item.style for item in plan.todo}
+        looks = [look for look in self.looks if look.name in wanted]
+        painters = bind_painters(stylizer, looks, self._open, self.manner)
+        stream(plan.todo, Work(self._read, painters, self._write), emit)
+
+    def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
+        """The inputs that look like pictures, and those that do not."""
+        from stylecli.media import find_images
+
+        if str(STREAM) in self.inputs:
+            if len(self.inputs) > 1:
+                raise UsageError("- reads one picture from stdin and cannot be combined with other inputs")
+            return [Stdin()], []
+        found = find_images(self.inputs, recursive=self.recursive)
+        return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
+
+    def _open(self, path: Path) -> Picture:
+        from stylecli.media import read_picture
+
+        return read_picture(path, name=str(path), max_pixels=self.max_pixels)
+
+    def _read(self, source: Path) -> Picture:
+        from stylecli.media import read_picture, resize_to_fit
+
+        if source == STREAM:
+            picture = read_picture(sys.stdin.buffer, name="stdin", max_pixels=self.max_pixels)
+        else:
+            picture = self._open(source)
+        return picture if self.max_size is None else resize_to_fit(picture, self.max_size)
+
+    def _write(self, picture: Picture, target: Path) -> Sequence[str]:
+        from stylecli.media import write_picture
+        from stylecli.run.mark import mark
+
+        stream_or_path = sys.stdout.buffer if target == STREAM else target
+        return write_picture(mark(picture), stream_or_path, format=self.format, quality=self.quality)

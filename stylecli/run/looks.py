@@ -1,0 +1,123 @@
+"""Looks: what a picture is painted with, one style image or several mixed, and the name it gives to files."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylecli.errors import UsageError
+from stylecli.run.places import is_file, is_folder
+
+Part = tuple[Path, float]
+_WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Style images with their shares (which sum to 1), under the name that goes into output files."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
+    """Make the looks of ``--style`` (one each) and ``--blend`` (one each), in that order.
+
+    A style that is named twice counts once. Raises UsageError when there is none, when a file does not
+    exist, or when two of them would give the same name to their outputs.
+    """
+    looks: list[Look] = []
+    for path in styles:
+        _require_file(path, "--style")
+        looks.append(Look(path.stem, ((path, 1.0),)))
+    looks += [parse_blend(text) for text in blends]
+    looks = list(dict.fromkeys(looks))
+    if not looks:
+        raise UsageError("no style given: add --style IMAGE (repeatable) or --blend a.jpg:0.7,b.jpg:0.3")
+    named: dict[str, Look] = {}
+    for look in looks:
+        other = named.setdefault(look.name.casefold(), look)
+        if other is not look:
+            raise UsageError(
+                f"styles {_paths(other)} and {_paths(look)} would both be called '{look.name}' in the names "
+                "of the outputs: rename one, or run them one after the other into different -o folders"
+            )
+    return looks
+
+
+def parse_blend(text: str) -> Look:
+    """Read ``a.jpg:0.7,b.jpg:0.3``; a missing weight counts as 1, and weights are normalised to sum 1.
+
+    Colons and commas may also belong to the names: of all ways to read ``text``, the first in which every
+    name is an existing file is taken, longer names first. Raises UsageError in one line otherwise.
+    """
+    pieces = text.split(",")
+    parts = next(_readings(pieces), None)
+    if parts is None:
+        raise UsageError(_explain(text))
+    total = math.fsum(weight for _, weight in parts)
+    if not total > 0:
+        raise UsageError(f"--blend {text}: at least one weight must be above 0")
+    shares = tuple((path, weight / total) for path, weight in parts)
+    return Look("-".join(f"{path.stem}{round(100 * share)}" for path, share in shares), shares)
+
+
+def _readings(pieces: Sequence[str]) -> Iterator[list[Part]]:
+    """Every way to join ``pieces`` back into entries that all exist, longest first entry first."""
+    if not pieces:
+        yield []
+        return
+    for length in range(len(pieces), 0, -1):
+        entry = _entry(",".join(pieces[:length]))
+        if entry is not None:
+            for rest in _readings(pieces[length:]):
+                yield [entry, *rest]
+
+
+def _entry(text: str) -> Part | None:
+    """``path`` or ``path:weight`` as a part, or None when it is neither with an existing file."""
+    if is_file(text):
+        return Path(text), 1.0
+    match = _WEIGHT.fullmatch(text)
+    if match is None or not is_file(match["path"]):
+        return None
+    weight = _number(match["weight"])
+    return None if weight is None else (Path(match["path"]), weight)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _explain(text: str) -> str:
+    """Name the first thing wrong with a blend that has no reading."""
+    for entry in text.split(","):
+        if _entry(entry) is not None:
+            continue
+        match = _WEIGHT.fullmatch(entry)
+        if match is None:
+            return f"--blend {text}: '{entry}' is not an existing style image (write a.jpg:0.7,b.jpg:0.3)"
+        if not is_file(match["path"]):
+            return f"--blend {text}: style image '{match['path']}' does not exist"
+        return f"--blend {text}: the weight '{match['weight']}' is not a number of 0 or more"
+    return f"--blend {text}: cannot be read (write a.jpg:0.7,b.jpg:0.3)"
+
+
+def _require_file(path: Path, option: str) -> None:
+    if is_folder(path):
+        raise UsageError(
+            f"{option} {path} is a folder: name its images one by one ({option} may be repeated)"
+        )
+    if not is_file(path):
+        raise UsageError(f"{option} {path} does not exist")
+
+
+def _paths(look: Look) -> str:
+    return " + ".join(str(path) for path, _ in look.parts)

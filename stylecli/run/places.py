@@ -1,0 +1,38 @@
+"""Questions about paths that must not raise, and one spelling for each place in the file system."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from stylecli.run.events import STREAM
+
+# os.path answers False where Path.is_file() raises, for instance for a name that is too long: such a name
+# is a user's mistake, to be reported like any other file that is not there.
+
+
+def is_file(path: Path | str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path | str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def exists(path: Path | str) -> bool:
+    """Whether the name is taken, by a dangling link too."""
+    return os.path.lexists(path)
+
+
+def place_of(path: Path) -> str:
+    """The place ``path`` stands for, however it was spelled; its last part may itself be a link."""
+    if path == STREAM:
+        return "-"
+    folder = os.path.abspath(path.parent)  # noqa: PTH100 - realpath below resolves what links there are
+    return os.path.join(_real(folder), path.name)  # noqa: PTH118
+
+
+@lru_cache(maxsize=4096)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)

@@ -1,0 +1,226 @@
+"""The plan: which picture becomes which file, settled and checked before any work begins."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from stylecli.errors import UsageError
+from stylecli.run.events import STREAM
+from stylecli.run.places import exists, is_folder, place_of
+
+
+class Found(Protocol):
+    """An input picture; ``root`` is the folder argument it was found under, None when named itself."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def root(self) -> Path | None: ...
+
+
+@dataclass(frozen=True)
+class Stdin:
+    """The one input that is not a file."""
+
+    path: Path = STREAM
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture in one style. ``source`` may be STREAM (stdin) and ``target`` STREAM (stdout)."""
+
+    source: Path
+    target: Path
+    style: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``todo`` keeps the order of the inputs, all styles of one input side by side."""
+
+    todo: tuple[Item, ...]
+    finished: tuple[Item, ...]  # their targets exist already
+    own: tuple[Path, ...]  # inputs left out because this program made them
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Where results go and in which format.
+
+    ``suffix_for(input_suffix, format)`` gives the suffix of a result, with its dot, and raises UsageError
+    for a format that cannot be written. ``writer_for(suffix)`` names a suffix's format, None if there is
+    none that can be written: it tells that .jpg and .jpeg are the same.
+    """
+
+    output: str | None  # -o as typed: a trailing slash means a folder
+    format: str | None
+    suffix_for: Callable[[str, str | None], str]
+    writer_for: Callable[[str], str | None]
+
+
+def make_plan(
+    found: Sequence[Found],
+    styles: Sequence[str],
+    naming: Naming,
+    *,
+    several: bool = False,
+    overwrite: bool = False,
+    style_files: Sequence[Path] = (),
+    made_by_us: Callable[[Path], bool] = lambda path: False,
+) -> Plan:
+    """Pair every input with every style.
+
+    ``several`` says that more than one input was asked for although only one was found. ``made_by_us``
+    looks into a file; it is asked only about pictures that are named like a result of another input.
+    Raises UsageError when two results would land on one file, or one on an input or a style image.
+    """
+    naming.suffix_for("", naming.format)  # a wrong --format is refused before all else
+    found = _once(found)
+    place = _place(naming, many=several or len(found) * len(styles) > 1)
+    if isinstance(place, _Folder) and naming.output is not None:
+        found = [one for one in found if not _inside_output(one, place.path)]
+    pairs = [(one, Item(one.path, place.target(one, style), style)) for one in found for style in styles]
+    _refuse_loss(pairs, style_files)
+    # A result of an input in this plan is never an input itself: otherwise a second run over the folder,
+    # or a shell's *.jpg, would paint the paintings.
+    targets = {place_of(item.target) for _, item in pairs}
+    kin = _Kin(found)
+    own = {
+        one.path: None
+        for one, _ in pairs
+        if place_of(one.path) in targets or (kin.looks_like_result(one.path) and made_by_us(one.path))
+    }
+    items = [item for _, item in pairs if item.source not in own]
+    _refuse_collisions(items)
+    # Results are renamed into place when complete: one that exists is finished.
+    finished = [] if overwrite else [item for item in items if item.target != STREAM and exists(item.target)]
+    done = set(finished)
+    return Plan(tuple(item for item in items if item not in done), tuple(finished), tuple(own))
+
+
+class _Target(Protocol):
+    def target(self, one: Found, style: str) -> Path: ...
+
+
+@dataclass(frozen=True)
+class _OneFile:
+    path: Path
+
+    def target(self, one: Found, style: str) -> Path:
+        return self.path
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """``path`` None is beside the input."""
+
+    path: Path | None
+    naming: Naming
+
+    def target(self, one: Found, style: str) -> Path:
+        if one.path == STREAM:
+            stem, suffix, parent = "stdin", "", Path()
+        else:
+            stem, suffix = one.path.stem, one.path.suffix
+            parent = one.path.relative_to(one.root).parent if one.root is not None else Path()
+        name = f"{stem}.{style}{self.naming.suffix_for(suffix, self.naming.format)}"
+        if self.path is None:
+            return STREAM if one.path == STREAM else one.path.with_name(name)
+        return self.path / parent / name
+
+
+def _place(naming: Naming, *, many: bool) -> _OneFile | _Folder:
+    """Decide whether ``-o`` means a file or a folder."""
+    output = naming.output
+    if output is None:
+        return _Folder(None, naming)
+    if output == "-":
+        if many:
+            raise UsageError("-o - writes one picture to stdout: give one input and one style")
+        return _OneFile(STREAM)
+    path = Path(output)
+    if output.endswith(("/", os.sep)) or is_folder(path) or not path.suffix:
+        if exists(path) and not is_folder(path):
+            raise UsageError(f"-o {output} is a file, not a folder")
+        return _Folder(path, naming)
+    wanted = naming.writer_for(path.suffix)
+    if many:
+        if exists(path):
+            raise UsageError(f"-o {output} is a file, but there are several results: name a folder")
+        if wanted is not None:
+            raise UsageError(
+                f"-o {output} looks like a file, but there are several results: name a folder ({output}/)"
+            )
+        return _Folder(path, naming)
+    if wanted is None:
+        raise UsageError(
+            f"-o {output}: '{path.suffix}' is not a format that can be written (a folder? then {output}/)"
+        )
+    if naming.format is not None and naming.writer_for(naming.format) != wanted:
+        raise UsageError(f"-o {output} and --format {naming.format} contradict each other: drop one")
+    return _OneFile(path)
+
+
+def _once(found: Sequence[Found]) -> list[Found]:
+    """Leave out what was named twice; under a folder argument counts more than named alone."""
+    first: dict[str, Found] = {}
+    for one in found:
+        first.setdefault(place_of(one.path), one)
+    return list(first.values())
+
+
+def _inside_output(one: Found, output: Path | None) -> bool:
+    """Was ``one`` found in the output folder, which lies inside the folder that was searched?"""
+    if output is None or one.root is None:
+        return False
+    root, out = Path(os.path.realpath(one.root)), Path(os.path.realpath(output))
+    return out != root and out.is_relative_to(root) and Path(place_of(one.path)).is_relative_to(out)
+
+
+class _Kin:
+    """Knows which inputs are named like a result of another input beside them: a.jpg and a.starry.png."""
+
+    def __init__(self, found: Sequence[Found]) -> None:
+        self._stems = {(one.path.parent, one.path.stem) for one in found}
+
+    def looks_like_result(self, path: Path) -> bool:
+        words = path.stem.split(".")
+        stems = (".".join(words[:count]) for count in range(1, len(words)))
+        return any((path.parent, stem) in self._stems for stem in stems)
+
+
+def _refuse_loss(pairs: Sequence[tuple[Found, Item]], style_files: Sequence[Path]) -> None:
+    """No result may replace its own input or a style image, --overwrite or not."""
+    styles = {place_of(path) for path in style_files}
+    for _, item in pairs:
+        if item.target == STREAM:
+            continue
+        if item.source != STREAM and place_of(item.target) == place_of(item.source):
+            raise UsageError(f"{item.target} is the input itself: choose another -o")
+        if place_of(item.target) in styles:
+            raise UsageError(f"{item.target} is the style image itself: choose another -o")
+        if is_folder(item.target):
+            raise UsageError(f"{item.target} is a folder, and the result for {item.source} needs that name")
+
+
+def _refuse_collisions(items: Sequence[Item]) -> None:
+    """Two results on one file is a loss on some file system, so letters' case makes no difference here."""
+    taken: dict[str, Item] = {}
+    clashes: list[tuple[Item, Item]] = []
+    for item in items:
+        first = taken.setdefault(unicodedata.normalize("NFC", place_of(item.target)).casefold(), item)
+        if first is not item:
+            clashes.append((first, item))
+    if clashes:
+        first, second = clashes[0]
+        more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
+        raise UsageError(
+            f"{first.source} and {second.source} would both become {second.target}{more}: "
+            "rename one, or run them into different -o folders"
+        )

@@ -1,0 +1,239 @@
+"""Carry out a plan: read, paint and write at the same time, in order, with bounded memory.
+
+One thread decodes ahead, the caller's thread paints, one thread encodes behind. A picture that fails is
+reported and the rest goes on. Nothing is printed here: whoever calls gets events.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, TypeVar
+
+from stylecli.errors import OutOfMemoryError, StylizeError
+from stylecli.run.events import Done, Event, Failed, Notice, Started
+from stylecli.run.plan import Item
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stylecli.media import Picture
+
+Painter = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+
+_T = TypeVar("_T")
+_AHEAD = 2  # pictures waiting between two stages
+_POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
+_PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
+
+
+@dataclass(frozen=True)
+class Work:
+    """The three things the stream does to a picture; each may raise StylizeError for that picture alone.
+
+    ``paint`` has one painter for every style name in the plan. ``write`` returns notices.
+    """
+
+    read: Callable[[Path], Picture]
+    paint: Mapping[str, Painter]
+    write: Callable[[Picture, Path], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class _Read:
+    items: tuple[Item, ...]  # one source in all its styles
+    picture: Picture | None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class _Painted:
+    item: Item
+    picture: Picture | None
+    seconds: float = 0.0
+    error: Exception | None = None
+    releases: int = 0  # pixels that are out of flight once this is written
+
+
+def stream(plan: Sequence[Item], work: Work, emit: Callable[[Event], None]) -> None:
+    """Do every item of ``plan``, in order, and report each through ``emit``.
+
+    Each source is read once for all its styles (its items must stand side by side). ``emit`` is never
+    called by two threads at once. On KeyboardInterrupt the file being written is finished, nothing else is
+    begun, and the interrupt is raised again.
+    """
+    _Stream(work, emit).run(plan)
+
+
+@dataclass
+class _Stream:
+    work: Work
+    emit_to: Callable[[Event], None]
+    stopped: threading.Event = field(default_factory=threading.Event)
+    broken: list[BaseException] = field(default_factory=list)  # what ended a thread that should not end
+
+    def __post_init__(self) -> None:
+        self._read: Queue[_Read | None] = Queue(_AHEAD)
+        self._painted: Queue[_Painted | None] = Queue(_AHEAD)
+        self._emitting = threading.Lock()
+        self._in_flight = _Flight(self.stopped)
+
+    def run(self, plan: Sequence[Item]) -> None:
+        threads = [
+            threading.Thread(target=self._guard, args=(self._reading, plan), name="read", daemon=True),
+            threading.Thread(target=self._guard, args=(self._writing,), name="write", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for read in self._taken(self._read):
+                self._paint(read)
+            self._put(self._painted, None)
+        except BaseException:
+            self.stopped.set()
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+        if self.broken:
+            raise self.broken[0]
+
+    def _emit(self, event: Event) -> None:
+        with self._emitting:
+            self.emit_to(event)
+
+    # The three stages.
+
+    def _reading(self, plan: Sequence[Item]) -> None:
+        for source, group in groupby(plan, key=lambda item: item.source):
+            if not self._in_flight.wait():
+                return
+            items = tuple(group)
+            try:
+                picture = self.work.read(source)
+            except Exception as error:
+                read = _Read(items, None, error)
+            else:
+                self._in_flight.add(_pixels(picture))
+                read = _Read(items, picture)
+            if not self._put(self._read, read):
+                return
+            del read  # or the last picture stays in memory while this thread waits for room
+        self._put(self._read, None)
+
+    def _paint(self, read: _Read) -> None:
+        """Paint one source in all its styles, on the caller's thread."""
+        for notice in read.picture.notices if read.picture is not None else ():
+            self._emit(Notice(read.items[0].source, notice))
+        for item in read.items:
+            if read.picture is None:
+                self._put(self._painted, _Painted(item, None, error=read.error))
+                continue
+            self._emit(Started(item.source, item.target, item.style))
+            releases = _pixels(read.picture) if item is read.items[-1] else 0
+            begun = time.perf_counter()
+            try:
+                pixels = self.work.paint[item.style](read.picture.pixels)
+            except Exception as error:
+                painted = _Painted(item, None, error=error, releases=releases)
+            else:
+                painted = _Painted(
+                    item, replace(read.picture, pixels=pixels), time.perf_counter() - begun, releases=releases
+                )
+            self._put(self._painted, painted)
+
+    def _writing(self) -> None:
+        for painted in self._taken(self._painted):
+            if painted.error is None and painted.picture is not None:
+                self._emit(self._write(painted, painted.picture))
+            else:
+                self._emit(_failed(painted.item, painted.error))
+            self._in_flight.add(-painted.releases)
+
+    def _write(self, painted: _Painted, picture: Picture) -> Event:
+        item = painted.item
+        try:
+            notices = self.work.write(picture, item.target)
+        except Exception as error:
+            return _failed(item, error)
+        for notice in notices:
+            self._emit(Notice(item.source, notice))
+        height, width = picture.pixels.shape[:2]
+        return Done(item.source, item.target, item.style, painted.seconds, width, height)
+
+    # Queues that notice when the run is stopped.
+
+    def _guard(self, stage: Callable[..., None], *args: object) -> None:
+        """A thread that dies of a bug must end the run, not hang it."""
+        try:
+            stage(*args)
+        except BaseException as error:
+            self.broken.append(error)
+            self.stopped.set()
+
+    def _put(self, queue: Queue[_T], value: _T) -> bool:
+        """Wait for room; False when the run was stopped meanwhile."""
+        while not self.stopped.is_set():
+            try:
+                queue.put(value, timeout=_POLL_S)
+                return True
+            except Full:
+                continue
+        return False
+
+    def _taken(self, queue: Queue[_T | None]) -> Iterator[_T]:
+        """What comes out of ``queue`` until its closing None, or until the run is stopped."""
+        while not self.stopped.is_set():
+            try:
+                value = queue.get(timeout=_POLL_S)
+            except Empty:
+                continue
+            if value is None:
+                return
+            yield value
+
+
+class _Flight:
+    """Counts the pixels that are being worked on, so that a folder of huge scans fits into memory."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._pixels = 0
+        self._changed = threading.Condition()
+        self._stopped = stopped
+
+    def add(self, pixels: int) -> None:
+        with self._changed:
+            self._pixels += pixels
+            self._changed.notify_all()
+
+    def wait(self) -> bool:
+        """Wait until another picture may be read; False when the run was stopped meanwhile."""
+        with self._changed:
+            while self._pixels > _PIXELS_IN_FLIGHT and not self._stopped.is_set():
+                self._changed.wait(_POLL_S)
+        return not self._stopped.is_set()
+
+
+def _pixels(picture: Picture) -> int:
+    height, width = picture.pixels.shape[:2]
+    return int(height) * int(width)
+
+
+def _failed(item: Item, error: Exception | None) -> Failed:
+    trace = None
+    if isinstance(error, StylizeError):
+        reason = str(error).removeprefix(f"{item.source}: ")
+    elif isinstance(error, MemoryError):
+        reason = "not enough memory for a picture of this size (try --max-size)"
+    else:
+        reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
+        trace = "".join(traceback.format_exception(error))
+    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
+    return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)
