@@ -1,0 +1,1 @@
+"""The networks: one folder each, readable top-down from ``model.py``; ``registry.py`` describes them."""

@@ -1,0 +1,1 @@
+"""Training: data, losses, one loop per model, checkpoints that resume exactly."""

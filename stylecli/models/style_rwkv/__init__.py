@@ -1,0 +1,1 @@
+"""StyleRWKV (arXiv 2412.19535): image-guided stylization. Start at ``model.py``."""

@@ -40,8 +40,8 @@ class DeformShift(nn.Module):
     def __init__(self, channels: int, config: StyleRwkvConfig):
         super().__init__()
         self.groups, self.bound = config.shift_groups, config.max_offset
-        self.offset = nn.Conv2d(channels, 2 * self.groups, 3, padding=1, padding_mode="replicate")
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate", groups=channels)
+        self.offset = nn.Conv2d(channels, 2 * self.groups, 3, padding=1)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.mix = nn.Parameter(torch.full((channels,), 0.5))
         nn.init.zeros_(self.offset.weight)
         directions = torch.tensor([(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)]).repeat(self.groups, 1)

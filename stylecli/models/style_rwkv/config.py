@@ -12,7 +12,8 @@ class StyleRwkvConfig:
 
     Attributes:
         widths: channels at strides 4, 8, 16 and 32 (the four levels).
-        blocks: ST-RWKV blocks per level, the same in encoder and decoder.
+        blocks: ST-RWKV blocks per level, the same in content encoder and decoder.
+        style_blocks: the same for the style encoder; its fine levels need only convolutions.
         stem: channels at stride 2, in the stem and in the head.
         rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
         skip: p of S-Scanning, the stride of the atrous scan (2 in the paper).
@@ -24,7 +25,8 @@ class StyleRwkvConfig:
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
     blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
-    stem: int = 32
+    style_blocks: tuple[int, int, int, int] = (0, 0, 1, 1)
+    stem: int = 24
     rescans: int = 2
     skip: int = 2
     shift_groups: int = 4

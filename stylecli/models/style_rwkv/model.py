@@ -38,14 +38,14 @@ def upsample(x: Tensor, factor: int = 2) -> Tensor:
 class Encoder(nn.Module):
     """Image (B, 3, H, W) to four feature maps at strides 4, 8, 16, 32."""
 
-    def __init__(self, config: StyleRwkvConfig):
+    def __init__(self, config: StyleRwkvConfig, blocks: tuple[int, ...]):
         super().__init__()
         self.stem = conv(3, config.stem, stride=2, kernel=5)
         inputs = (config.stem, *config.widths[:-1])
         self.down = nn.ModuleList(conv(i, o, stride=2) for i, o in zip(inputs, config.widths, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
-            for c, n in zip(config.widths, config.blocks, strict=True)
+            for c, n in zip(config.widths, blocks, strict=True)
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -98,7 +98,8 @@ class Decoder(nn.Module):
         self.head_norm = AdaIn(config.stem, code)
         self.head_mid = conv(config.stem, config.stem)
         self.head_mid_norm = AdaIn(config.stem, code)
-        self.head_out = nn.Sequential(conv(config.stem, 16), nn.LeakyReLU(0.2), conv(16, 3))
+        self.head_narrow = conv(config.stem, 12)
+        self.head_out = conv(12, 3)
 
     def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor) -> Tensor:
         x = features[-1]
@@ -112,7 +113,8 @@ class Decoder(nn.Module):
             x = self.leave[level](x, code, statistics[level])
         x = F.leaky_relu(self.head_norm(self.head_conv(upsample(x)), code), 0.2)  # stride 2
         x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
-        return torch.sigmoid(self.head_out(upsample(x)))
+        x = F.leaky_relu(upsample(self.head_narrow(x)), 0.2)  # full size, few channels: this is where memory goes
+        return torch.sigmoid(self.head_out(x))
 
 
 class StyleRwkv(nn.Module):
@@ -121,8 +123,8 @@ class StyleRwkv(nn.Module):
     def __init__(self, config: StyleRwkvConfig | None = None):
         super().__init__()
         self.config = config = config or StyleRwkvConfig()
-        self.content_encoder = Encoder(config)
-        self.style_encoder = Encoder(config)
+        self.content_encoder = Encoder(config, config.blocks)
+        self.style_encoder = Encoder(config, config.style_blocks)
         self.code = nn.Sequential(
             nn.Linear(2 * sum(config.widths), config.code),
             nn.LeakyReLU(0.2),

@@ -1,0 +1,269 @@
+"""The Python API: a network with a style in hand. The command line uses nothing else.
+
+>>> paint = Stylizer.from_pretrained("stylerwkv-s").encode_style(style_image)
+>>> painted = paint(photo)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from stylecli.errors import OutOfMemoryError, UsageError, WeightsError
+from stylecli.models.registry import Descriptor, load_network
+from stylecli.scaling import enlarge_with_detail, resize, working_size
+
+log = logging.getLogger(__name__)
+
+Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LONGEST = 4  # a style is encoded up to this many times longer than wide
+
+
+@dataclass(frozen=True)
+class Style:
+    """An encoded style: what the painting network needs of it, and nothing of the picture itself.
+
+    Attributes:
+        statistics: (1, S) float32 on the CPU: channel means and log standard deviations of the style features.
+    """
+
+    statistics: Tensor
+
+    @staticmethod
+    def blend(parts: Sequence[tuple[Style, float]]) -> Style:
+        """Weighted mean of styles; weights are normalised to a sum of 1.
+
+        Raises:
+            UsageError: no styles, a negative weight, a sum of zero, or styles of different networks.
+        """
+        total = sum(weight for _, weight in parts)
+        if not parts or total <= 0 or any(weight < 0 for _, weight in parts):
+            raise UsageError("a blend needs styles with weights of zero or more, not all zero")
+        if len({style.statistics.shape for style, _ in parts}) > 1:
+            raise UsageError("styles of different networks cannot be blended")
+        mixed = torch.stack([style.statistics * (weight / total) for style, weight in parts]).sum(0)
+        return Style(mixed)
+
+    def save(self, path: Path | str) -> None:
+        """Write the style to a safetensors file of a few kilobytes."""
+        from safetensors.torch import save_file
+
+        save_file({"statistics": self.statistics}, path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Style:
+        """Read what :meth:`save` wrote. Raises WeightsError where the file is something else."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return cls(load_file(path)["statistics"])
+        except (OSError, SafetensorError, KeyError):
+            raise WeightsError(f"{path}: not a saved style") from None
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``auto`` takes the GPU if there is one. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device(name)
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    # Without these instructions bfloat16 is emulated on a CPU, many times slower than float32.
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto``: bfloat16 where the processor computes in it, float16 on older GPUs, float32 otherwise."""
+    fast_bf16 = _has_fast_bf16(device)
+    if name == "auto":
+        return torch.bfloat16 if fast_bf16 else torch.float16 if device.type == "cuda" else torch.float32
+    if name not in _DTYPES:
+        raise UsageError(f"--dtype {name}: choose auto, fp32, bf16 or fp16")
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("--dtype fp16 needs a GPU; use fp32 or bf16 on a CPU")
+    if name == "bf16" and not fast_bf16:
+        log.warning("this processor has no bfloat16 arithmetic: --dtype bf16 will be slow, fp32 is faster here")
+    return _DTYPES[name]
+
+
+@dataclass(frozen=True)
+class Stylizer:
+    """A painting network, and the style it holds. Immutable: ``encode_style`` returns another one.
+
+    Attributes:
+        network: the module, shared between all stylizers made from this one.
+        style: the style in hand; None until ``encode_style`` or ``with_style``.
+    """
+
+    network: nn.Module
+    descriptor: Descriptor
+    device: torch.device
+    dtype: torch.dtype
+    style: Style | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str = "stylerwkv-s",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        weights: Path | None = None,
+    ) -> Stylizer:
+        """Load a network.
+
+        Args:
+            name: an entry of ``weights.toml``, or a path to a .safetensors file.
+            device: auto, cpu or cuda. dtype: auto, fp32, bf16 or fp16.
+            weights: a file to use instead of the named entry's own.
+
+        Raises:
+            WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
+        """
+        from stylecli.weights import locate
+
+        where = choose_device(device)
+        precision = choose_dtype(dtype, where)
+        network, descriptor = load_network(weights if weights is not None else locate(name))
+        return cls(network.to(where, precision), descriptor, where, precision)
+
+    def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
+        """A stylizer that paints in the style of ``image``.
+
+        The style is encoded at a short side of 256 pixels, as in training, whatever its own size.
+        """
+        x = _to_batch(image).to(self.device)
+        H, W = x.shape[2:]
+        scale = self.descriptor.style_side / min(H, W)
+        longest = _LONGEST * self.descriptor.style_side
+        size = tuple(max(self.descriptor.smallest, min(longest, round(n * scale))) for n in (H, W))
+        with torch.inference_mode():
+            encoded = self.network.encode_style(resize(x, (size[0], size[1])).to(self.dtype))  # type: ignore[operator]
+        return self.with_style(Style(encoded.float().cpu().clone()))
+
+    def with_style(self, style: Style) -> Stylizer:
+        """A stylizer that paints in an already encoded style."""
+        return replace(self, style=style)
+
+    def __call__(
+        self,
+        photo: Picture,
+        *,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        stroke_size: float = 1.0,
+    ) -> Picture:
+        """Paint a photograph in the style in hand.
+
+        Args:
+            photo: a Pillow picture, an array (H, W, 3) of uint8 or of floats in 0..1, or a tensor (3, H, W) or
+                (B, 3, H, W) of floats in 0..1; sRGB.
+            strength: 0 gives the photograph back, 1 the style in full.
+            preserve_color: take only lightness from the painting, colours from the photograph.
+            stroke_size: apparent size of the strokes relative to the default, which suits a picture that fills
+                a screen. Smaller strokes than the picture's own pixels allow are not possible.
+
+        Returns:
+            The painting, of the same type and size as ``photo``.
+
+        Raises:
+            UsageError: no style yet, or a value out of range. OutOfMemoryError: the picture is too large.
+        """
+        if self.style is None:
+            raise UsageError("no style yet: call encode_style(image) or with_style(style) first")
+        if not 0 <= strength <= 1:
+            raise UsageError(f"strength {strength:g} is not between 0 and 1")
+        if not stroke_size > 0:
+            raise UsageError(f"stroke size {stroke_size:g} is not above 0")
+        try:
+            with torch.inference_mode():
+                painted = self._paint(_to_batch(photo), strength, preserve_color, stroke_size)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error) or "not enough memory" in str(error):
+                raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
+            raise
+        return _like(painted, photo)
+
+    def _paint(self, photo: Tensor, strength: float, preserve_color: bool, stroke_size: float) -> Tensor:
+        """(B, 3, H, W) float32 on the CPU to the same."""
+        assert self.style is not None
+        if strength == 0:
+            return photo.clone()
+        photo = photo.to(self.device)
+        H, W = photo.shape[2:]
+        side = self.descriptor.working_side
+        small = resize(photo, working_size(H, W, side, stroke_size, self.descriptor.smallest))
+        painted = self._forward(small, strength)
+        if H < self.descriptor.smallest or W < self.descriptor.smallest:
+            painted = resize(painted, (H, W))  # tiny pictures were enlarged to be painted
+        else:
+            painted = enlarge_with_detail(painted, small, photo)
+        if preserve_color:
+            painted = keep_color(painted, photo)
+        return painted.cpu()
+
+    def _forward(self, small: Tensor, strength: float) -> Tensor:
+        """Paint at the working size. Between the photograph (0) and the style (1) the statistics are mixed, and
+        what the network cannot reconstruct of the photograph is given back in proportion."""
+        assert self.style is not None
+        style = self.style.statistics.to(self.device, self.dtype)
+        x = small.to(self.dtype)
+        if strength == 1:
+            return self.network(x, style).float().clamp(0, 1)
+        own = self.network.encode_style(x).to(self.dtype)  # type: ignore[operator]
+        mixed = self.network(x, torch.lerp(own, style.expand_as(own), strength)).float()
+        residual = small - self.network(x, own).float()
+        return (mixed + (1 - strength) * residual).clamp(0, 1)
+
+
+def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
+    """Lightness of the painting with the photograph's colour: Y of one, Cb and Cr of the other (BT.601)."""
+    weights = photo.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    change = ((painted - photo) * weights).sum(1, keepdim=True)
+    return (photo + change).clamp(0, 1)
+
+
+def _to_batch(image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
+    """Any accepted picture to (B, 3, H, W), float32 in 0..1. Raises UsageError for another shape."""
+    if isinstance(image, Image.Image):
+        image = np.array(image.convert("RGB"))
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise UsageError(f"a picture as an array has the shape (H, W, 3), not {image.shape}")
+        scale = 255.0 if image.dtype == np.uint8 else 1.0
+        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / scale
+    x = image[None] if image.ndim == 3 else image
+    if x.ndim != 4 or x.shape[1] != 3:
+        raise UsageError(f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {tuple(image.shape)}")
+    return x.float()
+
+
+def _like(result: Tensor, photo: Picture) -> Picture:
+    """(B, 3, H, W) back to the type of ``photo``."""
+    if isinstance(photo, Tensor):
+        return (result if photo.ndim == 4 else result[0]).to(photo.device, photo.dtype)
+    array = result[0].permute(1, 2, 0).contiguous().numpy()
+    if isinstance(photo, Image.Image):
+        return Image.fromarray((array * 255).round().astype(np.uint8))
+    if photo.dtype == np.uint8:
+        return (array * 255).round().astype(np.uint8)
+    return array.astype(photo.dtype, copy=False)

@@ -1,0 +1,98 @@
+"""Training images: decoded once, kept in memory, cropped by rules that depend on nothing but seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylecli.errors import UsageError
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def list_images(folders: Sequence[Path]) -> list[Path]:
+    """Every picture directly in the folders, sorted. Raises UsageError where there is none."""
+    found = [p for folder in folders for p in sorted(folder.glob("*")) if p.suffix.lower() in _SUFFIXES]
+    if not found:
+        raise UsageError(f"no images in {', '.join(map(str, folders))}")
+    return found
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """RGB picture to (3, H, W) in 0..1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+
+
+def resize_short_side(image: Image.Image, size: int) -> Image.Image:
+    """Scaled so that the short side is ``size`` pixels."""
+    k = size / min(image.size)
+    return image.resize((max(size, round(image.width * k)), max(size, round(image.height * k))), Image.Resampling.LANCZOS)
+
+
+def centre_square(image: Image.Image, size: int) -> Image.Image:
+    """The middle of the picture, scaled to size x size."""
+    image = resize_short_side(image, size)
+    x, y = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((x, y, x + size, y + size))
+
+
+class ContentCrops:
+    """Fixed crops of photographs: ``VARIANTS`` per file, differing in scale, place and mirroring.
+
+    The crops are fixed so that what a feature network says of them can be kept.
+    """
+
+    VARIANTS = 4
+
+    def __init__(self, paths: list[Path], crop: int):
+        self.paths, self.crop = paths, crop
+        self._cache: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths) * self.VARIANTS
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(3, crop, crop) in 0..1."""
+        if index not in self._cache:
+            rng = np.random.default_rng([index, self.crop])
+            with Image.open(self.paths[index // self.VARIANTS]) as file:
+                image = file.convert("RGB")
+            short = int(np.exp(rng.uniform(np.log(self.crop * 1.02), np.log(max(400, self.crop * 1.6)))))
+            image = resize_short_side(image, short)
+            x, y = (int(rng.integers(0, n - self.crop + 1)) for n in image.size)
+            image = image.crop((x, y, x + self.crop, y + self.crop))
+            if index % 2:
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return self._cache[index].float() / 255
+
+
+class StyleImages:
+    """Styles as squares of ``size`` pixels; the encoder sees random crops of them, the loss the whole square."""
+
+    def __init__(self, paths: list[Path], size: int = 256):
+        self.paths, self.size = paths, size
+        self._cache: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(3, size, size) in 0..1."""
+        if index not in self._cache:
+            with Image.open(self.paths[index]) as file:
+                image = centre_square(file.convert("RGB"), self.size)
+            self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return self._cache[index].float() / 255
+
+
+def random_crop(image: Tensor, size: int, rng: np.random.Generator) -> Tensor:
+    """(3, H, W) to (3, size, size), mirrored half of the time."""
+    y, x = (int(rng.integers(0, n - size + 1)) for n in image.shape[1:])
+    crop = image[:, y : y + size, x : x + size]
+    return crop.flip(2) if rng.random() < 0.5 else crop

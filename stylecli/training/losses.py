@@ -1,0 +1,51 @@
+"""Losses of StyleRWKV's training (arXiv 2412.19535 names them: content, style, identity 1 and 2).
+
+All feature losses are scale-free: features are instance-normalised or standardised first, so that every layer
+counts alike and the weights mean the same whatever network gives the features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_EPS = 1e-4
+
+
+def statistics(features: Tensor) -> Tensor:
+    """Channel means and standard deviations of (B, C, H, W): (B, 2 C)."""
+    var, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
+    return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+
+
+def instance_normalised(features: Tensor) -> Tensor:
+    """(f - mean) / std per image and channel; StyTr2's content features (arXiv 2105.14576)."""
+    features = features.float()
+    var, mean = torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0)
+    return (features - mean) * torch.rsqrt(var + _EPS)
+
+
+def content_loss(output: Tensor, content: Tensor) -> Tensor:
+    """Mean squared difference of instance-normalised features (B, C, H, W): 0 = same structure, 2 = unrelated."""
+    return F.mse_loss(instance_normalised(output), content.float())
+
+
+def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Distance of channel means and standard deviations, each divided by its spread over many styles.
+
+    AdaIN's style loss (arXiv 1703.06868, eq. 13), standardised per dimension, with a linear tail (Huber) so that
+    rarely active channels do not rule.
+
+    Args:
+        output: (B, C, H, W) features. target: (B, 2 C) statistics wanted. scale: (2 C,) their spread.
+        weight: (B,) weight per image.
+    """
+    difference = (statistics(output) - target.float()) / scale
+    loss = F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none").mean(1)  # (B,)
+    return (loss if weight is None else loss * weight).mean()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels of (B, 3, H, W)."""
+    return (image[..., 1:, :] - image[..., :-1, :]).abs().mean() + (image[..., 1:] - image[..., :-1]).abs().mean()
