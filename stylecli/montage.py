@@ -119,8 +119,8 @@ def gallery(
     """Draw (caption, picture) pairs in reading order, each caption under its picture, as one RGB picture.
 
     Pictures are fitted as in ``grid``. Cells are as high as the highest fitted picture needs, so that a
-    gallery of wide photographs has no empty bands. ``columns`` is chosen for a sheet a little wider than high
-    unless given. Raises ValueError when there is nothing to draw.
+    gallery of wide photographs has no empty bands. ``columns`` is chosen for a sheet a little wider than high,
+    and for a full last row, unless given. Raises ValueError when there is nothing to draw.
     """
     if not pictures:
         raise ValueError("a gallery needs at least one picture")
@@ -134,7 +134,7 @@ def gallery(
     font: _Font = ImageFont.load_default(font_size)
     line = round(font_size * 1.5)
     if columns is None:
-        columns = max(1, round(math.sqrt(len(fitted) * 1.4 * (height + line) / width)))
+        columns = _columns(len(fitted), 1.4 * (height + line) / width)
     columns = min(columns, len(fitted))
     rows = math.ceil(len(fitted) / columns)
 
@@ -148,6 +148,13 @@ def gallery(
         text = _shorten(caption, font, width)
         draw.text((x + width // 2, y + height + line // 2), text, fill=ink, font=font, anchor="mm")
     return sheet
+
+
+def _columns(count: int, shape: float) -> int:
+    """Columns for ``count`` cells on a sheet ``shape`` times as many cells wide as high, or nearly so."""
+    ideal = max(1, round(math.sqrt(count * shape)))
+    near = [ideal, *(columns for columns in (ideal - 1, ideal + 1) if columns > 1)]
+    return min(near, key=lambda columns: -count % columns)  # the fewest empty cells; the ideal among equals
 
 
 def inset(picture: Image.Image, small: Image.Image, *, share: float = 0.26) -> Image.Image:

@@ -63,7 +63,8 @@ def _make(
 
     photographs, styles, results = (output / name for name in ("photographs", "styles", "results"))
     drawn = _draw(photographs, CONTENTS, size, overwrite) + _draw(styles, STYLES, size, overwrite)
-    console.say(f"{drawn} pictures drawn into {photographs} and {styles}")
+    if drawn:
+        console.say(f"{drawn} pictures drawn into {photographs} and {styles}")
 
     style_files = [found.path for found in find_images([str(styles)], recursive=False).images]
     job = ImageJob(

@@ -67,7 +67,7 @@ def sheet(
         paths = [found.path for found in discovery.images]
         if not paths:
             raise UsageError(f"no style images in {', '.join(styles)}")
-        picture = resize_to_fit(read_picture(photo), max_size)
+        picture = resize_to_fit(read_picture(photo, name=str(photo)), max_size)
 
         from stylecli.stylizer import Stylizer
 
@@ -99,6 +99,7 @@ def _paint(
     from stylecli.media import read_picture
     from stylecli.montage import inset
     from stylecli.run.events import Done, Failed, Started
+    from stylecli.run.painters import paint
 
     height, width = picture.size
     stems = [path.stem for path in paths]
@@ -108,16 +109,11 @@ def _paint(
         console.show(Started(path, label, name))
         begun = time.perf_counter()
         try:
-            style = read_picture(path)
-            painted = stylizer.encode_style(style.pixels)(
-                picture.pixels,
-                strength=manner.strength,
-                preserve_color=manner.preserve_color,
-                stroke_size=manner.stroke_size,
-                seed=manner.seed,
-            )
+            style = read_picture(path, name=str(path))
+            painted = paint(stylizer.encode_style(style.pixels), manner, picture.pixels)
         except (InputError, OutOfMemoryError) as error:
-            console.show(Failed(path, str(error), out_of_memory=isinstance(error, OutOfMemoryError)))
+            reason = str(error).removeprefix(f"{path}: ")
+            console.show(Failed(path, reason, out_of_memory=isinstance(error, OutOfMemoryError)))
             continue
         console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
         yield name, inset(_image(painted), _image(style.pixels))
