@@ -119,8 +119,8 @@ def gallery(
     """Draw (caption, picture) pairs in reading order, each caption under its picture, as one RGB picture.
 
     Pictures are fitted as in ``grid``. Cells are as high as the highest fitted picture needs, so that a
-    gallery of wide photographs has no empty bands. ``columns`` is chosen for a sheet a little wider than high,
-    and for a full last row, unless given. Raises ValueError when there is nothing to draw.
+    gallery of wide photographs has no empty bands. Unless ``columns`` is given, the sheet
+    comes out a little wider than high, with as full a last row as possible. Raises ValueError when there is nothing to draw.
     """
     if not pictures:
         raise ValueError("a gallery needs at least one picture")
