@@ -67,6 +67,7 @@ class Console:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._begun = time.monotonic()
+        self._first_started = 0.0
         self._last_failure: tuple[Path, str] | None = None
         self._stdout_gone = False
 
@@ -125,7 +126,7 @@ class Console:
             self._object("notice", **_fields(event))
             self.detail(f"note {_about(event.source, event.text)}")
         if self._bar is not None and self._task is not None and isinstance(event, Done | Failed):
-            self._bar.advance(self._task)
+            self._bar.update(self._task, advance=1, rate=self._rate())
 
     def _failed(self, event: Failed) -> None:
         source, target, style, reason = event.source, event.target, event.style, event.reason
@@ -166,15 +167,21 @@ class Console:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._bar.add_task("", total=total, rate="")
+        self._task = self._bar.add_task("loading", total=total, rate="")
         self._bar.start()
 
     def _working_on(self, event: Started) -> None:
         if self._bar is None or self._task is None:
             return
-        speed = self._bar.tasks[0].speed
-        rate = "" if not speed else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
-        self._bar.update(self._task, description=f"{one_line(event.source.name)} → {event.style}", rate=rate)
+        self._first_started = self._first_started or time.monotonic()
+        self._bar.update(self._task, description=f"{one_line(event.source.name)} → {event.style}")
+
+    def _rate(self) -> str:
+        """Pictures a second or seconds a picture, since the first was begun (loading does not count)."""
+        if not self._first_started or not self.tally.done:
+            return ""
+        each = (time.monotonic() - self._first_started) / self.tally.done
+        return f"{1 / each:.1f}/s" if each < 1 else f"{each:.1f} s each"
 
     def stop_bar(self) -> None:
         if self._bar is not None:
@@ -199,4 +206,5 @@ def _fields(event: Done | Skipped | Notice) -> dict[str, Any]:
 
 def _about(source: Path, text: str) -> str:
     """``text`` with the name of the file it is about in front."""
-    return f"{'stdin' if source == STREAM else source}: {text}"
+    name = "stdin" if source == STREAM else str(source)
+    return f"{name}: {text.removeprefix(f'{name}: ')}"

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from stylecli import __version__
+from stylecli.cli.demo import demo
 from stylecli.cli.image import image
+from stylecli.cli.sheet import sheet
 from stylecli.cli.train import train
 
 app = typer.Typer(
@@ -20,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(image)
+app.command(short_help="Photographs and folders of them, in one or more styles.")(image)
+app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
+app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")
 
 

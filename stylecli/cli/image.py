@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stylecli.console import Console
     from stylecli.run.images import ImageJob
     from stylecli.run.plan import Plan
+    from stylecli.stylizer import Stylizer
 
 
 def image(
@@ -115,12 +116,15 @@ def _paint(
     dtype: options.Dtype,
     weights: Path | None,
 ) -> None:
-    from stylecli.stylizer import Stylizer
+    def load() -> Stylizer:
+        from stylecli.stylizer import Stylizer
 
-    stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
-    console.detail(f"computing on {stylizer.device} in {stylizer.dtype}")
+        stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
+        console.detail(f"computing on {stylizer.device} in {str(stylizer.dtype).removeprefix('torch.')}")
+        return stylizer
+
     console.start_bar(len(plan.todo))
     try:
-        job.carry_out(plan, stylizer, console.show)
+        job.run(plan, load, console.show)
     finally:
         console.stop_bar()

@@ -64,7 +64,15 @@ class ImageJob:
         return plan
 
     def carry_out(self, plan: Plan, stylizer: Stylizer, emit: Emit) -> None:
-        """Paint ``plan.todo``. Raises what encoding a style raises; pictures that fail are reported."""
+        """``run`` with a network that is loaded already."""
+        self.run(plan, lambda: stylizer, emit)
+
+    def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Emit) -> None:
+        """Paint ``plan.todo``, and report pictures that fail. ``load`` is called once one could be read.
+
+        Raises what ``load`` raises, UsageError for an unreadable style image, OutOfMemoryError from
+        encoding it, and KeyboardInterrupt after the file being written is complete.
+        """
         from stylecli.media import remove_stale_temporaries
 
         for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
@@ -72,8 +80,8 @@ class ImageJob:
                 remove_stale_temporaries(folder)
         wanted = {item.style for item in plan.todo}
         looks = [look for look in self.looks if look.name in wanted]
-        painters = bind_painters(stylizer, looks, self._open, self.manner)
-        stream(plan.todo, Work(self._read, painters, self._write), emit)
+        work = Work(self._read, lambda: bind_painters(load(), looks, self._open, self.manner), self._write)
+        stream(plan.todo, work, emit)
 
     def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
         """The inputs that look like pictures, and those that do not."""

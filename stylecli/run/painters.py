@@ -13,6 +13,7 @@ from stylecli.run.looks import Look
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
+    from stylecli.media.picture import FloatArray
     from stylecli.run.stream import Painter
     from stylecli.stylizer import Stylizer
 
@@ -35,31 +36,36 @@ def bind_painters(
     Raises UsageError for a style image that cannot be read (nothing can be done without it) and
     OutOfMemoryError.
     """
-    return {
-        look.name: partial(
-            _bind(stylizer, look, read),
-            strength=manner.strength,
-            preserve_color=manner.preserve_color,
-            stroke_size=manner.stroke_size,
-            seed=manner.seed,
-        )
-        for look in looks
-    }
+    return {look.name: partial(paint, _bind(stylizer, look, read), manner) for look in looks}
+
+
+def paint(stylizer: Stylizer, manner: Manner, pixels: FloatArray) -> FloatArray:
+    """``pixels`` (H, W, 3) in the style that ``stylizer`` holds, in this manner; the same size comes back."""
+    import torch
+
+    # For every picture anew: its result must not depend on what was painted before it, or a resumed run
+    # would give others than one that went through.
+    torch.manual_seed(manner.seed)
+    return stylizer(
+        pixels,
+        strength=manner.strength,
+        preserve_color=manner.preserve_color,
+        stroke_size=manner.stroke_size,
+    )
 
 
 def _bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Stylizer:
-    bound = []
-    for path, _ in look.parts:
+    encoded: list[tuple[Style, float]] = []
+    for path, share in look.parts:
         try:
             picture = read(path)
         except InputError as error:
-            raise UsageError(f"style image: {error}") from error
-        bound.append(stylizer.encode_style(picture.pixels))
-    if len(bound) == 1:
-        return bound[0]
+            raise UsageError(f"style image {error}") from error
+        bound = stylizer.encode_style(picture.pixels)
+        if len(look.parts) == 1:
+            return bound
+        assert bound.style is not None
+        encoded.append((bound.style, share))
     from stylecli.stylizer import Style
 
-    shares = [share for _, share in look.parts]
-    return stylizer.with_style(
-        Style.blend([(one.style, share) for one, share in zip(bound, shares, strict=True)])
-    )
+    return stylizer.with_style(Style.blend(encoded))

@@ -89,7 +89,7 @@ def make_plan(
     _refuse_loss(pairs, style_files)
     # A result of an input in this plan is never an input itself: otherwise a second run over the folder,
     # or a shell's *.jpg, would paint the paintings.
-    targets = {place_of(item.target) for _, item in pairs}
+    targets = {place_of(item.target) for _, item in pairs if item.target != STREAM}
     kin = _Kin(found)
     own = {
         one.path: None

@@ -36,13 +36,15 @@ _PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than th
 
 @dataclass(frozen=True)
 class Work:
-    """The three things the stream does to a picture; each may raise StylizeError for that picture alone.
+    """What the stream does to a picture; each step may raise StylizeError for that picture alone.
 
-    ``paint`` has one painter for every style name in the plan. ``write`` returns notices.
+    ``painters`` is called once, when the first picture has been read (a run that finds nothing readable
+    never loads the network), and returns a painter for every style name in the plan; what it raises ends
+    the run. ``write`` returns notices.
     """
 
     read: Callable[[Path], Picture]
-    paint: Mapping[str, Painter]
+    painters: Callable[[], Mapping[str, Painter]]
     write: Callable[[Picture, Path], Sequence[str]]
 
 
@@ -82,6 +84,7 @@ class _Stream:
     def __post_init__(self) -> None:
         self._read: Queue[_Read | None] = Queue(_AHEAD)
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
+        self._painters: Mapping[str, Painter] | None = None
         self._emitting = threading.Lock()
         self._in_flight = _Flight(self.stopped)
 
@@ -130,17 +133,20 @@ class _Stream:
 
     def _paint(self, read: _Read) -> None:
         """Paint one source in all its styles, on the caller's thread."""
-        for notice in read.picture.notices if read.picture is not None else ():
-            self._emit(Notice(read.items[0].source, notice))
-        for item in read.items:
-            if read.picture is None:
+        if read.picture is None:
+            for item in read.items:
                 self._put(self._painted, _Painted(item, None, error=read.error))
-                continue
+            return
+        for notice in read.picture.notices:
+            self._emit(Notice(read.items[0].source, notice))
+        if self._painters is None:
+            self._painters = self.work.painters()
+        for item in read.items:
             self._emit(Started(item.source, item.target, item.style))
             releases = _pixels(read.picture) if item is read.items[-1] else 0
             begun = time.perf_counter()
             try:
-                pixels = self.work.paint[item.style](read.picture.pixels)
+                pixels = self._painters[item.style](read.picture.pixels)
             except Exception as error:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:

@@ -1,0 +1,142 @@
+"""What must answer in a blink, and how wrong usage is reported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "numpy", "PIL", "cv2", "av", "imageio", "safetensors", "tqdm"}
+
+
+def stylize_in_process(*arguments: str) -> set[str]:
+    """Names of the top-level modules that ``stylize ARGUMENTS`` has loaded when it ends."""
+    code = (
+        "import sys\nfrom stylecli.__main__ import main\nsys.argv[1:] = " + repr(list(arguments)) + "\n"
+        "try:\n    main()\nexcept SystemExit as ending:\n"
+        "    sys.stderr.write('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))\n"
+        "    sys.exit(ending.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["image", "--help"],
+        ["sheet", "--help"],
+        ["demo", "--help"],
+        ["train", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_on_the_way(arguments: list[str]) -> None:
+    assert stylize_in_process(*arguments) & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]], ids=" ".join)
+def test_answers_in_a_blink(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "stylecli", *arguments]
+    seconds = []
+    for _ in range(5):  # the best of five: the machine may be busy with something else
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.3
+
+
+def test_version_and_help_texts(stylize) -> None:  # type: ignore[no-untyped-def]
+    from stylecli import __version__
+
+    assert stylize("--version").stdout.decode().strip() == f"stylize {__version__}"
+    text = stylize().stdout.decode()  # no arguments: help
+    assert text == stylize("--help").stdout.decode() == stylize("-h").stdout.decode()
+    for command in ("image", "sheet", "demo", "train", "--install-completion"):
+        assert command in text
+    for later in ("text", "video", "bench"):
+        assert f"\n  {later} " not in text
+
+
+def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-def]
+    done = stylize(env={"_STYLIZE_COMPLETE": "complete_bash", "COMP_WORDS": "stylize im", "COMP_CWORD": "1"})
+    assert done.stdout.decode().split() == ["image"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bogus"], "bogus"),
+        (["image"], "INPUT"),
+        (["image", "a.png", "--bogus"], "--bogus"),
+        (["image", "a.png"], "no style given"),
+        (["image", "a.png", "--style", "missing.jpg"], "missing.jpg does not exist"),
+        (["image", "a.png", "--style", "."], "is a folder"),
+        (["image", "a.png", "--blend", "a.png:0.5,no.png:0.5"], "no.png"),
+        (["image", "a.png", "--style", "a.png", "--strength", "1.5"], "--strength"),
+        (["image", "a.png", "--style", "a.png", "--strength", "nan"], "--strength"),
+        (["image", "a.png", "--style", "a.png", "--strength", "much"], "--strength"),
+        (["image", "a.png", "--style", "a.png", "--stroke-size", "0"], "--stroke-size"),
+        (["image", "a.png", "--style", "a.png", "--quality", "101"], "--quality"),
+        (["image", "a.png", "--style", "a.png", "--max-size", "0"], "--max-size"),
+        (["image", "a.png", "--style", "a.png", "--device", "tpu"], "--device"),
+        (["image", "a.png", "--style", "a.png", "--format", "docx"], "--format docx"),
+        (["image", "a.png", "--style", "b.png", "-o", "a.png"], "is the input itself"),
+        (["image", "a.png", "--style", "b.png", "-o", "b.png", "--overwrite"], "is the style image itself"),
+        (["image", "a.png", "b.png", "--style", "a.png", "-o", "c.png"], "looks like a file"),
+        (["image", "a.png", "a.jpg", "--style", "b.png", "--format", "png"], "a.png and a.jpg would both"),
+        (["image", "-", "a.png", "--style", "b.png"], "stdin"),
+        (["image", "a.png", "--style", "b.png", "-o", "-", "--json"], "--json"),
+        (["train", "rwkv"], "--content"),
+        (["train", "rwkv", "--content", "missing", "--style", "."], "--content"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_line_and_exit_2(  # type: ignore[no-untyped-def]
+    arguments: list[str], words: str, tmp_path: Path, capfd, monkeypatch
+) -> None:
+    from stylecli.__main__ import _run
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "a.jpg", "b.png"):
+        Path(name).write_bytes(b"not looked into before the options are right")
+    before = sorted(tmp_path.iterdir())
+    assert _run(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("stylize: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.fixture
+def broken_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def collect(*arguments: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("stylecli.run.looks.collect_looks", collect)
+
+
+@pytest.mark.usefixtures("broken_program")
+def test_a_bug_says_so_in_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stylecli.__main__ import _run
+
+    monkeypatch.delenv("STYLIZE_DEBUG", raising=False)
+    assert _run(["image", "a.png", "--style", "a.png"]) == 1
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "ZeroDivisionError: oops (a bug in stylize" in err
+    assert _run(["image", "a.png", "--style", "a.png", "-rv"]) == 1
+    assert "Traceback" in capfd.readouterr().err
+    monkeypatch.setenv("STYLIZE_DEBUG", "1")
+    assert _run(["image", "a.png", "--style", "a.png"]) == 1
+    assert "Traceback" in capfd.readouterr().err

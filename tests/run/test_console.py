@@ -1,0 +1,112 @@
+"""The console: JSON on stdout, people's lines on stderr, one line for each thing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stylecli.console import Console, one_line
+from stylecli.run.events import Done, Failed, Notice, Skipped
+
+A, TARGET = Path("a.jpg"), Path("a.starry.jpg")
+DONE = Done(A, TARGET, "starry", 0.123456, 64, 48)
+SKIPPED = Skipped(A, TARGET, "starry", "exists")
+FAILED = Failed(A, "not an image", TARGET, "starry")
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(json_lines=True) as console:
+        for event in (DONE, SKIPPED, FAILED, Failed(Path("b"), "no such file"), Notice(A, "first page")):
+            console.show(event)
+        console.summary()
+    out = objects(capsys.readouterr().out)
+    pair = {"source": "a.jpg", "target": "a.starry.jpg", "style": "starry"}
+    assert out[:-1] == [
+        {"event": "done", **pair, "seconds": 0.1235, "width": 64, "height": 48},
+        {"event": "skipped", **pair, "reason": "exists"},
+        {"event": "failed", **pair, "reason": "not an image"},
+        {"event": "failed", "source": "b", "target": None, "style": None, "reason": "no such file"},
+        {"event": "notice", "source": "a.jpg", "text": "first page"},
+    ]
+    seconds = out[-1].pop("seconds")
+    assert isinstance(seconds, float)
+    assert out[-1] == {"event": "summary", "done": 1, "failed": 2, "skipped": 1}
+
+
+def test_without_json_stdout_stays_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(verbose=True) as console:
+        for event in (DONE, SKIPPED, FAILED):
+            console.show(event)
+        console.summary()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[:3] == [
+        "done a.starry.jpg (64x48, 0.12 s)",
+        "skipped a.jpg in starry: exists",
+        "failed a.jpg: not an image",
+    ]
+    assert err.splitlines()[3].startswith("1 done, 1 failed, 1 skipped in ")
+
+
+def test_quiet_leaves_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(quiet=True) as console:
+        for event in (DONE, SKIPPED, FAILED):
+            console.show(event)
+        console.summary()
+    assert capsys.readouterr().err == "failed a.jpg: not an image\n"
+
+
+def test_an_unreadable_input_is_named_once_for_all_styles(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console() as console:
+        for style in "xyz":
+            console.show(Failed(A, "not an image", Path(f"a.{style}.jpg"), style))
+    assert capsys.readouterr().err == "failed a.jpg: not an image\n"
+    assert console.tally.failed == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("plain ä 星.jpg", "plain ä 星.jpg"),
+        ("two\nlines\x1b[31m", "two\\nlines\\x1b[31m"),
+        (os.fsdecode(b"latin\xe4.jpg"), "latin\\udce4.jpg"),
+    ],
+)
+def test_names_stay_on_one_line(name: str, line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert one_line(name) == line
+    with Console(json_lines=True) as console:
+        console.show(Failed(Path(name), "broken"))
+    out, err = capfd.readouterr()
+    assert err == f"failed {line}: broken\n"
+    assert objects(out)[0]["source"] == name
+
+
+def test_a_trace_is_shown_with_verbose_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = Failed(A, "unexpected", TARGET, "starry", trace="Traceback\n  here")
+    Console().show(failed)
+    assert "Traceback" not in capsys.readouterr().err
+    Console(verbose=True).show(failed)
+    assert "Traceback\n  here" in capsys.readouterr().err
+
+
+def test_the_bar_shows_failures_above_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with Console() as console:
+        console.start_bar(2)
+        console.show(DONE)
+        console.show(Failed(Path("[bold]x.jpg"), "broken " + "word " * 60))
+        console.stop_bar()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "failed [bold]x.jpg: broken word" in err
+    assert "done a.starry.jpg" not in err  # the bar counts them

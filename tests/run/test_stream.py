@@ -1,0 +1,173 @@
+"""The stream: order, failures that stay alone, one read for several styles, a clean stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylecli.errors import InputError, OutOfMemoryError, WeightsError
+from stylecli.media import Picture
+from stylecli.run.events import Done, Event, Failed, Notice, Started, Tally
+from stylecli.run.plan import Item
+from stylecli.run.stream import Painter, Work, stream
+
+
+class Bench:
+    """Pretend files: reading fails for names with "bad", painting for "hard", writing for "full"."""
+
+    def __init__(self) -> None:
+        self.reads: list[str] = []
+        self.written: dict[str, Picture] = {}
+        self.events: list[Event] = []
+        self.loads = 0
+        self.threads: set[str] = set()
+
+    def read(self, path: Path) -> Picture:
+        self.reads.append(path.name)
+        if "bad" in path.name:
+            raise InputError(f"{path}: not an image")
+        if "bug" in path.name:
+            raise ZeroDivisionError("oops")
+        notices = ("first page only",) if "pages" in path.name else ()
+        return Picture(np.full((4, 6, 3), len(self.reads) / 100, np.float32), notices=notices)
+
+    def painters(self) -> dict[str, Painter]:
+        self.loads += 1
+        return {"x": self.paint, "y": lambda pixels: 1 - pixels, "huge": self.refuse}
+
+    def paint(self, pixels: np.ndarray) -> np.ndarray:
+        self.threads.add(threading.current_thread().name)
+        return pixels / 2
+
+    def refuse(self, pixels: np.ndarray) -> np.ndarray:
+        raise OutOfMemoryError("not enough memory")
+
+    def write(self, picture: Picture, target: Path) -> tuple[str, ...]:
+        if "full" in target.name:
+            raise InputError(f"{target}: the disk is full")
+        self.written[target.name] = picture
+        return ("EXIF left out",) if "plain" in target.name else ()
+
+    def run(self, *names: str, styles: tuple[str, ...] = ("x",), read: Callable | None = None) -> Tally:
+        items = [Item(Path(name), Path(f"{name}.{style}"), style) for name in names for style in styles]
+        stream(items, Work(read or self.read, self.painters, self.write), self.events.append)
+        tally = Tally()
+        for event in self.events:
+            tally.add(event)
+        return tally
+
+    def ended(self) -> list[str]:
+        return [event.source.name for event in self.events if isinstance(event, Done | Failed)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_everything_is_done_in_order(bench: Bench) -> None:
+    names = [f"{number}.png" for number in range(30)]
+    tally = bench.run(*names)
+    assert (tally.done, tally.failed, tally.exit_code) == (30, 0, 0)
+    assert bench.ended() == names
+    assert bench.threads == {threading.current_thread().name}  # Ctrl-C and CUDA want the main thread
+    assert bench.written["0.png.x"].pixels == pytest.approx(0.005)
+
+
+def test_a_picture_is_read_once_for_several_styles(bench: Bench) -> None:
+    bench.run("a", "b", styles=("x", "y"))
+    assert bench.reads == ["a", "b"]
+    assert list(bench.written) == ["a.x", "a.y", "b.x", "b.y"]
+    assert bench.loads == 1
+
+
+def test_failures_stay_alone_and_in_order(bench: Bench) -> None:
+    tally = bench.run("a", "bad1", "b", "full", "bug", "c", "bad2")
+    assert bench.ended() == ["a", "bad1", "b", "full", "bug", "c", "bad2"]
+    assert (tally.done, tally.failed, tally.exit_code) == (3, 4, 1)
+    reasons = {event.source.name: event.reason for event in bench.events if isinstance(event, Failed)}
+    assert reasons["bad1"] == "not an image"
+    assert reasons["full"] == "full.x: the disk is full"
+    assert "ZeroDivisionError: oops" in reasons["bug"]
+    assert "bug" in reasons["bug"]
+    traces = [event.trace for event in bench.events if isinstance(event, Failed) and event.trace]
+    assert len(traces) == 1
+    assert "Traceback" in traces[0]
+
+
+def test_memory_alone_to_blame_is_exit_4(bench: Bench) -> None:
+    assert bench.run("a", styles=("huge",)).exit_code == 4
+    assert bench.run("bad", styles=("huge",)).exit_code == 1
+
+
+def test_nothing_readable_never_loads_the_network(bench: Bench) -> None:
+    assert bench.run("bad1", "bad2").failed == 2
+    assert bench.loads == 0
+
+
+def test_a_network_that_cannot_be_loaded_ends_the_run(bench: Bench) -> None:
+    def missing() -> dict[str, Painter]:
+        raise WeightsError("weights are missing")
+
+    bench.painters = missing  # type: ignore[method-assign]
+    with pytest.raises(WeightsError):
+        bench.run(*(f"{number}" for number in range(20)))
+    assert threading.active_count() == 1
+    assert bench.written == {}
+
+
+def test_notices_of_reading_and_writing(bench: Bench) -> None:
+    bench.run("pages", "plain")
+    notices = [(event.source.name, event.text) for event in bench.events if isinstance(event, Notice)]
+    assert notices == [("pages", "first page only"), ("plain", "EXIF left out")]
+    assert [type(event) for event in bench.events[:2]] == [Notice, Started]
+
+
+def test_interrupt_finishes_the_file_being_written_and_no_other(bench: Bench) -> None:
+    def interrupt_at_third(pixels: np.ndarray) -> np.ndarray:
+        if len(bench.threads) == 0 and len(bench.written) >= 2:
+            raise KeyboardInterrupt
+        return pixels
+
+    bench.paint = interrupt_at_third  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(*(f"{number}" for number in range(50)))
+    assert threading.active_count() == 1
+    assert 2 <= len(bench.written) < 10
+    assert bench.ended() == [name.removesuffix(".x") for name in bench.written]
+
+
+def test_reading_ahead_is_bounded(bench: Bench) -> None:
+    """A folder of huge scans must not be read into memory while the first one is painted."""
+    begun = threading.Event()
+    huge = np.zeros((1, 1, 3), np.float32)
+    ahead: list[int] = []
+
+    def read(path: Path) -> Picture:
+        bench.reads.append(path.name)
+        return Picture(np.broadcast_to(huge, (8000, 8000, 3)))
+
+    def slow(pixels: np.ndarray) -> np.ndarray:
+        begun.wait(0.3)
+        ahead.append(len(bench.reads) - len(bench.written))
+        return pixels
+
+    bench.paint = slow  # type: ignore[method-assign]
+    assert bench.run("a", "b", "c", "d", "e", read=read).done == 5
+    assert max(ahead) <= 2
+
+
+def test_a_bug_in_the_callback_ends_the_run_instead_of_hanging(bench: Bench) -> None:
+    items = [Item(Path(str(number)), Path(f"{number}.x"), "x") for number in range(20)]
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Done):
+            raise RuntimeError("a bug in the console")
+
+    with pytest.raises(RuntimeError, match="a bug in the console"):
+        stream(items, Work(bench.read, bench.painters, bench.write), emit)
+    assert threading.active_count() == 1
