@@ -120,7 +120,8 @@ def gallery(
 
     Pictures are fitted as in ``grid``. Cells are as high as the highest fitted picture needs, so that a
     gallery of wide photographs has no empty bands. Unless ``columns`` is given, the sheet
-    comes out a little wider than high, with as full a last row as possible. Raises ValueError when there is nothing to draw.
+    comes out a little wider than high, with as full a last row as possible. Raises ValueError when there
+    is nothing to draw.
     """
     if not pictures:
         raise ValueError("a gallery needs at least one picture")
