@@ -23,7 +23,7 @@ from tqdm import tqdm
 from stylecli.errors import UsageError
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
-from stylecli.training import checkpoint, losses
+from stylecli.training import checkpoint, losses, parallel
 from stylecli.training.data import ContentCrops, StyleImages, list_images, random_crop
 from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 CONTENT = ("3_3", "4_3")
 COARSE = ("1_2", "2_2", "3_1", "3_3", "4_1", "4_3")
+RELEASE = "release.safetensors"
 FINE = ("1_1", "1_2", "2_1", "2_2")
 
 
@@ -46,6 +47,7 @@ class TrainConfig:
         first_crop, first_share: a smaller crop for this share of the run, because early steps need no more.
         lr, decay_from: Adam's learning rate, and the share of the run after which it falls to zero (cosine).
         content_weight, style_weight, fine_weight, identity_weight, tv_weight: weights of the losses.
+        workers: processes of one thread each that share a batch; worth it on a CPU.
         warm_start: weights to begin with. resume: continue from ``out`` where there is a checkpoint.
     """
 
@@ -70,12 +72,23 @@ class TrainConfig:
     ema: float = 0.998
     seed: int = 0
     device: str = "cpu"
+    workers: int = 1
     bf16: bool = False
     save_every: int = 250
     sheet_every: int = 500
     warm_start: Path | None = None
     resume: bool = True
     network: StyleRwkvConfig = field(default_factory=StyleRwkvConfig)
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        return {
+            "content": self.content_weight,
+            "style": self.style_weight,
+            "fine": self.fine_weight,
+            "identity": self.identity_weight,
+            "tv": self.tv_weight,
+        }
 
     def crop_at(self, step: int) -> int:
         return self.first_crop if step < self.first_share * self.steps else self.crop
@@ -141,19 +154,27 @@ class Batch:
     window: tuple[int, int]  # corner of the full-size window
 
 
-def batches(config: TrainConfig, targets: Targets, start: int) -> Iterator[tuple[int, Batch]]:
+def draw(rng: np.random.Generator, total: int, slot: int, slots: int) -> int:
+    """A number under ``total`` for one place in the batch. Places draw from disjoint sets, so that what one worker
+    has computed no other computes again."""
+    return int(rng.integers(0, (total - slot + slots - 1) // slots)) * slots + slot
+
+
+def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Iterator[tuple[int, Batch]]:
     """Steps start .. steps - 1; what a step holds depends on (seed, step) alone, so that a resumed run is exact."""
+    size = config.batch // config.workers
+    slots = range(rank * size, (rank + 1) * size)
     for step in range(start, config.steps):
         crop = config.crop_at(step)
         if step == start or crop != config.crop_at(step - 1):
             targets.set_crop(crop)
-        rng = np.random.default_rng([config.seed, step])
-        c = rng.integers(0, len(targets.contents), config.batch).tolist()
-        s = rng.integers(0, len(targets.styles), config.batch).tolist()
+        rngs = [np.random.default_rng([config.seed, step, slot]) for slot in slots]
+        c = [draw(r, len(targets.contents), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
+        s = [draw(r, len(targets.styles), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
         content = torch.stack([targets.contents[i] for i in c])
-        style = torch.stack([random_crop(targets.styles[i], crop, rng) for i in s])
-        identity = torch.zeros(config.batch)
-        if step % 2:
+        style = torch.stack([random_crop(targets.styles[i], crop, r) for i, r in zip(s, rngs, strict=True)])
+        identity = torch.zeros(size)
+        if step % 2 and rank == 0:
             style[0], identity[0] = content[0], 1
         yield (
             step,
@@ -163,7 +184,7 @@ def batches(config: TrainConfig, targets: Targets, start: int) -> Iterator[tuple
                 [torch.cat(layer) for layer in zip(*(targets.content(i) for i in c), strict=True)],
                 [torch.cat(layer) for layer in zip(*(targets.style(i) for i in s), strict=True)],
                 identity.to(config.device),
-                (int(rng.integers(0, crop // 2 + 1)), int(rng.integers(0, crop // 2 + 1))),
+                (int(rngs[0].integers(0, crop // 2 + 1)), int(rngs[0].integers(0, crop // 2 + 1))),
             ),
         )
 
@@ -207,72 +228,96 @@ def train(config: TrainConfig) -> Path:
     """Train and return the path of the released weights. Interrupting is safe: a later call resumes exactly."""
     if config.crop % 32 or config.first_crop % 32:
         raise UsageError(f"crops of {config.first_crop} and {config.crop} pixels must be multiples of 32")
-    torch.manual_seed(config.seed)
+    if config.batch % config.workers:
+        raise UsageError(f"a batch of {config.batch} cannot be shared by {config.workers} workers")
     config.out.mkdir(parents=True, exist_ok=True)
-    vgg = Vgg16(config.vgg).to(config.device)
-    targets = Targets(vgg, list_images(config.content), list_images(config.style), config.device)
-    model = StyleRwkv(config.network).to(config.device)
-    if config.warm_start:
-        # A checkpoint holds "ema.*" beside the rest; released weights are the names themselves.
-        tensors = checkpoint.load_file(config.warm_start)
-        ema_only = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
-        model.load_state_dict({k: v.float() for k, v in (ema_only or tensors).items()})
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
-    ema = checkpoint.Ema(model, config.ema)
-    saved, start, spent = config.out / "checkpoint.safetensors", 0, 0.0
-    if config.resume and saved.exists():
-        tensors, record = checkpoint.load_checkpoint(saved)
-        part = {p: {k[len(p) :]: v for k, v in tensors.items() if k.startswith(p)} for p in ("model.", "ema.", "adam.")}
-        model.load_state_dict(part["model."])
-        ema.values = {k: v.to(config.device) for k, v in part["ema."].items()}
-        checkpoint.restore_optimizer(optimizer, part["adam."])
-        start, spent = record["step"], record["seconds"]
-        log.info("resuming at step %d", start)
-    spreads = targets.spread(200)
-    weights = {
-        "content": config.content_weight,
-        "style": config.style_weight,
-        "fine": config.fine_weight,
-        "identity": config.identity_weight,
-        "tv": config.tv_weight,
-    }
+    torch.manual_seed(config.seed)
+    targets = Targets(Vgg16(config.vgg).to(config.device), [], list_images(config.style), config.device)
+    spreads = targets.spread()
+    parallel.run(config.workers, _work, config, spreads)
+    return config.out / RELEASE
 
-    def save(step: int) -> None:
-        seconds = spent + time.monotonic() - began
-        tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in ema.values.items()}
-        tensors |= {f"adam.{k}": v for k, v in checkpoint.optimizer_tensors(optimizer).items()}
-        record = {"step": step, "seconds": seconds, "config": config.record()}
-        checkpoint.save_checkpoint(saved, tensors, record)
-        checkpoint.save_release(config.out / "release.safetensors", ema.values, config.network.to_json(), record)
 
-    began, running = time.monotonic(), dict.fromkeys(weights, 0.0)
-    bar = tqdm(total=config.steps, initial=start, desc="StyleRWKV", mininterval=10)
-    for step, batch in batches(config, targets, start):
-        for group in optimizer.param_groups:
+def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
+    """The loop of one worker. All workers hold the same weights; the first one writes files."""
+    targets = Targets(
+        Vgg16(config.vgg).to(config.device), list_images(config.content), list_images(config.style), config.device
+    )
+    run = Run(config)
+    bar = tqdm(total=config.steps, initial=run.step, desc="StyleRWKV", mininterval=10, disable=rank > 0)
+    weights = config.loss_weights
+    for step, batch in batches(config, targets, run.step, rank):
+        for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
-            output = model(batch.content, model.encode_style(batch.style))
-            terms = loss_terms(output.float(), batch, vgg, spreads)
-        total = torch.stack([weights[k] * terms[k] for k in weights]).sum()
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        ema.update(model, step)
-        for name, value in terms.items():
-            running[name] += (float(value.detach()) - running[name]) * (0.02 if step - start > 50 else 0.2)
+            output = run.model(batch.content, run.model.encode_style(batch.style))
+            terms = loss_terms(output.float(), batch, targets.vgg, spreads)
+        run.optimizer.zero_grad(set_to_none=True)
+        torch.stack([weights[k] * terms[k] for k in weights]).sum().backward()
+        parallel.average_gradients(run.model.parameters())
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        run.optimizer.step()
+        run.finish_step(terms)
         bar.update()
-        done = step + 1
-        if done % 50 == 0:
-            line = " ".join(f"{k} {v:.3f}" for k, v in running.items())
-            with (config.out / "log.txt").open("a") as file:
-                file.write(f"{done} {spent + time.monotonic() - began:.0f}s {line}\n")
-        if done % config.save_every == 0 or done == config.steps:
-            save(done)
-        if config.val_content and config.val_style and (done % config.sheet_every == 0 or done == config.steps):
-            write_sheet(config.out / f"sheet-{done:06d}.png", config, ema.values)
+        last = run.step == config.steps
+        if rank:
+            continue
+        if run.step % 50 == 0:
+            run.write_log()
+        if run.step % config.save_every == 0 or last:
+            run.save()
+        if config.val_content and config.val_style and (run.step % config.sheet_every == 0 or last):
+            write_sheet(config.out / f"sheet-{run.step:06d}.png", config, run.ema.values)
     bar.close()
-    if start >= config.steps:
-        save(start)
-    return config.out / "release.safetensors"
+
+
+class Run:
+    """State of a training run: what a checkpoint holds."""
+
+    def __init__(self, config: TrainConfig):
+        torch.manual_seed(config.seed)  # every worker begins with the same weights
+        self.config, self.step, self.seconds = config, 0, 0.0
+        self.model = StyleRwkv(config.network).to(config.device)
+        if config.warm_start:
+            tensors = checkpoint.load_file(config.warm_start)
+            self.model.load_state_dict({k: v.float() for k, v in tensors.items()})
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        self.ema = checkpoint.Ema(self.model, config.ema)
+        self.running: dict[str, float] = {}
+        self.path = config.out / "checkpoint.safetensors"
+        if config.resume and self.path.exists():
+            self._load()
+        self._began = time.monotonic() - self.seconds
+
+    def _load(self) -> None:
+        tensors, record = checkpoint.load_checkpoint(self.path)
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}
+        for name, value in tensors.items():
+            part, key = name.split(".", 1)
+            parts[part][key] = value
+        self.model.load_state_dict(parts["model"])
+        self.ema.values = {k: v.to(self.config.device) for k, v in parts["ema"].items()}
+        checkpoint.restore_optimizer(self.optimizer, parts["adam"])
+        self.step, self.seconds = record["step"], record["seconds"]
+        log.info("resuming at step %d", self.step)
+
+    def finish_step(self, terms: dict[str, Tensor]) -> None:
+        self.step += 1
+        self.ema.update(self.model, self.step)
+        for name, value in terms.items():
+            v = float(value.detach())
+            self.running[name] = v if name not in self.running else self.running[name] + 0.02 * (v - self.running[name])
+
+    def write_log(self) -> None:
+        line = " ".join(f"{k} {v:.3f}" for k, v in self.running.items())
+        with (self.config.out / "log.txt").open("a") as file:
+            file.write(f"{self.step} {time.monotonic() - self._began:.0f}s {line}\n")
+
+    def save(self) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.values.items()}
+        tensors |= {f"adam.{k}": v for k, v in checkpoint.optimizer_tensors(self.optimizer).items()}
+        record = {"step": self.step, "seconds": time.monotonic() - self._began, "config": self.config.record()}
+        checkpoint.save_checkpoint(self.path, tensors, record)
+        release = self.config.out / RELEASE
+        checkpoint.save_release(release, self.ema.values, self.config.network.to_json(), record)
