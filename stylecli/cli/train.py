@@ -59,10 +59,15 @@ def rwkv(
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
     dtype: Annotated[
-        options.TrainDtype, typer.Option(help="bf16 computes in mixed precision; auto: bf16.")
+        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
     ] = options.TrainDtype.auto,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core."),
+    ] = 1,
     threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads.")
+        int | None,
+        typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads of a single worker."),
     ] = None,
 ) -> None:
     """Train StyleRWKV. Ctrl-C is safe: the same command goes on from the last checkpoint."""
@@ -70,46 +75,41 @@ def rwkv(
 
     import torch
 
+    from stylecli.stylizer import choose_device, choose_dtype
     from stylecli.training.rwkv import TrainConfig
     from stylecli.training.rwkv import train as run
 
     if threads is not None:
         torch.set_num_threads(threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    released = run(
-        TrainConfig(
-            content=content,
-            style=style,
-            vgg=vgg if vgg is not None else _vgg(),
-            out=out,
-            val_content=val_content,
-            val_style=val_style,
-            steps=steps,
-            batch=batch,
-            crop=crop,
-            lr=lr,
-            seed=seed,
-            device=_device(device),
-            bf16=dtype != options.TrainDtype.fp32,
-            save_every=save_every,
-            sheet_every=sheet_every,
-            warm_start=warm_start,
-            resume=resume,
-        )
+    where = choose_device(device.value)
+    config = TrainConfig(
+        content=content,
+        style=style,
+        vgg=vgg if vgg is not None else _vgg(),
+        out=out,
+        val_content=val_content,
+        val_style=val_style,
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        first_crop=min(crop, TrainConfig.first_crop),
+        lr=lr,
+        seed=seed,
+        device=str(where),
+        workers=workers,
+        bf16=choose_dtype(dtype.value, where) == torch.bfloat16,
+        save_every=save_every,
+        sheet_every=sheet_every,
+        warm_start=warm_start,
+        resume=resume,
     )
+    try:
+        released = run(config)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
+        raise typer.Exit(130) from None
     typer.echo(f"weights: {released}", err=True)
-
-
-def _device(asked: options.Device) -> str:
-    """Torch's name for the device. Raises UsageError for a cuda that is not there."""
-    import torch
-
-    from stylecli.errors import UsageError
-
-    present = torch.cuda.is_available()
-    if asked == options.Device.cuda and not present:
-        raise UsageError("--device cuda: no CUDA device that this torch can use (--device cpu works)")
-    return "cuda" if present and asked != options.Device.cpu else "cpu"
 
 
 def _vgg() -> Path:

@@ -129,7 +129,12 @@ class _Folder:
         else:
             stem, suffix = one.path.stem, one.path.suffix
             parent = one.path.relative_to(one.root).parent if one.root is not None else Path()
-        name = f"{stem}.{style}{self.naming.suffix_for(suffix, self.naming.format)}"
+        written = self.naming.suffix_for(suffix, self.naming.format)
+        if self.naming.format is None and written != suffix.lower():
+            # Nobody asked for another format, so a.gif and a.psd may stand side by side: both would be
+            # a.starry.png, and so would a.png if it were added later.
+            stem += suffix
+        name = f"{stem}.{style}{written}"
         if self.path is None:
             return STREAM if one.path == STREAM else one.path.with_name(name)
         return self.path / parent / name

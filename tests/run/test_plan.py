@@ -50,7 +50,9 @@ def under(root: str, *names: str) -> list[Found]:
     [
         (["photos/a.jpg"], {}, ["photos/a.starry.jpg"]),
         (["a.jpg", "a.png"], {}, ["a.starry.jpg", "a.starry.png"]),
-        (["a.gif"], {}, ["a.starry.png"]),
+        (["a.gif"], {}, ["a.gif.starry.png"]),
+        (["a.gif", "a.psd", "a.png"], {}, ["a.gif.starry.png", "a.psd.starry.png", "a.starry.png"]),
+        (["a.gif"], {"format": "png"}, ["a.starry.png"]),
         (["a.JPG"], {}, ["a.starry.jpg"]),
         (["a.b.jpg"], {}, ["a.b.starry.jpg"]),
         (["a.jpg"], {"format": "webp"}, ["a.starry.webp"]),
