@@ -99,7 +99,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise UsageError("--dtype fp16 needs a GPU; use fp32 or bf16 on a CPU")
     if name == "bf16" and not fast_bf16:
-        log.warning("this processor has no bfloat16 arithmetic: --dtype bf16 will be slow, fp32 is faster here")
+        log.warning(
+            "this processor has no bfloat16 arithmetic: --dtype bf16 will be slow, fp32 is faster here"
+        )
     return _DTYPES[name]
 
 
@@ -213,7 +215,7 @@ class Stylizer:
         side = self.descriptor.working_side
         small = resize(photo, working_size(H, W, side, stroke_size, self.descriptor.smallest))
         painted = self._forward(small, strength)
-        if H < self.descriptor.smallest or W < self.descriptor.smallest:
+        if self.descriptor.smallest > H or self.descriptor.smallest > W:
             painted = resize(painted, (H, W))  # tiny pictures were enlarged to be painted
         else:
             painted = enlarge_with_detail(painted, small, photo)
@@ -253,7 +255,9 @@ def _to_batch(image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / scale
     x = image[None] if image.ndim == 3 else image
     if x.ndim != 4 or x.shape[1] != 3:
-        raise UsageError(f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {tuple(image.shape)}")
+        raise UsageError(
+            f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {tuple(image.shape)}"
+        )
     return x.float()
 
 

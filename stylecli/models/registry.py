@@ -60,7 +60,9 @@ def load_network(path: Path, kind: str = "style-rwkv") -> tuple[nn.Module, Descr
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: weights cannot be read ({str(error).splitlines()[0]})") from None
     if config is None:
-        raise WeightsError(f"{path}: no configuration in the file's metadata; was it written by stylize train?")
+        raise WeightsError(
+            f"{path}: no configuration in the file's metadata; was it written by stylize train?"
+        )
     try:
         # Parameters come from the file: no time spent on initialising them.
         with torch.device("meta"):

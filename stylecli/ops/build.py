@@ -18,9 +18,20 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from stylecli.weights.store import cache_dir
+
 log = logging.getLogger(__name__)
 
-FLAGS = ("-O3", "-march=native", "-fopenmp", "-std=c++17", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math")
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-fopenmp",
+    "-std=c++17",
+    "-fPIC",
+    "-shared",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+)
 
 
 def sources() -> list[Path]:
@@ -33,21 +44,12 @@ def sources() -> list[Path]:
     return []
 
 
-def _cache_folder() -> Path:
-    override = os.environ.get("STYLIZE_CACHE")
-    if override:
-        return Path(override) / "kernels"
-    try:
-        from platformdirs import user_cache_dir
-    except ModuleNotFoundError:  # a bare training machine
-        return Path.home() / ".cache" / "stylecli" / "kernels"
-    return Path(user_cache_dir("stylecli")) / "kernels"
-
-
 def _cpu_features() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        return next((line for line in info.read_text().splitlines() if line.startswith(("flags", "Features"))), "")
+        return next(
+            (line for line in info.read_text().splitlines() if line.startswith(("flags", "Features"))), ""
+        )
     return platform.processor()
 
 
@@ -66,7 +68,7 @@ def load() -> ctypes.CDLL | None:
         for file in files:
             key.update(file.read_bytes())
         name = f"stylecli-{key.hexdigest()[:16]}.so"
-        for folder in (_cache_folder(), Path(tempfile.gettempdir()) / f"stylecli-{os.getuid()}"):
+        for folder in (cache_dir() / "kernels", Path(tempfile.gettempdir()) / f"stylecli-{os.getuid()}"):
             try:
                 return ctypes.CDLL(str(_built(compiler, files, folder / name)))
             except OSError as error:  # a read-only or full cache: the next place
@@ -87,6 +89,8 @@ def _built(compiler: str, files: list[Path], target: Path) -> Path:
             [compiler, *FLAGS, *map(str, files), "-o", str(part)], capture_output=True, text=True, timeout=120
         )
         if result.returncode:
-            raise subprocess.SubprocessError(f"{compiler} failed: {(result.stderr or 'no message').strip()[:200]}")
+            raise subprocess.SubprocessError(
+                f"{compiler} failed: {(result.stderr or 'no message').strip()[:200]}"
+            )
         part.replace(target)
     return target

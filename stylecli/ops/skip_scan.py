@@ -25,10 +25,11 @@ def skip_scan_order(height: int, width: int, stride: int, columns: bool = False)
         ``order`` (H W,): position t of the sequence holds token ``order[t]`` of the raster; and its inverse,
         both int64 on the CPU.
     """
-    raster = torch.arange(height * width).view(height, width)
-    parts = [raster[a::stride, b::stride] for a in range(stride) for b in range(stride)]
-    order = torch.cat([(p.T if columns else p).reshape(-1) for p in parts])
-    return order, torch.argsort(order)
+    with torch.inference_mode(False):  # what is kept must serve a later training step too
+        raster = torch.arange(height * width).view(height, width)
+        parts = [raster[a::stride, b::stride] for a in range(stride) for b in range(stride)]
+        order = torch.cat([(p.T if columns else p).reshape(-1) for p in parts])
+        return order, torch.argsort(order)
 
 
 @torch.library.custom_op("stylecli::reorder", mutates_args=())

@@ -31,7 +31,9 @@ def to_tensor(image: Image.Image) -> Tensor:
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
     """Scaled so that the short side is ``size`` pixels."""
     k = size / min(image.size)
-    return image.resize((max(size, round(image.width * k)), max(size, round(image.height * k))), Image.Resampling.LANCZOS)
+    return image.resize(
+        (max(size, round(image.width * k)), max(size, round(image.height * k))), Image.Resampling.LANCZOS
+    )
 
 
 def centre_square(image: Image.Image, size: int) -> Image.Image:

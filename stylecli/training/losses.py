@@ -48,4 +48,6 @@ def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | N
 
 def total_variation(image: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels of (B, 3, H, W)."""
-    return (image[..., 1:, :] - image[..., :-1, :]).abs().mean() + (image[..., 1:] - image[..., :-1]).abs().mean()
+    return (image[..., 1:, :] - image[..., :-1, :]).abs().mean() + (
+        image[..., 1:] - image[..., :-1]
+    ).abs().mean()

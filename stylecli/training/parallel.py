@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 
 def run(workers: int, function: Callable[..., None], *args: Any) -> None:
@@ -23,10 +24,12 @@ def run(workers: int, function: Callable[..., None], *args: Any) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
-        torch.multiprocessing.spawn(_join, (workers, meeting, function, args), nprocs=workers)  # type: ignore[no-untyped-call]
+        spawn(_join, (workers, meeting, function, args), nprocs=workers)
 
 
-def _join(rank: int, workers: int, meeting: str, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+def _join(
+    rank: int, workers: int, meeting: str, function: Callable[..., None], args: tuple[Any, ...]
+) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=workers)
     try:

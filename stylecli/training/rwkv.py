@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -241,7 +242,10 @@ def train(config: TrainConfig) -> Path:
 def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     targets = Targets(
-        Vgg16(config.vgg).to(config.device), list_images(config.content), list_images(config.style), config.device
+        Vgg16(config.vgg).to(config.device),
+        list_images(config.content),
+        list_images(config.style),
+        config.device,
     )
     run = Run(config)
     bar = tqdm(total=config.steps, initial=run.step, desc="StyleRWKV", mininterval=10, disable=rank > 0)
@@ -279,7 +283,7 @@ class Run:
         self.config, self.step, self.seconds = config, 0, 0.0
         self.model = StyleRwkv(config.network).to(config.device)
         if config.warm_start:
-            tensors = checkpoint.load_file(config.warm_start)
+            tensors = load_file(config.warm_start)
             self.model.load_state_dict({k: v.float() for k, v in tensors.items()})
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.ema = checkpoint.Ema(self.model, config.ema)
@@ -306,7 +310,9 @@ class Run:
         self.ema.update(self.model, self.step)
         for name, value in terms.items():
             v = float(value.detach())
-            self.running[name] = v if name not in self.running else self.running[name] + 0.02 * (v - self.running[name])
+            self.running[name] = (
+                v if name not in self.running else self.running[name] + 0.02 * (v - self.running[name])
+            )
 
     def write_log(self) -> None:
         line = " ".join(f"{k} {v:.3f}" for k, v in self.running.items())
@@ -317,7 +323,11 @@ class Run:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.values.items()}
         tensors |= {f"adam.{k}": v for k, v in checkpoint.optimizer_tensors(self.optimizer).items()}
-        record = {"step": self.step, "seconds": time.monotonic() - self._began, "config": self.config.record()}
+        record = {
+            "step": self.step,
+            "seconds": time.monotonic() - self._began,
+            "config": self.config.record(),
+        }
         checkpoint.save_checkpoint(self.path, tensors, record)
         release = self.config.out / RELEASE
         checkpoint.save_release(release, self.ema.values, self.config.network.to_json(), record)

@@ -23,7 +23,9 @@ def to_image(x: Tensor) -> Image.Image:
 
 
 @torch.inference_mode()
-def write_sheet(path: Path, config: TrainConfig, weights: dict[str, Tensor], side: int = 6, size: int = 384) -> None:
+def write_sheet(
+    path: Path, config: TrainConfig, weights: dict[str, Tensor], side: int = 6, size: int = 384
+) -> None:
     """Paint ``side`` photographs in ``side`` styles with the averaged weights, as one PNG."""
     assert config.val_content and config.val_style
     model = StyleRwkv(config.network).to(config.device)

@@ -88,7 +88,7 @@ class Decoder(nn.Module):
         widths, code = config.widths, config.code
         self.enter = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.levels = nn.ModuleList(
-            nn.ModuleList(StRwkvBlock(c, config) for _ in range(n))
+            nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(widths, config.blocks, strict=True)
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
@@ -108,12 +108,12 @@ class Decoder(nn.Module):
                 x = self.up[level](upsample(x))
                 x = F.leaky_relu(self.fuse[level](torch.cat([x, features[level]], 1)), 0.2)
             x = self.enter[level](x, code, statistics[level])
-            for block in self.levels[level]:
-                x = block(x)
+            x = self.levels[level](x)
             x = self.leave[level](x, code, statistics[level])
         x = F.leaky_relu(self.head_norm(self.head_conv(upsample(x)), code), 0.2)  # stride 2
         x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
-        x = F.leaky_relu(upsample(self.head_narrow(x)), 0.2)  # full size, few channels: this is where memory goes
+        # At full size there are few channels: this is where the memory goes.
+        x = F.leaky_relu(upsample(self.head_narrow(x)), 0.2)
         return torch.sigmoid(self.head_out(x))
 
 
@@ -132,7 +132,7 @@ class StyleRwkv(nn.Module):
             nn.LeakyReLU(0.2),
         )
         self.decoder = Decoder(config)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode_style(self, style: Tensor) -> Tensor:
         """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log

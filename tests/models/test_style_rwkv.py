@@ -1,0 +1,75 @@
+"""StyleRWKV: sizes, determinism, batches, gradients."""
+
+import pytest
+import torch
+
+from stylecli.models.style_rwkv.blocks import DeformShift, StRwkvBlock
+from stylecli.models.style_rwkv.config import StyleRwkvConfig
+from stylecli.models.style_rwkv.model import StyleRwkv
+
+TINY = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return StyleRwkv(TINY).eval()
+
+
+@pytest.fixture(scope="module")
+def style(model):
+    with torch.inference_mode():
+        return model.encode_style(torch.rand(1, 3, 50, 33, generator=torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 64), (16, 200), (97, 33)])
+def test_output_has_the_size_of_the_content(model, style, size):
+    with torch.inference_mode():
+        y = model(torch.rand(1, 3, *size), style)
+    assert y.shape == (1, 3, *size)
+    assert y.min() >= 0 and y.max() <= 1
+
+
+def test_same_input_same_output(model, style):
+    x = torch.rand(1, 3, 48, 40)
+    with torch.inference_mode():
+        assert torch.equal(model(x, style), model(x, style))
+
+
+def test_a_batch_is_its_pictures(model, style):
+    x = torch.rand(3, 3, 40, 48)
+    with torch.inference_mode():
+        together = model(x, style)
+        apart = torch.cat([model(one[None], style) for one in x])
+    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_reach_every_parameter():
+    torch.manual_seed(0)
+    model = StyleRwkv(TINY)
+    x, s = torch.rand(2, 2, 3, 128, 128)
+    (model(x, model.encode_style(s)) - 0.3).square().mean().backward()
+    silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent == []
+
+
+@pytest.mark.parametrize(("rescans", "skip"), [(1, 1), (2, 2), (3, 4)])
+def test_any_number_of_rescans_and_any_stride(rescans, skip):
+    config = StyleRwkvConfig(widths=(8, 8, 8, 8), stem=8, code=8, rescans=rescans, skip=skip)
+    y = StRwkvBlock(8, config)(torch.randn(1, 8, 9, 7))
+    assert y.shape == (1, 8, 9, 7)
+
+
+def test_deform_shift_begins_as_q_shift():
+    shift = DeformShift(8, StyleRwkvConfig())
+    x = torch.randn(1, 8, 6, 6)
+    shift.mix.data.fill_(1.0)
+    y = shift(x).permute(0, 3, 1, 2)
+    torch.testing.assert_close(y[:, :2, 1:], x[:, :2, :-1], rtol=1e-4, atol=1e-4)  # reads the token above
+    torch.testing.assert_close(
+        y[:, 6:, :, :-1], x[:, 6:, :, 1:], rtol=1e-4, atol=1e-4
+    )  # the one to the right
+
+
+def test_configuration_survives_json():
+    assert StyleRwkvConfig.from_json(TINY.to_json()) == TINY

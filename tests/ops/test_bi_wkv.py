@@ -1,0 +1,162 @@
+"""bi-WKV: every path against the dense fp64 formula."""
+
+import pytest
+import torch
+
+from stylecli.ops import build
+from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference, chunked, compiled
+
+PATHS = {
+    "torch": lambda w, u, k, v: chunked.bi_wkv_chunked(w, u, k, v)[0],
+    "compiled": lambda w, u, k, v: compiled.bi_wkv(w, u, k, v)[0],
+}
+
+
+def case(T, C=5, B=2, *, scale=1.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    w = torch.rand(C, generator=generator, dtype=torch.float64) * 20
+    u = torch.randn(C, generator=generator, dtype=torch.float64)
+    k, v = torch.randn(2, B, T, C, generator=generator, dtype=torch.float64) * scale
+    return w, u, k, v
+
+
+def relative_rms(y, reference):
+    return ((y.double() - reference).norm() / reference.norm()).item()
+
+
+@pytest.fixture(params=PATHS)
+def path(request):
+    if request.param == "compiled" and build.load() is None:
+        pytest.skip("no C++ compiler here")
+    return PATHS[request.param]
+
+
+@pytest.mark.parametrize("T", [1, 2, 15, 31, 33, 64, 65, 129, 1000])
+def test_agrees_with_the_formula_at_any_length(path, T):
+    inputs = case(T)
+    y = path(*(x.float() for x in inputs))
+    assert relative_rms(y, bi_wkv_reference(*inputs)) < 3e-6
+
+
+def test_float64_path_is_exact_to_rounding():
+    inputs = case(200)
+    torch.testing.assert_close(bi_wkv(*inputs), bi_wkv_reference(*inputs), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda w, u, k, v: (w, u, k * 80, v), id="keys of ±80 and beyond"),
+        pytest.param(lambda w, u, k, v: (w * 0, u, k, v), id="no decay"),
+        pytest.param(lambda w, u, k, v: (-w, u, k, v), id="growing weights"),
+        pytest.param(lambda w, u, k, v: (w, u * 0 + 20, k, v), id="bonus 20"),
+        pytest.param(lambda w, u, k, v: (w, u * 0 - 20, k, v), id="bonus -20"),
+        pytest.param(lambda w, u, k, v: (w * 0 + 60, u, k, v), id="decay 60"),
+    ],
+)
+@pytest.mark.parametrize("T", [1, 33, 500])
+def test_extreme_values_stay_finite_and_right(path, change, T):
+    inputs = change(*case(T))
+    y = path(*(x.float() for x in inputs))
+    assert torch.isfinite(y).all()
+    assert relative_rms(y, bi_wkv_reference(*inputs)) < 1e-4
+
+
+@pytest.mark.parametrize("T", [1, 2, 15, 64, 65, 200])
+def test_compiled_gradients_agree_with_the_formula(T):
+    if build.load() is None:
+        pytest.skip("no C++ compiler here")
+    inputs = case(T, C=18, B=3)
+    grad = torch.randn(3, T, 18, dtype=torch.float64)
+    exact = [x.clone().requires_grad_() for x in inputs]
+    fast = [x.float().requires_grad_() for x in inputs]
+    expected = torch.autograd.grad(bi_wkv_reference(*exact), exact, grad)
+    got = torch.autograd.grad(bi_wkv(*fast), fast, grad.float())
+    for name, g, e in zip("wukv", got, expected, strict=True):
+        # A single token has no neighbours: its gradients with respect to w, u and k are zero.
+        torch.testing.assert_close(
+            g.double(), e, rtol=2e-4, atol=2e-5, msg=lambda m, name=name: f"{name}: {m}"
+        )
+
+
+@pytest.mark.parametrize("T", [1, 3, 7])
+def test_gradcheck(T):
+    inputs = [x.requires_grad_() for x in case(T, C=2, B=1)]
+    assert torch.autograd.gradcheck(bi_wkv, inputs)
+
+
+def test_gradcheck_across_chunks(monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", 3)
+    inputs = [x.requires_grad_() for x in case(20, C=2, B=1)]
+    assert torch.autograd.gradcheck(bi_wkv, inputs)
+
+
+def test_reversing_the_sequence_reverses_the_result(path):
+    w, u, k, v = (x.float() for x in case(333))
+    torch.testing.assert_close(
+        path(w, u, k.flip(1), v.flip(1)).flip(1), path(w, u, k, v), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_result_does_not_depend_on_the_number_of_threads():
+    if build.load() is None:
+        pytest.skip("no C++ compiler here")
+    w, u, k, v = (x.float() for x in case(1000, C=70))
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = compiled.bi_wkv(w, u, k, v)[0]
+        torch.set_num_threads(2)
+        two = compiled.bi_wkv(w, u, k, v)[0]
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one, two)
+
+
+def test_non_contiguous_and_half_precision_inputs():
+    w, u, k, v = case(100, C=8)
+    strided = torch.stack([k, v], -1).float()
+    y = bi_wkv(w.float(), u.float(), strided[..., 0], strided[..., 1])
+    assert relative_rms(y, bi_wkv_reference(w, u, k, v)) < 3e-6
+    y = bi_wkv(w.float(), u.float(), k.bfloat16(), v.bfloat16())
+    assert y.dtype == torch.bfloat16
+    assert relative_rms(y, bi_wkv_reference(w, u, k, v)) < 2e-2
+
+
+class _Elements(torch.utils._python_dispatch.TorchDispatchMode):
+    """Counts the elements of every tensor that any operation returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.total, self.largest = 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for t in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(t, torch.Tensor):
+                self.total += t.numel()
+                self.largest = max(self.largest, t.numel())
+        return out
+
+
+def test_torch_path_is_linear_up_to_a_million_tokens():
+    def cost(T):
+        k = torch.zeros(1, T, 1)
+        with _Elements() as count:
+            y = chunked.bi_wkv_chunked(torch.ones(1), torch.zeros(1), k, k + 1)[0]
+        assert torch.allclose(y, torch.ones_like(y))
+        return count
+
+    small, large = cost(62_500), cost(1_000_000)
+    assert large.total < 17 * small.total  # 16 times the tokens
+    assert large.largest < 3 * 1_000_000  # nothing larger than the stacked input
+
+
+def test_torch_compile_does_not_break_the_graph():
+    from torch._dynamo.testing import CompileCounterWithBackend
+
+    counter = CompileCounterWithBackend("eager")
+    inputs = [x.float() for x in case(40)]
+    y = torch.compile(lambda *a: bi_wkv(*a) * 2, backend=counter, fullgraph=True)(*inputs)
+    torch.testing.assert_close(y, bi_wkv(*inputs) * 2)
+    assert counter.frame_count == 1
