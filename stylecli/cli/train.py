@@ -37,7 +37,7 @@ def rwkv(
         "runs/rwkv"
     ),
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 10_000,
-    crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")] = 256,
+    crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")] = 224,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")] = 4,
     lr: Annotated[
         float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")

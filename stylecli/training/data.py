@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylecli.errors import UsageError
+from stylecli.errors import InputError, UsageError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -21,6 +21,15 @@ def list_images(folders: Sequence[Path]) -> list[Path]:
     if not found:
         raise UsageError(f"no images in {', '.join(map(str, folders))}")
     return found
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """The picture at ``path`` as RGB. Raises InputError, one line, where it cannot be read."""
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); take it out of the folder") from None
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -62,8 +71,7 @@ class ContentCrops:
         """(3, crop, crop) in 0..1."""
         if index not in self._cache:
             rng = np.random.default_rng([index, self.crop])
-            with Image.open(self.paths[index // self.VARIANTS]) as file:
-                image = file.convert("RGB")
+            image = read_rgb(self.paths[index // self.VARIANTS])
             short = int(np.exp(rng.uniform(np.log(self.crop * 1.02), np.log(max(400, self.crop * 1.6)))))
             image = resize_short_side(image, short)
             x, y = (int(rng.integers(0, n - self.crop + 1)) for n in image.size)
@@ -87,8 +95,7 @@ class StyleImages:
     def __getitem__(self, index: int) -> Tensor:
         """(3, size, size) in 0..1."""
         if index not in self._cache:
-            with Image.open(self.paths[index]) as file:
-                image = centre_square(file.convert("RGB"), self.size)
+            image = centre_square(read_rgb(self.paths[index]), self.size)
             self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
         return self._cache[index].float() / 255
 

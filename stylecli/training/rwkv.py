@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
+from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.training import checkpoint, losses, parallel
@@ -65,7 +65,7 @@ class TrainConfig:
     first_share: float = 0.6
     lr: float = 1e-3
     decay_from: float = 0.5
-    content_weight: float = 0.5
+    content_weight: float = 0.35
     style_weight: float = 1.5
     fine_weight: float = 0.5
     identity_weight: float = 2.0
@@ -283,8 +283,8 @@ class Run:
         self.config, self.step, self.seconds = config, 0, 0.0
         self.model = StyleRwkv(config.network).to(config.device)
         if config.warm_start:
-            tensors = load_file(config.warm_start)
-            self.model.load_state_dict({k: v.float() for k, v in tensors.items()})
+            network, _ = load_network(config.warm_start)
+            self.model.load_state_dict(network.state_dict())
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.ema = checkpoint.Ema(self.model, config.ema)
         self.running: dict[str, float] = {}

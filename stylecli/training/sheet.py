@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.montage import grid
-from stylecli.training.data import centre_square, list_images, to_tensor
+from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
 
 if TYPE_CHECKING:
     from stylecli.training.rwkv import TrainConfig
@@ -36,8 +36,7 @@ def write_sheet(
         return paths[:: max(1, len(paths) // side)][:side]
 
     def read(p: Path, n: int) -> Image.Image:
-        with Image.open(p) as file:
-            return centre_square(file.convert("RGB"), n)
+        return centre_square(read_rgb(p), n)
 
     styles = [read(p, 256) for p in pick(config.val_style)]
     codes = [model.encode_style(to_tensor(s)[None].to(config.device)) for s in styles]

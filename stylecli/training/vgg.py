@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ class Vgg16(nn.Module):
         super().__init__()
         try:
             weights = load_file(path)
-        except (OSError, ValueError) as error:
+        except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: VGG-16 weights cannot be read ({error})") from None
         for name in LAYERS:
             if f"conv{name}.weight" in weights:

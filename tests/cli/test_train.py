@@ -1,68 +1,97 @@
-"""``stylize train rwkv``: every option reaches the configuration it names."""
+"""``stylize train rwkv``, run for real: what it was asked is in the record of the weights that it leaves."""
 
-from __future__ import annotations
-
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
+from PIL import Image
+from training_kit import pictures, random_vgg
 
-from stylecli.__main__ import _run
-from stylecli.training import rwkv
-
-
-@pytest.fixture
-def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[rwkv.TrainConfig]:
-    """What training is called with, instead of training."""
-    called: list[rwkv.TrainConfig] = []
-
-    def train(config: rwkv.TrainConfig) -> Path:
-        called.append(config)
-        return config.out / "release.safetensors"
-
-    monkeypatch.setattr(rwkv, "train", train)
-    monkeypatch.chdir(tmp_path)
-    for name in ("photos", "paintings", "val"):
-        Path(name).mkdir()
-    Path("vgg.safetensors").write_bytes(b"")
-    return called
+from stylecli.models.registry import training_record
 
 
-FOLDERS = ["train", "rwkv", "--content", "photos", "--style", "paintings", "--vgg", "vgg.safetensors"]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    pictures(folder / "photos", 3)
+    pictures(folder / "paintings", 4)
+    random_vgg(folder / "vgg.safetensors")
+    return folder
 
 
-def test_defaults(configs: list[rwkv.TrainConfig]) -> None:
-    assert _run([*FOLDERS, "--device", "cpu"]) == 0
-    config = configs[0]
-    assert (config.content, config.style) == ([Path("photos")], [Path("paintings")])
-    assert (config.out, config.crop, config.batch, config.lr) == (Path("runs/rwkv"), 256, 4, 1e-3)
-    assert (config.device, config.resume, config.workers) == ("cpu", True, 1)
-
-
-def test_every_option(configs: list[rwkv.TrainConfig], capsys: pytest.CaptureFixture[str]) -> None:
-    options = (
-        "--style val --out o --steps 7 --crop 64 --batch 2 --lr 0.01 --fresh --warm-start vgg.safetensors"
+def train(folder, *options):
+    words = [
+        "train",
+        "rwkv",
+        "--content",
+        "photos",
+        "--style",
+        "paintings",
+        "--crop",
+        "32",
+        "--device",
+        "cpu",
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "stylecli", *words, *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    options += " --device cpu --dtype fp32 --seed 3 --sheet-every 5 --save-every 6 --workers 2"
-    options += " --val-content val --val-style paintings"
-    assert _run([*FOLDERS, *options.split()]) == 0
-    config = configs[0]
-    assert config.style == [Path("paintings"), Path("val")]
-    assert (config.out, config.steps, config.batch, config.lr) == (Path("o"), 7, 2, 0.01)
-    assert (config.crop, config.first_crop) == (64, 64)
-    assert (config.resume, config.warm_start, config.vgg) == (
-        False,
-        Path("vgg.safetensors"),
-        Path("vgg.safetensors"),
+
+
+def test_options_reach_the_run_and_its_weights_paint(folder):
+    options = "--vgg vgg.safetensors --out o --steps 2 --batch 2 --lr 0.002 --seed 3 --workers 2 --dtype fp32"
+    result = train(folder, *options.split(), "--save-every", "1")
+    assert result.returncode == 0, result.stderr
+    assert "weights: o/release.safetensors" in result.stderr
+    record = training_record(folder / "o" / "release.safetensors")
+    assert record["step"] == 2
+    asked = {
+        "steps": 2,
+        "batch": 2,
+        "lr": 0.002,
+        "seed": 3,
+        "workers": 2,
+        "crop": 32,
+        "bf16": False,
+        "save_every": 1,
+    }
+    assert {k: record["config"][k] for k in asked} == asked
+
+    painted = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "stylecli",
+            "image",
+            "photos/0.png",
+            "--style",
+            "paintings/1.png",
+            "-o",
+            "out.png",
+            "--weights",
+            "o/release.safetensors",
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    assert (config.bf16, config.seed, config.workers) == (False, 3, 2)
-    assert (config.sheet_every, config.save_every) == (5, 6)
-    assert (config.val_content, config.val_style) == (Path("val"), Path("paintings"))
-    assert "weights: o/release.safetensors" in capsys.readouterr().err
+    assert painted.returncode == 0, painted.stderr
+    with Image.open(folder / "out.png") as out:
+        assert out.size == (70, 60)
+
+    # The same command goes on: nothing is left to do, and the weights stay.
+    again = train(folder, *options.split(), "--steps", "3")
+    assert again.returncode == 0
+    assert training_record(folder / "o" / "release.safetensors")["step"] == 3
 
 
-def test_interrupted(configs: list[rwkv.TrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(config: rwkv.TrainConfig) -> Path:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(rwkv, "train", train)
-    assert _run(FOLDERS) == 130
+def test_missing_vgg_is_one_line_and_exit_3(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
+    result = train(folder, "--out", "none")
+    assert result.returncode == 3
+    assert "vgg16" in result.stderr
+    assert "Traceback" not in result.stderr

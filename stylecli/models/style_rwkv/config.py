@@ -13,8 +13,9 @@ class StyleRwkvConfig:
 
     Attributes:
         widths: channels at strides 4, 8, 16 and 32 (the four levels).
-        blocks: ST-RWKV blocks per level, the same in content encoder and decoder.
-        style_blocks: the same for the style encoder; its fine levels need only convolutions.
+        content_blocks, style_blocks, decoder_blocks: ST-RWKV blocks per level of the three parts; where a level
+            has none, its strided convolution is all.
+        finest_skip: finest level (0 is stride 4) whose content features the decoder sees directly.
         stem: channels at stride 2, in the stem and in the head.
         rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
         skip: p of S-Scanning, the stride of the atrous scan (2 in the paper).
@@ -25,8 +26,10 @@ class StyleRwkvConfig:
     """
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
-    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    content_blocks: tuple[int, int, int, int] = (0, 1, 1, 1)
     style_blocks: tuple[int, int, int, int] = (0, 0, 1, 1)
+    decoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    finest_skip: int = 1
     stem: int = 24
     rescans: int = 2
     skip: int = 2

@@ -4,7 +4,7 @@ Read it top-down: ``StyleRwkv`` encodes a style to statistics once, and decodes 
 
 From the paper: a 4-level encoder-decoder of ST-RWKV blocks, AdaIN with multi-scale features. Own decisions, where
 it is silent: levels at strides 4, 8, 16, 32; AdaIN after every fusion and in the head; no skip connection finer than
-stride 4 (with one at stride 2 a network learns to recolour and nothing else); AdaIN's targets are the style
+stride 8 (with one at stride 4 the network learned to recolour and nothing else); AdaIN's targets are the style
 features' own statistics plus a learned correction from a global style code, so that every site can choose what
 it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard).
 """
@@ -89,11 +89,14 @@ class Decoder(nn.Module):
         self.enter = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
-            for c, n in zip(widths, config.blocks, strict=True)
+            for c, n in zip(widths, config.decoder_blocks, strict=True)
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.up = nn.ModuleList(conv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True))
-        self.fuse = nn.ModuleList(conv(2 * c, c) for c in widths[:-1])
+        self.finest_skip = config.finest_skip
+        self.fuse = nn.ModuleDict(
+            {str(i): conv(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
+        )
         self.head_conv = conv(widths[0], config.stem)
         self.head_norm = AdaIn(config.stem, code)
         self.head_mid = conv(config.stem, config.stem)
@@ -105,8 +108,9 @@ class Decoder(nn.Module):
         x = features[-1]
         for level in reversed(range(len(features))):
             if level < len(features) - 1:
-                x = self.up[level](upsample(x))
-                x = F.leaky_relu(self.fuse[level](torch.cat([x, features[level]], 1)), 0.2)
+                x = F.leaky_relu(self.up[level](upsample(x)), 0.2)
+                if level >= self.finest_skip:
+                    x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features[level]], 1)), 0.2)
             x = self.enter[level](x, code, statistics[level])
             x = self.levels[level](x)
             x = self.leave[level](x, code, statistics[level])
@@ -123,7 +127,7 @@ class StyleRwkv(nn.Module):
     def __init__(self, config: StyleRwkvConfig | None = None):
         super().__init__()
         self.config = config = config or StyleRwkvConfig()
-        self.content_encoder = Encoder(config, config.blocks)
+        self.content_encoder = Encoder(config, config.content_blocks)
         self.style_encoder = Encoder(config, config.style_blocks)
         self.code = nn.Sequential(
             nn.Linear(2 * sum(config.widths), config.code),

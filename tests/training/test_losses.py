@@ -1,0 +1,39 @@
+"""Losses: zero where they should be, and blind to what they should not see."""
+
+import pytest
+import torch
+
+from stylecli.training import losses
+
+
+@pytest.fixture
+def features():
+    return torch.randn(2, 5, 8, 9, generator=torch.Generator().manual_seed(0))
+
+
+def test_content_loss_ignores_scale_and_shift_of_channels(features):
+    target = losses.instance_normalised(features)
+    assert losses.content_loss(features * 3 + 7, target) < 1e-5
+    assert 1.5 < losses.content_loss(torch.randn_like(features), target) < 2.5  # unrelated
+
+
+def test_style_loss_ignores_where_things_are(features):
+    target = losses.statistics(features)
+    shuffled = features.flatten(2)[:, :, torch.randperm(72)].view_as(features)
+    assert losses.style_loss(shuffled, target, torch.ones(10)) < 1e-8
+    assert losses.style_loss(features * 2, target, torch.ones(10)) > 0.1
+
+
+def test_style_loss_leaves_out_pictures_of_weight_zero(features):
+    target = losses.statistics(features)
+    other = torch.cat([features[:1], features[1:] * 5])
+    assert losses.style_loss(other, target, torch.ones(10), torch.tensor([1.0, 0.0])) < 1e-8
+
+
+def test_statistics_are_mean_and_standard_deviation(features):
+    expected = torch.cat([features.mean((2, 3)), features.std((2, 3), correction=0)], 1)
+    torch.testing.assert_close(losses.statistics(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_total_variation_of_a_flat_picture_is_zero():
+    assert losses.total_variation(torch.full((1, 3, 8, 8), 0.4)) == 0

@@ -1,0 +1,75 @@
+"""The training loop, run for real on small pictures."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_kit import tiny_run
+
+from stylecli.errors import InputError, UsageError, WeightsError
+from stylecli.models.registry import load_network, training_record
+from stylecli.training.rwkv import learning_rate, train
+
+
+def same(a, b):
+    a, b = load_file(a), load_file(b)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_an_interrupted_run_resumes_exactly(tmp_path):
+    whole = train(tiny_run(tmp_path, out=tmp_path / "whole", decay_from=1.0))
+    train(tiny_run(tmp_path, out=tmp_path / "parts", decay_from=1.0, steps=2))
+    parts = train(tiny_run(tmp_path, out=tmp_path / "parts", decay_from=1.0))
+    assert same(whole, parts)
+    assert same(tmp_path / "whole" / "checkpoint.safetensors", tmp_path / "parts" / "checkpoint.safetensors")
+
+
+def test_released_weights_load_and_say_how_they_were_made(tmp_path):
+    path = train(tiny_run(tmp_path, out=tmp_path / "run", steps=2))
+    network, _ = load_network(path)
+    assert network(torch.rand(1, 3, 40, 33), network.encode_style(torch.rand(1, 3, 32, 32))).shape[2:] == (
+        40,
+        33,
+    )
+    assert training_record(path)["step"] == 2
+
+
+def test_workers_share_a_batch(tmp_path):
+    one = train(tiny_run(tmp_path, out=tmp_path / "one", steps=2))
+    two = train(tiny_run(tmp_path, out=tmp_path / "two", steps=2, workers=2))
+    a, b = load_file(one), load_file(two)
+    difference = max((a[k].float() - b[k].float()).abs().max() for k in a)
+    # Not equal: every worker has a fine-texture window of its own. But the same training, to a small step.
+    assert 0 < difference < 0.01
+
+
+def test_sheets_are_drawn(tmp_path):
+    config = tiny_run(tmp_path, out=tmp_path / "run", steps=2, sheet_every=2)
+    config.val_content, config.val_style = config.content[0], config.style[0]
+    train(config)
+    assert (tmp_path / "run" / "sheet-000002.png").exists()
+
+
+def test_what_cannot_be_trained_on_is_named(tmp_path):
+    config = tiny_run(tmp_path, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="multiples of 32"):
+        train(tiny_run(tmp_path, out=tmp_path / "run", crop=100))
+    with pytest.raises(UsageError, match="cannot be shared"):
+        train(tiny_run(tmp_path, out=tmp_path / "run", batch=3, workers=2))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images"):
+        train(tiny_run(tmp_path, out=tmp_path / "run", style=[tmp_path / "empty"]))
+    (config.style[0] / "broken.jpg").write_text("no picture")
+    with pytest.raises(InputError, match=r"broken\.jpg"):
+        train(config)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"bad\.safetensors"):
+        train(tiny_run(tmp_path, out=tmp_path / "run", vgg=tmp_path / "bad.safetensors"))
+
+
+def test_learning_rate_warms_up_holds_and_falls(tmp_path):
+    config = tiny_run(tmp_path, steps=1000, decay_from=0.5, lr=1.0)
+    rates = [learning_rate(config, s) for s in (0, 99, 499, 750, 999)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[1] == rates[2] == 1.0
+    assert 0.4 < rates[3] < 0.6
+    assert rates[4] < 0.03
