@@ -83,25 +83,25 @@ class ContentCrops:
 
 
 class StyleImages:
-    """Styles as squares of ``size`` pixels; the encoder sees random crops of them, the loss the whole square."""
+    """Fixed squares of styles: ``VARIANTS`` per file, differing in scale and place, so that a network meets every
+    brush in several sizes."""
+
+    VARIANTS = 2
 
     def __init__(self, paths: list[Path], size: int = 256):
         self.paths, self.size = paths, size
         self._cache: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.paths) * self.VARIANTS
 
     def __getitem__(self, index: int) -> Tensor:
         """(3, size, size) in 0..1."""
         if index not in self._cache:
-            image = centre_square(read_rgb(self.paths[index]), self.size)
+            rng = np.random.default_rng([index, self.size])
+            image = read_rgb(self.paths[index // self.VARIANTS])
+            image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.5)))))
+            x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
+            image = image.crop((x, y, x + self.size, y + self.size))
             self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
         return self._cache[index].float() / 255
-
-
-def random_crop(image: Tensor, size: int, rng: np.random.Generator) -> Tensor:
-    """(3, H, W) to (3, size, size), mirrored half of the time."""
-    y, x = (int(rng.integers(0, n - size + 1)) for n in image.shape[1:])
-    crop = image[:, y : y + size, x : x + size]
-    return crop.flip(2) if rng.random() < 0.5 else crop

@@ -34,15 +34,15 @@ def content_loss(output: Tensor, content: Tensor) -> Tensor:
 def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | None = None) -> Tensor:
     """Distance of channel means and standard deviations, each divided by its spread over many styles.
 
-    AdaIN's style loss (arXiv 1703.06868, eq. 13), standardised per dimension, with a linear tail (Huber) so that
-    rarely active channels do not rule.
+    AdaIN's style loss (arXiv 1703.06868, eq. 13), standardised per dimension, half of the squared distance up to
+    two spreads and linear beyond (Huber), so that rarely active channels do not rule.
 
     Args:
         output: (B, C, H, W) features. target: (B, 2 C) statistics wanted. scale: (2 C,) their spread.
         weight: (B,) weight per image.
     """
     difference = (statistics(output) - target.float()) / scale
-    loss = F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none").mean(1)  # (B,)
+    loss = F.huber_loss(difference, torch.zeros_like(difference), reduction="none", delta=2.0).mean(1)  # (B,)
     return (loss if weight is None else loss * weight).mean()
 
 

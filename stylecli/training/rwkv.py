@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,14 +25,15 @@ from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.training import checkpoint, losses, parallel
-from stylecli.training.data import ContentCrops, StyleImages, list_images, random_crop
+from stylecli.training.data import ContentCrops, StyleImages, list_images
 from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
 
 log = logging.getLogger(__name__)
 
 CONTENT = ("3_3", "4_3")
-COARSE = ("1_2", "2_2", "3_1", "3_3", "4_1", "4_3")
+# Deep layers count most: that is where colour transfer alone scores nothing.
+COARSE = {"1_2": 0.08, "2_2": 0.12, "3_1": 0.12, "3_3": 0.22, "4_1": 0.14, "4_3": 0.32}
 RELEASE = "release.safetensors"
 FINE = ("1_1", "1_2", "2_1", "2_2")
 
@@ -148,11 +149,16 @@ def half(image: Tensor) -> Tensor:
 @dataclass
 class Batch:
     content: Tensor  # (B, 3, crop, crop)
-    style: Tensor  # (B, 3, crop, crop)
+    style: Tensor  # (B, 3, side, side)
     content_targets: list[Tensor]  # (B, C, h, w) per layer
     style_targets: list[Tensor]  # (B, 2 C) per layer
     identity: Tensor  # (B,) 1 where style is the content itself
     window: tuple[int, int]  # corner of the full-size window
+
+
+def mirrored(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Left-right flipped half of the time."""
+    return image.flip(-1) if rng.random() < 0.5 else image
 
 
 def draw(rng: np.random.Generator, total: int, slot: int, slots: int) -> int:
@@ -173,10 +179,11 @@ def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Ite
         c = [draw(r, len(targets.contents), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
         s = [draw(r, len(targets.styles), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
         content = torch.stack([targets.contents[i] for i in c])
-        style = torch.stack([random_crop(targets.styles[i], crop, r) for i, r in zip(s, rngs, strict=True)])
+        style = torch.stack([mirrored(targets.styles[i], r) for i, r in zip(s, rngs, strict=True)])
         identity = torch.zeros(size)
         if step % 2 and rank == 0:
-            style[0], identity[0] = content[0], 1
+            style[0] = F.interpolate(content[:1], style.shape[-1], mode="bilinear")[0]
+            identity[0] = 1
         yield (
             step,
             Batch(
@@ -208,11 +215,15 @@ def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) 
         "content": torch.stack(
             [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, batch.content_targets, strict=True)]
         ).mean(),
-        "style": torch.stack(per_layer[:n]).mean(),
+        "style": sum_weighted(per_layer[:n], COARSE.values()),
         "fine": torch.stack(per_layer[n:]).mean(),
         "identity": ((output - batch.content).abs().mean((1, 2, 3)) * batch.identity).mean(),
         "tv": losses.total_variation(output),
     }
+
+
+def sum_weighted(terms: Iterable[Tensor], weights: Iterable[float]) -> Tensor:
+    return torch.stack([w * t for w, t in zip(weights, terms, strict=True)]).sum()
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -284,7 +295,7 @@ class Run:
         self.model = StyleRwkv(config.network).to(config.device)
         if config.warm_start:
             network, _ = load_network(config.warm_start)
-            self.model.load_state_dict(network.state_dict())
+            self.model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, betas=(0.9, 0.99))
         self.ema = checkpoint.Ema(self.model, config.ema)
         self.running: dict[str, float] = {}

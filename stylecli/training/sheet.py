@@ -38,7 +38,7 @@ def write_sheet(
     def read(p: Path, n: int) -> Image.Image:
         return centre_square(read_rgb(p), n)
 
-    styles = [read(p, 256) for p in pick(config.val_style)]
+    styles = [read(p, size) for p in pick(config.val_style)]
     codes = [model.encode_style(to_tensor(s)[None].to(config.device)) for s in styles]
     rows: list[list[Image.Image | None]] = [[None, *styles]]
     for p in pick(config.val_content):

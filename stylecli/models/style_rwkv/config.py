@@ -15,6 +15,7 @@ class StyleRwkvConfig:
         widths: channels at strides 4, 8, 16 and 32 (the four levels).
         content_blocks, style_blocks, decoder_blocks: ST-RWKV blocks per level of the three parts; where a level
             has none, its strided convolution is all.
+        texture_convs: styled residual convolutions per level of the decoder (own decision, see the model).
         finest_skip: finest level (0 is stride 4) whose content features the decoder sees directly.
         stem: channels at stride 2, in the stem and in the head.
         rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
@@ -29,6 +30,7 @@ class StyleRwkvConfig:
     content_blocks: tuple[int, int, int, int] = (0, 1, 1, 1)
     style_blocks: tuple[int, int, int, int] = (0, 0, 1, 1)
     decoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    texture_convs: tuple[int, int, int, int] = (0, 0, 0, 0)
     finest_skip: int = 1
     stem: int = 24
     rescans: int = 2

@@ -80,6 +80,23 @@ class AdaIn(nn.Module):
         return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
 
 
+class StyledResidual(nn.Module):
+    """x + gain * AdaIN(conv(AdaIN(conv(x)))): texture that a global scan cannot draw (own decision).
+
+    ``gain`` starts at zero, so that a network can grow these while it trains.
+    """
+
+    def __init__(self, channels: int, code: int):
+        super().__init__()
+        self.conv1, self.norm1 = conv(channels, channels), AdaIn(channels, code)
+        self.conv2, self.norm2 = conv(channels, channels), AdaIn(channels, code)
+        self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        y = F.leaky_relu(self.norm1(self.conv1(x), code), 0.2)
+        return torch.addcmul(x, self.gain, self.norm2(self.conv2(y), code))
+
+
 class Decoder(nn.Module):
     """Content features and style statistics to an image of 4 times the size of the finest features."""
 
@@ -90,6 +107,10 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(widths, config.decoder_blocks, strict=True)
+        )
+        self.texture = nn.ModuleList(
+            nn.ModuleList(StyledResidual(c, code) for _ in range(n))
+            for c, n in zip(widths, config.texture_convs, strict=True)
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.up = nn.ModuleList(conv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True))
@@ -113,6 +134,8 @@ class Decoder(nn.Module):
                     x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features[level]], 1)), 0.2)
             x = self.enter[level](x, code, statistics[level])
             x = self.levels[level](x)
+            for texture in self.texture[level]:
+                x = texture(x, code)
             x = self.leave[level](x, code, statistics[level])
         x = F.leaky_relu(self.head_norm(self.head_conv(upsample(x)), code), 0.2)  # stride 2
         x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
