@@ -10,20 +10,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.models.style_rwkv.model import mean_std
+
 _EPS = 1e-4
 
 
 def statistics(features: Tensor) -> Tensor:
     """Channel means and standard deviations of (B, C, H, W): (B, 2 C)."""
-    var, mean = torch.var_mean(features.float(), dim=(2, 3), correction=0)
-    return torch.cat([mean, (var + 1e-6).sqrt()], 1)
+    return torch.cat(mean_std(features), 1).flatten(1)
 
 
 def instance_normalised(features: Tensor) -> Tensor:
     """(f - mean) / std per image and channel; StyTr2's content features (arXiv 2105.14576)."""
-    features = features.float()
-    var, mean = torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0)
-    return (features - mean) * torch.rsqrt(var + _EPS)
+    mean, std = mean_std(features)
+    return (features.float() - mean) / (std + _EPS)
 
 
 def content_loss(output: Tensor, content: Tensor) -> Tensor:
@@ -44,6 +44,13 @@ def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | N
     difference = (statistics(output) - target.float()) / scale
     loss = F.huber_loss(difference, torch.zeros_like(difference), reduction="none", delta=2.0).mean(1)  # (B,)
     return (loss if weight is None else loss * weight).mean()
+
+
+def code_loss(predicted: Tensor, targets: list[Tensor], scales: list[Tensor], weight: Tensor) -> Tensor:
+    """The same distance for statistics (B, D) that a linear probe reads from the style code, all layers in one row
+    and already divided by their spread: it teaches the code what a feature network sees in a style."""
+    wanted = torch.cat([t.float() / s for t, s in zip(targets, scales, strict=True)], 1)
+    return (F.huber_loss(predicted, wanted, reduction="none", delta=2.0).mean(1) * weight).mean()
 
 
 def total_variation(image: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
@@ -48,7 +48,7 @@ class TrainConfig:
         steps, batch, crop: length of the run, pictures per step, side of a crop in pixels (multiple of 32).
         first_crop, first_share: a smaller crop for this share of the run, because early steps need no more.
         lr, decay_from: Adam's learning rate, and the share of the run after which it falls to zero (cosine).
-        content_weight, style_weight, fine_weight, identity_weight, tv_weight: weights of the losses.
+        content_weight, style_weight, fine_weight, identity_weight, tv_weight, code_weight: weights of the losses.
         workers: processes of one thread each that share a batch; worth it on a CPU.
         warm_start: weights to begin with. resume: continue from ``out`` where there is a checkpoint.
     """
@@ -71,6 +71,7 @@ class TrainConfig:
     fine_weight: float = 0.5
     identity_weight: float = 2.0
     tv_weight: float = 0.02
+    code_weight: float = 0.5
     ema: float = 0.998
     seed: int = 0
     device: str = "cpu"
@@ -90,6 +91,7 @@ class TrainConfig:
             "fine": self.fine_weight,
             "identity": self.identity_weight,
             "tv": self.tv_weight,
+            "code": self.code_weight,
         }
 
     def crop_at(self, step: int) -> int:
@@ -134,12 +136,15 @@ class Targets:
             ]
         return self._style[index]
 
-    def spread(self, samples: int = 200) -> list[Tensor]:
-        """Standard deviation of every statistic over many styles, (2 C,) per layer, kept off zero."""
+    def spread(self, samples: int = 200) -> tuple[list[Tensor], list[Tensor]]:
+        """Mean and standard deviation of every statistic over many styles, (2 C,) per layer, the latter kept off
+        zero."""
         chosen = np.random.default_rng(0).permutation(len(self.styles))[:samples]
         rows = [self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False)]
         spreads = [torch.cat(layer).std(0) for layer in zip(*rows, strict=True)]
-        return [s.clamp(min=0.2 * float(s.median())) for s in spreads]
+        return [torch.cat(layer).mean(0) for layer in zip(*rows, strict=True)], [
+            s.clamp(min=0.2 * float(s.median())) for s in spreads
+        ]
 
 
 def half(image: Tensor) -> Tensor:
@@ -245,12 +250,12 @@ def train(config: TrainConfig) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     targets = Targets(Vgg16(config.vgg).to(config.device), [], list_images(config.style), config.device)
-    spreads = targets.spread()
-    parallel.run(config.workers, _work, config, spreads)
+    means, spreads = targets.spread()
+    parallel.run(config.workers, _work, config, means, spreads)
     return config.out / RELEASE
 
 
-def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
+def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Tensor]) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     targets = Targets(
         Vgg16(config.vgg).to(config.device),
@@ -258,19 +263,24 @@ def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
         list_images(config.style),
         config.device,
     )
-    run = Run(config)
+    run = Run(config, [m / s for m, s in zip(means, spreads, strict=True)])
     bar = tqdm(total=config.steps, initial=run.step, desc="StyleRWKV", mininterval=10, disable=rank > 0)
     weights = config.loss_weights
     for step, batch in batches(config, targets, run.step, rank):
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
-            output = run.model(batch.content, run.model.encode_style(batch.style))
+            statistics = run.model.encode_style(batch.style)
+            output = run.model(batch.content, statistics)
+            predicted = run.probe(run.model.code(statistics))
             terms = loss_terms(output.float(), batch, targets.vgg, spreads)
+            terms["code"] = losses.code_loss(
+                predicted.float(), batch.style_targets, spreads, 1 - batch.identity
+            )
         run.optimizer.zero_grad(set_to_none=True)
         torch.stack([weights[k] * terms[k] for k in weights]).sum().backward()
-        parallel.average_gradients(run.model.parameters())
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        parallel.average_gradients(run.parameters)
+        torch.nn.utils.clip_grad_norm_(run.parameters, 1.0)
         run.optimizer.step()
         run.finish_step(terms)
         bar.update()
@@ -289,14 +299,19 @@ def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
 class Run:
     """State of a training run: what a checkpoint holds."""
 
-    def __init__(self, config: TrainConfig):
+    def __init__(self, config: TrainConfig, typical: list[Tensor]):
         torch.manual_seed(config.seed)  # every worker begins with the same weights
         self.config, self.step, self.seconds = config, 0, 0.0
         self.model = StyleRwkv(config.network).to(config.device)
         if config.warm_start:
             network, _ = load_network(config.warm_start)
             self.model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr, betas=(0.9, 0.99))
+        # Reads a style's statistics from its code; starts by predicting the typical style. Not released.
+        self.probe = nn.Linear(config.network.code, sum(map(len, typical))).to(config.device)
+        nn.init.zeros_(self.probe.weight)
+        self.probe.bias.data.copy_(torch.cat(typical))
+        self.parameters = [*self.model.parameters(), *self.probe.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr, betas=(0.9, 0.99))
         self.ema = checkpoint.Ema(self.model, config.ema)
         self.running: dict[str, float] = {}
         self.path = config.out / "checkpoint.safetensors"
@@ -306,11 +321,12 @@ class Run:
 
     def _load(self) -> None:
         tensors, record = checkpoint.load_checkpoint(self.path)
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "adam": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "probe": {}, "ema": {}, "adam": {}}
         for name, value in tensors.items():
             part, key = name.split(".", 1)
             parts[part][key] = value
         self.model.load_state_dict(parts["model"])
+        self.probe.load_state_dict(parts["probe"])
         self.ema.values = {k: v.to(self.config.device) for k, v in parts["ema"].items()}
         checkpoint.restore_optimizer(self.optimizer, parts["adam"])
         self.step, self.seconds = record["step"], record["seconds"]
@@ -332,6 +348,7 @@ class Run:
 
     def save(self) -> None:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"probe.{k}": v for k, v in self.probe.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.values.items()}
         tensors |= {f"adam.{k}": v for k, v in checkpoint.optimizer_tensors(self.optimizer).items()}
         record = {

@@ -23,8 +23,11 @@ _EPS = 1e-5
 
 def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    var, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
-    return mean, (var + _EPS).sqrt()
+    tokens = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, H W, C), a view in channels-last memory
+    # In two passes: var_mean takes ten times as long on this layout.
+    mean = tokens.mean(1)
+    var = (tokens - mean[:, None]).square().mean(1)
+    return mean[..., None, None], (var + _EPS).sqrt()[..., None, None]
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
