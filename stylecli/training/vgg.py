@@ -45,9 +45,9 @@ class Vgg16(nn.Module):
         for name in LAYERS:
             if name[0] != block:
                 x, block = F.max_pool2d(x, 2), name[0]
-            x = F.relu(
-                F.conv2d(x, getattr(self, f"w{name}"), getattr(self, f"b{name}"), padding=1), inplace=True
-            )
+            # Reflected: zeros around a small crop would show in every statistic, more so the smaller the crop.
+            x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            x = F.relu(F.conv2d(x, getattr(self, f"w{name}"), getattr(self, f"b{name}")), inplace=True)
             if name in wanted:
                 out[name] = x
                 if len(out) == len(wanted):
