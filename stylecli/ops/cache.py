@@ -35,7 +35,11 @@ _OURS = re.compile(r"[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|pa
 
 
 class BuildError(Exception):
-    """A kernel cannot be had here; ``str(error)`` is one line that says why."""
+    """A kernel cannot be had here; ``str(error)`` is one line that says why, ``log`` all that a compiler said."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
 
 
 def folder() -> Path:
@@ -92,7 +96,9 @@ def cached(
             return load(target)
     except OSError as error:
         reason = error.strerror or str(error)
-        log.warning("%s, in every run: %s cannot be used (%s)", notice, shared, reason)
+        log.warning(
+            "%s, in every run: %s cannot be used (%s), STYLIZE_CACHE names another", notice, shared, reason
+        )
     try:
         # Made with mode 0700 under a name that nobody can foresee.
         with tempfile.TemporaryDirectory(prefix="stylecli-kernels-", ignore_cleanup_errors=True) as work:
@@ -101,6 +107,25 @@ def cached(
             return load(part)
     except OSError as error:
         raise BuildError(f"no folder for them: {error.strerror or error}") from error
+
+
+def keep_log(name: str, text: str) -> Path | None:
+    """Write a failed build's messages beside the kernels, or into the temporary folder; None where neither works."""
+    try:
+        path = folder() / name
+        _check_private(path.parent, make=True)
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return path
+    except OSError:
+        pass
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="stylecli-", suffix=f"-{name}", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(text)
+        return Path(file.name)
+    except OSError:
+        return None
 
 
 def contents() -> list[Path]:
