@@ -10,7 +10,7 @@ import ctypes
 import logging
 import platform
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Outcome:
     """What became of the library: it is there, or ``reason`` says in one line why not.
 
     Attributes:
-        path: where it was loaded from; the file may be gone where the cache cannot be written.
+        path: where it was loaded from; None where the cache cannot be written, so that it was made for this process.
         about: compiler, vector instructions and threading, as the library itself says.
         log: what the compiler said, where it failed.
     """
@@ -81,13 +81,14 @@ def _built(with_compiler: compiler.Compiler) -> Outcome:
     key = [__version__, str(with_compiler), with_compiler.version, cpu_features(), repr(compiler.FLAGS)]
     for file in (*sources, *headers):
         key += [file.relative_to(root).as_posix(), file.read_text()]
-    return cache.cached(
+    made = cache.cached(
         "cpu.so",
         key,
         lambda target: with_compiler.compile(sources, root, target),
         _open,
         notice="compiling kernels for this CPU, about 2 s",
     )
+    return made if made.path and made.path.exists() else replace(made, path=None)
 
 
 def _open(path: Path) -> Outcome:
