@@ -38,7 +38,6 @@ def build(
 ) -> None:
     """Compile the kernels now instead of at first use. Exit code 1 where that fails."""
     from stylecli.console import Console
-    from stylecli.ops import cache
     from stylecli.ops.status import status as take_stock
     from stylecli.ops.switch import VARIABLE, kernels_wanted
 
@@ -46,7 +45,7 @@ def build(
         raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")
     with Console() as console:
         if force:
-            cache.clean()
+            _clean()
         state = take_stock()
         _show(console, state)
     raise typer.Exit(0 if state["cpu"]["reason"] is None else 1)
@@ -58,10 +57,7 @@ def clean() -> None:
     from stylecli.console import Console
     from stylecli.ops import cache
 
-    try:
-        count = cache.clean()
-    except OSError as error:
-        raise StylizeError(f"{error.filename} cannot be removed: {error.strerror}") from error
+    count = _clean()
     with Console() as console:
         console.say(f"{count} {'file' if count == 1 else 'files'} removed from {cache.folder()}")
 
@@ -83,6 +79,15 @@ def test() -> None:
             total, failed = total + 1, failed + (not r.passed)
         console.say(f"{failed} of {total} failed" if failed else f"all {total} within their limits")
     raise typer.Exit(1 if failed else 0)
+
+
+def _clean() -> int:
+    from stylecli.ops import cache
+
+    try:
+        return cache.clean()
+    except OSError as error:
+        raise StylizeError(f"{error.filename} cannot be removed: {error.strerror}") from error
 
 
 def _show(console: Console, state: dict[str, Any]) -> None:

@@ -37,10 +37,10 @@ def status() -> dict[str, Any]:
 def _row(op: Operator, device: str) -> dict[str, str]:
     inputs = op.example(3, torch.Generator().manual_seed(0))
     compiled = op.is_compiled(*(x.to(device, torch.float32) for x in inputs))
-    why = _WHY[device](compiled) if device in op.usable else f"no kernel for {device}"
+    why = _WHY[device](op.name) if device in op.usable else f"no kernel for {device}"
     return {"op": op.name, "device": device, "path": "compiled" if compiled else "torch", "why": why}
 
 
-_WHY: dict[str, Callable[[bool], str]] = {
-    "cpu": lambda compiled: build.outcome().about if compiled else build.outcome().reason,
+_WHY: dict[str, Callable[[str], str]] = {
+    "cpu": lambda op: build.outcome().about or build.outcome().reason,
 }
