@@ -86,7 +86,7 @@ def _built(with_compiler: compiler.Compiler) -> Outcome:
         key,
         lambda target: with_compiler.compile(sources, root, target),
         _open,
-        notice="compiling kernels for this CPU, about 2 s",
+        notice="compiling kernels for this CPU, a few seconds",
     )
     return made if made.path and made.path.exists() else replace(made, path=None)
 

@@ -65,7 +65,7 @@ def cached(
         produce: writes the file to the given path. May leave other files beside it: the folder is removed.
             Raises BuildError where that fails and OSError where the folder is to blame.
         load: what is wanted of the file; it may be gone once this returns. Raises OSError for an unusable file.
-        notice: what to tell the user before producing: "compiling kernels for this CPU, about 2 s".
+        notice: what to tell the user before producing: "compiling kernels for this CPU, a few seconds".
 
     Raises:
         BuildError: from ``produce``, or because no folder serves.

@@ -6,16 +6,17 @@ import os
 import shlex
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.ops.cache import BuildError
 
 _NATIVE, _THREADS = "-march=native", "-fopenmp"
-_ALWAYS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math")
+_ALWAYS = ("-O3", "-std=c++17", "-fPIC", "-fno-math-errno", "-fno-trapping-math")
 # Tried in this order: some compilers refuse one of the two, some lack the library behind OpenMP.
 FLAGS = tuple((*_ALWAYS, *more) for more in ((_NATIVE, _THREADS), (_THREADS,), (_NATIVE,), ()))
-_TIMEOUT_S = 120  # for one try
+_TIMEOUT_S = 300  # for one file; machines can be very busy
 
 
 @dataclass(frozen=True)
@@ -33,32 +34,44 @@ class Compiler:
 
         Raises BuildError with everything that the compiler said in its ``log``.
         """
-        said = []
-        # Intermediate files beside the target: a full /tmp is none of our business.
-        environment = os.environ | {"TMPDIR": str(target.parent)}
-        for flags in FLAGS:
-            command = [*self.command, *flags, "-I", str(include), *map(str, sources), "-o", str(target)]
-            said.append(f"$ {shlex.join(command)}")
-            try:
-                result = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    timeout=_TIMEOUT_S,
-                )
-            except subprocess.TimeoutExpired as error:
-                reason = f"{self} was not done after {_TIMEOUT_S} s"
-                raise BuildError(reason, log="\n".join([*said, reason])) from error
-            except OSError as error:
-                reason = f"{self} cannot be run ({error.strerror})"
-                raise BuildError(reason, log="\n".join([*said, reason])) from error
-            said.append(result.stdout.decode(errors="replace"))
-            said.append(f"ended with {result.returncode}\n")
-            if result.returncode == 0 and target.is_file():
-                return
+        said: list[str] = []
+        objects = [target.with_name(f"{number}.o") for number in range(len(sources))]
+        steps = [
+            ["-I", str(include), "-c", str(source), "-o", str(made)]
+            for source, made in zip(sources, objects, strict=True)
+        ]
+        link = ["-shared", *map(str, objects), "-o", str(target)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each file takes seconds
+            for flags in FLAGS:
+                tries = [
+                    *pool.map(lambda step, flags=flags: self._run([*flags, *step], target.parent), steps)
+                ]
+                if all(done for done, _ in tries):
+                    tries.append(self._run([*flags, *link], target.parent))
+                said += [words for _, words in tries]
+                if all(done for done, _ in tries) and target.is_file():
+                    return
         raise BuildError(f"{self} failed", log="\n".join(said))
+
+    def _run(self, arguments: list[str], temporary: Path) -> tuple[bool, str]:
+        """Whether it went well, and what is to be said about it. Raises BuildError where it does not run at all."""
+        command = [*self.command, *arguments]
+        try:
+            result = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # Intermediate files go where the result goes: a full /tmp is none of our business.
+                env=os.environ | {"TMPDIR": str(temporary)},
+                timeout=_TIMEOUT_S,
+            )
+        except (subprocess.TimeoutExpired, OSError) as error:
+            what = error.strerror if isinstance(error, OSError) else f"not done after {_TIMEOUT_S} s"
+            reason = f"{self} cannot be run ({what})"
+            raise BuildError(reason, log=f"$ {shlex.join(command)}\n{reason}\n") from error
+        words = result.stdout.decode(errors="replace")
+        return result.returncode == 0, f"$ {shlex.join(command)}\n{words}ended with {result.returncode}\n"
 
 
 def find() -> Compiler:
