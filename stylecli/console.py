@@ -12,11 +12,15 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
 - ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
 
 Strings are escaped to ASCII, so that every file name survives.
+
+Rooms below say what a person should know with ``logging``; a Console shows it: warnings and information as lines,
+debug messages under ``-v``.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from contextlib import suppress
@@ -52,6 +56,22 @@ def print_block(text: str) -> None:
         print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
 
+def print_json(value: object) -> None:
+    """One JSON object on a line of stdout, for commands whose whole result it is."""
+    print(json.dumps(value, default=str), flush=True)
+
+
+class _Relay(logging.Handler):
+    """Carries log records of our own rooms to a Console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        (self._console.detail if record.levelno < logging.INFO else self._console.say)(record.getMessage())
+
+
 class Console:
     """Shows a run to a person and, if asked, to a program; counts what it shows in ``tally``.
 
@@ -70,6 +90,7 @@ class Console:
         self._first_started = 0.0
         self._last_failure: tuple[Path, str] | None = None
         self._stdout_gone = False
+        self._relay = _Relay(self)
 
     # Lines.
 
@@ -189,12 +210,16 @@ class Console:
         self._bar = self._task = None
 
     def __enter__(self) -> Console:
+        log = logging.getLogger("stylecli")
+        log.setLevel(logging.DEBUG if self.verbose else logging.INFO)
+        log.addHandler(self._relay)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop_bar()
+        logging.getLogger("stylecli").removeHandler(self._relay)
 
 
 def _fields(event: Done | Skipped | Notice) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 from stylecli import __version__
 from stylecli.cli.demo import demo
 from stylecli.cli.image import image
+from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
 from stylecli.cli.train import train
 
@@ -26,6 +27,7 @@ app.command(short_help="Photographs and folders of them, in one or more styles."
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")
+app.add_typer(kernels, name="kernels")
 
 
 def _show_version(asked: bool) -> None:

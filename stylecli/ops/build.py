@@ -1,96 +1,122 @@
-"""Compile ``kernels/`` with the system's C++ compiler on first use, and load the library with ctypes.
+"""The compiled kernels of the CPU: one library out of ``kernels/``, built at first use and loaded with ctypes.
 
-One shared library, no torch headers. It is cached under a name that holds a hash of sources, flags, compiler and
-processor, built under a temporary name and renamed, so that a killed build or two builds at once leave nothing
-broken. Where it cannot be built, ``load`` returns None and the torch path computes the same.
+No torch headers, so no torch upgrade can break it. Where it cannot be built, ``load`` returns None and the torch
+path computes the same.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import logging
-import os
 import platform
-import shutil
-import subprocess
-import tempfile
+import threading
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from stylecli.weights.store import cache_dir
+from stylecli import __version__
+from stylecli.ops import cache, compiler
+from stylecli.ops.cache import BuildError
+from stylecli.ops.switch import VARIABLE, kernels_wanted
 
 log = logging.getLogger(__name__)
 
-FLAGS = (
-    "-O3",
-    "-march=native",
-    "-fopenmp",
-    "-std=c++17",
-    "-fPIC",
-    "-shared",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-)
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the library: it is there, or ``reason`` says in one line why not.
+
+    Attributes:
+        path: where it was loaded from; None where the cache cannot be written, so that it was made for this process.
+        about: compiler, vector instructions and threading, as the library itself says.
+        log: what the compiler said, where it failed.
+    """
+
+    library: ctypes.CDLL | None = None
+    path: Path | None = None
+    about: str = ""
+    reason: str = ""
+    log: Path | None = None
 
 
-def sources() -> list[Path]:
-    """C++ sources: inside an installed package, or at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for root in (package / "kernels", package.parent / "kernels"):
-        found = sorted(root.glob("*/*.cpp"))
-        if found:
-            return found
-    return []
+def load() -> ctypes.CDLL | None:
+    """The compiled library, built if need be; None where ``STYLIZE_KERNELS=off`` or it cannot be built.
+
+    Raises UsageError for an unknown value of ``STYLIZE_KERNELS``.
+    """
+    return outcome().library
 
 
-def _cpu_features() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        return next(
-            (line for line in info.read_text().splitlines() if line.startswith(("flags", "Features"))), ""
-        )
-    return platform.processor()
+def outcome() -> Outcome:
+    """What ``load`` found, with the reason where that is nothing. Tried once in a process."""
+    if not kernels_wanted():
+        return Outcome(reason=f"{VARIABLE}=off")
+    with _once:
+        return _outcome()
+
+
+def forget() -> None:
+    """Let the next ``load`` look anew."""
+    _outcome.cache_clear()
+
+
+_once = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def load() -> ctypes.CDLL | None:
-    """The compiled library, built if need be; None where ``STYLIZE_KERNELS=off`` or it cannot be built."""
-    if os.environ.get("STYLIZE_KERNELS", "auto") == "off":
-        return None
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
-    files = sources()
-    if not compiler or not files:
-        return None
+def _outcome() -> Outcome:
     try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=20).stdout
-        key = hashlib.sha256("\0".join((version, _cpu_features(), *FLAGS)).encode())
-        for file in files:
-            key.update(file.read_bytes())
-        name = f"stylecli-{key.hexdigest()[:16]}.so"
-        for folder in (cache_dir() / "kernels", Path(tempfile.gettempdir()) / f"stylecli-{os.getuid()}"):
-            try:
-                return ctypes.CDLL(str(_built(compiler, files, folder / name)))
-            except OSError as error:  # a read-only or full cache: the next place
-                log.debug("kernels not built in %s: %s", folder, error)
-    except (subprocess.SubprocessError, OSError) as error:
-        log.warning("kernels not compiled, using the slower torch path: %s", str(error).splitlines()[0])
-    return None
+        return _built(compiler.find())
+    except BuildError as error:
+        where = cache.keep_log("cpu.log", error.log) if error.log else None
+        see = f"; see {where}" if where else ""
+        log.warning("kernels not compiled, plain torch computes instead, slower: %s%s", error, see)
+        return Outcome(reason=str(error), log=where)
 
 
-def _built(compiler: str, files: list[Path], target: Path) -> Path:
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        part = Path(folder) / target.name
-        log.info("compiling kernels for this processor, about 2 s, once")
-        result = subprocess.run(
-            [compiler, *FLAGS, *map(str, files), "-o", str(part)], capture_output=True, text=True, timeout=120
-        )
-        if result.returncode:
-            raise subprocess.SubprocessError(
-                f"{compiler} failed: {(result.stderr or 'no message').strip()[:200]}"
-            )
-        part.replace(target)
-    return target
+def _built(with_compiler: compiler.Compiler) -> Outcome:
+    root = source_folder()
+    sources = sorted(root.glob("*/*.cpp"))
+    headers = sorted(root.glob("**/*.h"))
+    key = [__version__, str(with_compiler), with_compiler.version, cpu_features(), repr(compiler.FLAGS)]
+    for file in (*sources, *headers):
+        key += [file.relative_to(root).as_posix(), file.read_text()]
+    made = cache.cached(
+        "cpu.so",
+        key,
+        lambda target: with_compiler.compile(sources, root, target),
+        _open,
+        notice="compiling kernels for this CPU, a few seconds",
+    )
+    return made if made.path and made.path.exists() else replace(made, path=None)
+
+
+def _open(path: Path) -> Outcome:
+    """Load the library and ask it what it is. Raises OSError where it is none of ours."""
+    library = ctypes.CDLL(str(path))
+    try:
+        library.stylecli_about.restype = ctypes.c_char_p
+        about = library.stylecli_about().decode()
+    except AttributeError as error:
+        raise OSError(f"{path} is not a library of kernels") from error
+    return Outcome(library, path, about)
+
+
+def source_folder() -> Path:
+    """``kernels/``: inside an installed package, or at the top of a checkout. Raises BuildError without one."""
+    package = Path(__file__).resolve().parents[1]
+    for root in (package / "kernels", package.parent / "kernels"):
+        if any(root.glob("*/*.cpp")):
+            return root
+    raise BuildError("the kernels' sources are not installed")
+
+
+def cpu_features() -> str:
+    """What a library for this very processor must not be shared across."""
+    info = Path("/proc/cpuinfo")
+    machine = f"{platform.machine()} {platform.processor()}"
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:  # no Linux
+        return machine
+    return next((f"{machine} {line}" for line in lines if line.startswith(("flags", "Features"))), machine)

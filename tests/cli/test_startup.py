@@ -34,6 +34,7 @@ def stylize_in_process(*arguments: str) -> set[str]:
         ["sheet", "--help"],
         ["demo", "--help"],
         ["train", "--help"],
+        ["kernels", "--help"],
     ],
     ids=" ".join,
 )
@@ -58,7 +59,7 @@ def test_version_and_help_texts(stylize) -> None:  # type: ignore[no-untyped-def
     assert stylize("--version").stdout.decode().strip() == f"stylize {__version__}"
     text = stylize().stdout.decode()  # no arguments: help
     assert text == stylize("--help").stdout.decode() == stylize("-h").stdout.decode()
-    for command in ("image", "sheet", "demo", "train", "--install-completion"):
+    for command in ("image", "sheet", "demo", "train", "kernels", "--install-completion"):
         assert command in text
     for later in ("text", "video", "bench"):
         assert f"\n  {later} " not in text
@@ -94,6 +95,7 @@ def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-
         (["image", "-", "a.png", "--style", "b.png"], "stdin"),
         (["image", "a.png", "--style", "b.png", "-o", "-", "--json"], "--json"),
         (["train", "rwkv"], "--content"),
+        (["kernels"], "Missing command"),
         (["train", "rwkv", "--content", "missing", "--style", "."], "--content"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -1,0 +1,78 @@
+"""All operators that may have a compiled path, each with its yardstick: what ``status`` and ``test`` go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
+from stylecli.ops.bi_wkv import compiled as bi_wkv_compiled
+from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
+
+# How far from the fp64 reference a result in this type may be, as relative RMS: forward, and the worst gradient.
+# Inputs are rounded to the type before either sees them, so this is the rounding of results and of states.
+LIMITS = {
+    torch.float32: (1e-5, 1e-4),
+    torch.bfloat16: (1e-2, 4e-2),
+    torch.float16: (2e-3, 8e-3),
+}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator.
+
+    Attributes:
+        function: what the networks call; chooses its path by itself. Differentiable, returns one tensor.
+        reference: the same in float64, written as its formula.
+        example: inputs in float64 on the CPU for a length; drawn from the generator.
+        usable: for each device type with a compiled path, whether that path takes these tensors.
+    """
+
+    name: str
+    function: Callable[..., Tensor]
+    reference: Callable[..., Tensor]
+    example: Callable[[int, torch.Generator], tuple[Tensor, ...]]
+    usable: Mapping[str, Callable[..., bool]]
+
+    def is_compiled(self, *tensors: Tensor) -> bool:
+        """Whether a compiled kernel computes these inputs; builds it if need be."""
+        usable = self.usable.get(tensors[0].device.type)
+        return usable is not None and usable(*tensors)
+
+
+def _bi_wkv_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    B, T, C = 2, length, 20
+    w = torch.rand(C, generator=random, dtype=torch.float64) * 20
+    u = torch.randn(C, generator=random, dtype=torch.float64)
+    k, v = torch.randn(2, B, T, C, generator=random, dtype=torch.float64)
+    return w, u, 3 * k, v
+
+
+def _deform_shift_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    B, H, W, C, G = 2, max(2, length // 16), 16, 20, 4
+    x = torch.randn(B, H, W, C, generator=random, dtype=torch.float64)
+    whole = torch.randint(-3, 3, (B, H, W, G, 2), generator=random)
+    # Never close to a whole token, where the gradient jumps and rounding decides on which side one is.
+    part = 0.2 + 0.6 * torch.rand(whole.shape, generator=random, dtype=torch.float64)
+    return x, whole + part
+
+
+OPERATORS = (
+    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, {"cpu": bi_wkv_compiled.usable}),
+    Operator("deform_shift", deform_shift, deform_shift_reference, _deform_shift_example, {}),
+)
+
+
+def devices() -> tuple[str, ...]:
+    """The device types that this machine can compute on."""
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def dtypes(device: str) -> tuple[torch.dtype, ...]:
+    """The number formats that networks run in on this device."""
+    common = (torch.float32, torch.bfloat16)
+    return (*common, torch.float16) if device == "cuda" else common
