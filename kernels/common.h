@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
+
 namespace stylecli {
 
 using Index = std::ptrdiff_t;
@@ -72,11 +76,23 @@ inline Vec scaled(Vec p, Vec n_plus_magic) {
     return reinterpret_cast<Vec>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(n_plus_magic) << 23));
 }
 
-inline Vec clamp8(Vec x, float low, float high) {
-    const Vec l = Vec{} + low, h = Vec{} + high;
-    x = l > x ? l : x;  // in this order a NaN stays one
-    return h < x ? h : x;
+// a > b ? a : b, thus b where one of them is NaN. GCC makes two instructions of the general form.
+inline Vec max8(Vec a, Vec b) {
+#ifdef __AVX__
+    return _mm256_max_ps(a, b);
+#else
+    return a > b ? a : b;
+#endif
 }
+inline Vec min8(Vec a, Vec b) {
+#ifdef __AVX__
+    return _mm256_min_ps(a, b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
+inline Vec clamp8(Vec x, float low, float high) { return min8(Vec{} + high, max8(Vec{} + low, x)); }
 
 // exp(x), relative error about 1e-7; x is held within -87 .. 88.
 inline Vec exp8(Vec x) {
@@ -107,13 +123,13 @@ inline Vec exp2_8(Vec x) {
 // log(1 + exp(x)), with full relative accuracy far to the left too.
 inline Vec softplus8(Vec x) {
     const Vec zero = {};
-    const Vec z = exp8(x < zero ? x : -x);  // (0, 1]
+    const Vec z = exp8(min8(x, -x));  // (0, 1]
     const Vec s = z / (z + 2.0f), q = s * s;  // log(1 + z) = 2 atanh(s)
     Vec p = q * 1.4089167e-1f + 1.3980302e-1f;
     p = p * q + 2.0012455e-1f;
     p = p * q + 3.3333157e-1f;
     p = p * q + 1.0f;
-    return (x < zero ? zero : x) + 2.0f * s * p;
+    return max8(zero, x) + 2.0f * s * p;
 }
 
 // --- A row of LANES channels.
@@ -132,7 +148,7 @@ inline Row& operator+=(Row& a, Row b) { return a = a + b; }
 // a * b + c in one expression, so that every compiler fuses it.
 inline Row mad(Row a, Row b, Row c) { return {a.lo * b.lo + c.lo, a.hi * b.hi + c.hi}; }
 inline Row mad(Row a, float b, Row c) { return {a.lo * b + c.lo, a.hi * b + c.hi}; }
-inline Row max(Row a, Row b) { return {a.lo > b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi}; }
+inline Row max(Row a, Row b) { return {max8(a.lo, b.lo), max8(a.hi, b.hi)}; }
 inline Row exp(Row a) { return {exp8(a.lo), exp8(a.hi)}; }
 inline Row exp2(Row a) { return {exp2_8(a.lo), exp2_8(a.hi)}; }
 inline Row softplus(Row a) { return {softplus8(a.lo), softplus8(a.hi)}; }

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +51,20 @@ def print_block(text: str) -> None:
     """Lines for people that are made elsewhere, such as a traceback under ``-v``."""
     with suppress(BrokenPipeError):
         print(text.rstrip("\n"), file=sys.stderr, flush=True)
+
+
+def print_json(fields: Mapping[str, object]) -> None:
+    """One object on stdout."""
+    print(json.dumps(dict(fields), default=str), flush=True)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table on stdout; columns are as wide as they need to be."""
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (one_line(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip(), flush=True)
 
 
 class Console:
