@@ -23,6 +23,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -56,9 +57,18 @@ def print_block(text: str) -> None:
         print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
 
-def print_json(value: object) -> None:
-    """One JSON object on a line of stdout, for commands whose whole result it is."""
-    print(json.dumps(value, default=str), flush=True)
+def print_json(fields: Mapping[str, object]) -> None:
+    """One object on a line of stdout."""
+    print(json.dumps(dict(fields), default=str), flush=True)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table on stdout; columns are as wide as they need to be."""
+    lines = [headings, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (one_line(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip(), flush=True)
 
 
 class _Relay(logging.Handler):

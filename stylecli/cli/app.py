@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from stylecli import __version__
+from stylecli.cli.bench import bench
 from stylecli.cli.demo import demo
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
@@ -27,6 +28,7 @@ app.command(short_help="Photographs and folders of them, in one or more styles."
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")
+app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")
 
 

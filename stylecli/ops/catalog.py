@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stylecli.ops import native
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
-from stylecli.ops.bi_wkv import compiled as bi_wkv_compiled
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
+from stylecli.ops.selective_scan import selective_scan, selective_scan_reference
 
 # How far from the fp64 reference a result in this type may be, as relative RMS: forward, and the worst gradient.
 # Inputs are rounded to the type before either sees them, so this is the rounding of results and of states.
@@ -61,9 +62,28 @@ def _deform_shift_example(length: int, random: torch.Generator) -> tuple[Tensor,
     return x, whole + part
 
 
+def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    batch, L, D, N = 2, length, 20, 16
+    u, delta, z = torch.randn(3, batch, L, D, generator=random, dtype=torch.float64)
+    B, C = torch.randn(2, batch, L, N, generator=random, dtype=torch.float64)
+    A = -torch.arange(1, N + 1, dtype=torch.float64).repeat(D, 1)
+    skip, bias = torch.randn(2, D, generator=random, dtype=torch.float64)
+    # Step sizes as a network has them after its softplus, about 0.01 to 0.1; z is its gate.
+    return u, torch.nn.functional.softplus(delta - 3), A, B, C, skip, z, 0.01 * bias.abs()
+
+
 OPERATORS = (
-    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, {"cpu": bi_wkv_compiled.usable}),
-    Operator("deform_shift", deform_shift, deform_shift_reference, _deform_shift_example, {}),
+    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, {"cpu": native.usable}),
+    Operator(
+        "selective_scan",
+        selective_scan,
+        selective_scan_reference,
+        _selective_scan_example,
+        {"cpu": native.usable},
+    ),
+    Operator(
+        "deform_shift", deform_shift, deform_shift_reference, _deform_shift_example, {"cpu": native.usable}
+    ),
 )
 
 

@@ -1,44 +1,35 @@
-"""Calls of the compiled bi-WKV (``kernels/bi_wkv``): float32 on the CPU. None where it is not available."""
+"""Calls of the compiled bi-WKV (``kernels/bi_wkv``): float32 and bfloat16 on the CPU, computed in float32."""
 
 from __future__ import annotations
-
-import ctypes
 
 import torch
 from torch import Tensor
 
-from stylecli.ops import build
+from stylecli.ops import native
+from stylecli.ops.native import usable
+
+__all__ = ["bi_wkv", "bi_wkv_backward", "usable"]
 
 
-def usable(*tensors: Tensor) -> bool:
-    """Whether the compiled path takes these tensors: any CPU float type but float64."""
-    fits = all(t.device.type == "cpu" and t.is_floating_point() and t.dtype != torch.float64 for t in tensors)
-    return fits and build.load() is not None
-
-
-def _call(name: str, shape: torch.Size, *tensors: Tensor) -> None:
-    library = build.load()
-    assert library is not None
-    sizes = (ctypes.c_int64(n) for n in shape)
-    pointers = (ctypes.c_void_p(t.data_ptr()) for t in tensors)
-    getattr(library, name)(*sizes, *pointers, ctypes.c_int(torch.get_num_threads()))
-
-
-def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """(y, denominator), float32 (B, T, C)."""
-    w, u, k, v = (t.float().contiguous() for t in (w, u, k, v))
-    y, denominator = torch.empty_like(k), torch.empty_like(k)
-    _call("stylecli_bi_wkv_forward", k.shape, w, u, k, v, y, denominator)
+def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool = True) -> tuple[Tensor, Tensor | None]:
+    """(y, denominator), both (B, T, C): y bfloat16 if k and v are, else float32; float32, None unless ``keep``."""
+    dtype = native.storage(k, v)
+    w, u = native.stored(torch.float32, w, u)
+    k, v = native.stored(dtype, k, v)
+    y = torch.empty_like(v)
+    denominator = torch.empty_like(v, dtype=torch.float32) if keep else None
+    native.call("bi_wkv_forward", dtype, *k.shape, w, u, k, v, y, denominator)
     return y, denominator
 
 
 def bi_wkv_backward(
     grad: Tensor, w: Tensor, u: Tensor, k: Tensor, v: Tensor, y: Tensor, denominator: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of w, u (C,), k, v (B, T, C), float32."""
-    grad, w, u, k, v, y, denominator = (t.float().contiguous() for t in (grad, w, u, k, v, y, denominator))
-    grad_w, grad_u = (k.new_empty(k.shape[0], k.shape[2]) for _ in range(2))
-    grad_k, grad_v = torch.empty_like(k), torch.empty_like(v)
+    """Gradients of w, u (C,) float32, and of k, v (B, T, C), bfloat16 if all large inputs are, else float32."""
+    dtype = native.storage(grad, k, v, y)
+    w, u, denominator = native.stored(torch.float32, w, u, denominator)
+    grad, k, v, y = native.stored(dtype, grad, k, v, y)
+    grad_w, grad_u, grad_k, grad_v = (torch.empty_like(x) for x in (w, u, k, v))
     inputs = (w, u, k, v, grad, y, denominator)
-    _call("stylecli_bi_wkv_backward", k.shape, *inputs, grad_w, grad_u, grad_k, grad_v)
-    return grad_w.sum(0), grad_u.sum(0), grad_k, grad_v
+    native.call("bi_wkv_backward", dtype, *k.shape, *inputs, grad_w, grad_u, grad_k, grad_v)
+    return grad_w, grad_u, grad_k, grad_v

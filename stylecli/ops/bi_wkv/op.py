@@ -11,25 +11,32 @@ from torch import Tensor
 from stylecli.ops.bi_wkv import chunked, compiled
 
 
-def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
+def _state_dtype(*tensors: Tensor) -> torch.dtype:
     """float64 stays, everything else is computed in float32: states outgrow 8 bits of mantissa."""
-    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+
+
+def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
+    dtype = _state_dtype(*tensors)
     return tuple(t.to(dtype) for t in tensors)
 
 
 @torch.library.custom_op("stylecli::bi_wkv", mutates_args=())
-def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+    """(y, denominator); the denominator is needed for gradients alone, and empty unless ``keep``."""
+    denominator: Tensor | None
     if compiled.usable(w, u, k, v):
-        y, denominator = compiled.bi_wkv(w, u, k, v)
+        y, denominator = compiled.bi_wkv(w, u, k, v, keep)
     else:
         y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
+    if denominator is None or not keep:
+        denominator = y.new_empty(0, dtype=_state_dtype(w, u, k, v))
     return y.to(v.dtype).contiguous(), denominator.contiguous()
 
 
 @_bi_wkv.register_fake
-def _(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    state = torch.float64 if torch.float64 in (w.dtype, u.dtype, k.dtype, v.dtype) else torch.float32
-    return v.new_empty(v.shape), v.new_empty(v.shape, dtype=state)
+def _(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
+    return v.new_empty(v.shape), v.new_empty(v.shape if keep else 0, dtype=_state_dtype(w, u, k, v))
 
 
 @torch.library.custom_op("stylecli::bi_wkv_backward", mutates_args=())
@@ -52,11 +59,11 @@ def _(
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    ctx.save_for_backward(*inputs, *output)
+    ctx.save_for_backward(*inputs[:4], *output)
 
 
 def _backward(ctx, grad, _grad_denominator):  # type: ignore[no-untyped-def]
-    return _bi_wkv_backward(grad, *ctx.saved_tensors)
+    return *_bi_wkv_backward(grad, *ctx.saved_tensors), None
 
 
 _bi_wkv.register_autograd(_backward, setup_context=_setup_context)
@@ -74,4 +81,5 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Returns:
         (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
     """
-    return _bi_wkv(w, u, k, v)[0]
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
+    return _bi_wkv(w, u, k, v, keep)[0]

@@ -1,0 +1,43 @@
+"""Calls into the compiled library of ``kernels/``: which tensors it takes and how they get there."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from stylecli.ops import build
+
+
+def usable(*tensors: Tensor | None) -> bool:
+    """Whether there is a compiled library and it takes these tensors: any CPU float type but float64."""
+    present = [t for t in tensors if t is not None]
+    fits = all(t.device.type == "cpu" and t.is_floating_point() and t.dtype != torch.float64 for t in present)
+    return fits and build.load() is not None
+
+
+def storage(*tensors: Tensor | None) -> torch.dtype:
+    """The number format in which the kernels read and write large tensors: bfloat16 if all are, else float32."""
+    same = all(t.dtype == torch.bfloat16 for t in tensors if t is not None)
+    return torch.bfloat16 if same else torch.float32
+
+
+def stored(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Contiguous tensors of that format; no copy where they are already."""
+    return tuple(t.to(dtype).contiguous() for t in tensors)
+
+
+def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | None) -> None:
+    """``stylecli_<name>_<dtype>(arguments..., threads)``; whole numbers are int64, None is a null pointer."""
+    library = build.load()
+    assert library is not None
+    function = getattr(library, f"stylecli_{name}_{str(dtype).removeprefix('torch.')}")
+    function.restype = None
+    function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
+
+
+def _argument(value: Tensor | int | None) -> ctypes.c_int64 | ctypes.c_void_p:
+    if isinstance(value, int):
+        return ctypes.c_int64(value)
+    return ctypes.c_void_p(None if value is None else value.data_ptr())

@@ -1,0 +1,66 @@
+"""Calls of the compiled selective scan (``kernels/selective_scan``): float32 and bfloat16 on the CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylecli.ops import native
+from stylecli.ops.native import usable
+from stylecli.ops.selective_scan.chunked import Gradients
+
+__all__ = ["selective_scan", "selective_scan_backward", "usable"]
+
+
+def _small(*tensors: Tensor) -> tuple[Tensor, ...]:
+    return native.stored(torch.float32, *tensors)
+
+
+def _maybe(dtype: torch.dtype, tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else native.stored(dtype, tensor)[0]
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    softplus: bool = False,
+) -> Tensor:
+    """(B, L, D): bfloat16 if u, delta and z are, else float32."""
+    dtype = native.storage(u, delta, z)
+    sizes = (*u.shape, A.shape[1], int(softplus))
+    u, delta = native.stored(dtype, u, delta)
+    A, B, C, D = _small(A, B, C, D)
+    z, delta_bias = _maybe(dtype, z), _maybe(torch.float32, delta_bias)
+    y = torch.empty_like(u)
+    native.call("selective_scan_forward", dtype, *sizes, u, delta, A, B, C, D, z, delta_bias, y)
+    return y
+
+
+def selective_scan_backward(
+    grad: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    softplus: bool = False,
+) -> Gradients:
+    """Gradients of u, delta and z are bfloat16 if these and grad are, else float32; the others are float32."""
+    dtype = native.storage(grad, u, delta, z)
+    sizes = (*u.shape, A.shape[1], int(softplus))
+    grad, u, delta = native.stored(dtype, grad, u, delta)
+    A, B, C, D = _small(A, B, C, D)
+    z, delta_bias = _maybe(dtype, z), _maybe(torch.float32, delta_bias)
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    grads = Gradients(*(None if x is None else torch.empty_like(x) for x in inputs))  # type: ignore[arg-type]
+    native.call("selective_scan_backward", dtype, *sizes, grad, *inputs, *grads)
+    return grads

@@ -1,0 +1,111 @@
+"""``selective_scan`` as a torch operator: autograd and ``torch.compile`` see one node, whatever computes it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylecli.ops.selective_scan import chunked, compiled
+
+
+def _working(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """float64 if any is, else float32: a state is the sum of many small steps."""
+    wide = any(t is not None and t.dtype == torch.float64 for t in tensors)
+    dtype = torch.float64 if wide else torch.float32
+    return tuple(None if t is None else t.to(dtype) for t in tensors)
+
+
+@torch.library.custom_op("stylecli::selective_scan", mutates_args=())
+def _selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    softplus: bool,
+) -> Tensor:
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    if compiled.usable(*inputs):
+        y = compiled.selective_scan(*inputs, softplus)
+    else:
+        y = chunked.selective_scan_chunked(*_working(*inputs), softplus)  # type: ignore[arg-type]
+    return y.to(u.dtype).contiguous()
+
+
+@_selective_scan.register_fake
+def _(u, delta, A, B, C, D, z, delta_bias, softplus) -> Tensor:  # type: ignore[no-untyped-def]
+    return u.new_empty(u.shape)
+
+
+@torch.library.custom_op("stylecli::selective_scan_backward", mutates_args=())
+def _selective_scan_backward(
+    grad: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    softplus: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients in the order of the inputs; an operator cannot return None, so absent ones are empty."""
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    if compiled.usable(grad, *inputs):
+        grads = compiled.selective_scan_backward(grad, *inputs, softplus)
+    else:
+        grads = chunked.selective_scan_chunked_backward(*_working(grad, *inputs), softplus)  # type: ignore[arg-type]
+    return tuple(  # type: ignore[return-value]
+        u.new_empty(0) if g is None or x is None else g.to(x.dtype).contiguous()
+        for g, x in zip(grads, inputs, strict=True)
+    )
+
+
+@_selective_scan_backward.register_fake
+def _(grad, u, delta, A, B, C, D, z, delta_bias, softplus):  # type: ignore[no-untyped-def]
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    return tuple(u.new_empty(0) if x is None else x.new_empty(x.shape) for x in inputs)
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs[:8])
+    ctx.softplus = inputs[8]
+
+
+def _backward(ctx, grad):  # type: ignore[no-untyped-def]
+    saved = ctx.saved_tensors
+    grads = _selective_scan_backward(grad, *saved, ctx.softplus)
+    return *(None if x is None else g for g, x in zip(grads, saved, strict=True)), None
+
+
+_selective_scan.register_autograd(_backward, setup_context=_setup_context)
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    softplus: bool = False,
+) -> Tensor:
+    """Selective scan of Mamba (S6, arXiv 2312.00752), linear in L.
+
+    Formula: :func:`stylecli.ops.selective_scan.selective_scan_reference`.
+
+    Args:
+        u: (batch, L, D) input, L >= 1; delta: (batch, L, D) step sizes.
+        A: (D, N) decay rates, negative in practice; B, C: (batch, L, N); D: (D,) weight of the input itself.
+        z: (batch, L, D) gate, passed through SiLU; delta_bias: (D,); softplus: of the step sizes.
+
+    Returns:
+        (batch, L, D) in u's dtype. Computed in float32, or in float64 where an input is float64.
+    """
+    return _selective_scan(u, delta, A, B, C, D, z, delta_bias, softplus)

@@ -1,0 +1,63 @@
+"""The kernel benchmark on small sizes: every row is filled in, and the command shows it."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from stylecli.bench import kernels
+from stylecli.cli.app import command
+
+CPU = torch.device("cpu")
+
+
+def small_cases(device=CPU):
+    for dtype in (torch.float32, torch.bfloat16):
+        yield from kernels.bi_wkv_cases(70, 5, dtype, device)
+        yield from kernels.selective_scan_cases(70, 5, 3, dtype, device)
+        yield from kernels.deform_shift_cases(6, 8, 4, dtype, device)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    timed = kernels.seconds
+    monkeypatch.setattr(kernels, "seconds", lambda run, device: timed(run, device, 0))
+    monkeypatch.setattr(kernels, "cases", small_cases)
+
+
+def test_every_operator_both_ways_and_both_types(quick):
+    before = torch.get_num_threads()
+    rows = list(kernels.run(CPU, 1))
+    assert torch.get_num_threads() == before
+    assert len({(row.op, row.dtype) for row in rows}) == len(rows) == 12
+    for row in rows:
+        assert row.seconds > 0 and row.bandwidth > 0 and row.torch_ratio > 0 and row.read_ratio > 0
+        assert (row.loop_ratio is not None) == (row.op == "bi_wkv")
+
+
+def test_floor_counts_inputs_once_and_results_once():
+    forward, backward = kernels.bi_wkv_cases(64, 10, torch.float32, CPU)
+    elements = 64 * 10 * 4
+    assert kernels.measure(forward, 1e9).floor_bytes == 3 * elements  # k, v, y
+    assert (
+        kernels.measure(backward, 1e9).floor_bytes == 5 * elements + 80
+    )  # grad, k, v; two gradients, and of w, u
+
+
+def test_the_loop_it_compares_with_is_right():
+    w, u, k, v = torch.linspace(0, 5, 3), torch.ones(3), *torch.randn(2, 1, 40, 3)
+    torch.testing.assert_close(
+        kernels._token_loop(w, u, k, v), kernels.bi_wkv(w, u, k, v), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_command_shows_a_table_or_json(quick):
+    result = CliRunner().invoke(command(), ["bench", "kernels", "--device", "cpu", "--threads", "1"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["operator", "size", "dtype"]
+    assert len(lines) == 13
+    result = CliRunner().invoke(command(), ["bench", "kernels", "--device", "cpu", "--json"])
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["op"] for row in rows} >= {"bi_wkv", "selective_scan", "deform_shift gradients"}
