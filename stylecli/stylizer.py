@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_MARGIN = 16  # pixels of the working size
 _LONGEST = 4  # a style is encoded up to this many times longer than wide
 
 
@@ -171,6 +173,7 @@ class Stylizer:
         strength: float = 1.0,
         preserve_color: bool = False,
         stroke_size: float = 1.0,
+        seed: int = 0,
     ) -> Picture:
         """Paint a photograph in the style in hand.
 
@@ -181,6 +184,7 @@ class Stylizer:
             preserve_color: take only lightness from the painting, colours from the photograph.
             stroke_size: apparent size of the strokes relative to the default, which suits a picture that fills
                 a screen. Smaller strokes than the picture's own pixels allow are not possible.
+            seed: decides where strokes fall in flat places; the same seed gives the same painting.
 
         Returns:
             The painting, of the same type and size as ``photo``.
@@ -196,7 +200,7 @@ class Stylizer:
             raise UsageError(f"stroke size {stroke_size:g} is not above 0")
         try:
             with torch.inference_mode():
-                painted = self._paint(_to_batch(photo), strength, preserve_color, stroke_size)
+                painted = self._paint(_to_batch(photo), strength, preserve_color, stroke_size, seed)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
         except RuntimeError as error:
@@ -205,7 +209,9 @@ class Stylizer:
             raise
         return _like(painted, photo)
 
-    def _paint(self, photo: Tensor, strength: float, preserve_color: bool, stroke_size: float) -> Tensor:
+    def _paint(
+        self, photo: Tensor, strength: float, preserve_color: bool, stroke_size: float, seed: int
+    ) -> Tensor:
         """(B, 3, H, W) float32 on the CPU to the same."""
         assert self.style is not None
         if strength == 0:
@@ -214,7 +220,7 @@ class Stylizer:
         H, W = photo.shape[2:]
         side = self.descriptor.working_side
         small = resize(photo, working_size(H, W, side, stroke_size, self.descriptor.smallest))
-        painted = self._forward(small, strength)
+        painted = self._forward(small, strength, seed)
         if self.descriptor.smallest > H or self.descriptor.smallest > W:
             painted = resize(painted, (H, W))  # tiny pictures were enlarged to be painted
         else:
@@ -223,18 +229,26 @@ class Stylizer:
             painted = keep_color(painted, photo)
         return painted.cpu()
 
-    def _forward(self, small: Tensor, strength: float) -> Tensor:
+    def _forward(self, small: Tensor, strength: float, seed: int) -> Tensor:
         """Paint at the working size. Between the photograph (0) and the style (1) the statistics are mixed, and
         what the network cannot reconstruct of the photograph is given back in proportion."""
         assert self.style is not None
         style = self.style.statistics.to(self.device, self.dtype)
         x = small.to(self.dtype)
         if strength == 1:
-            return self.network(x, style).float().clamp(0, 1)
+            return self._run(x, style, seed).clamp(0, 1)
         own = self.network.encode_style(x).to(self.dtype)  # type: ignore[operator]
-        mixed = self.network(x, torch.lerp(own, style.expand_as(own), strength)).float()
-        residual = small - self.network(x, own).float()
+        mixed = self._run(x, torch.lerp(own, style.expand_as(own), strength), seed)
+        residual = small - self._run(x, own, seed)
         return (mixed + (1 - strength) * residual).clamp(0, 1)
+
+    def _run(self, x: Tensor, style: Tensor, seed: int) -> Tensor:
+        """The network itself on x (B, 3, h, w), with a mirrored margin around it that is cut off again: at its
+        border a network sees a world that ends, and paints a frame."""
+        h, w = x.shape[2:]
+        top, left = min(_MARGIN, h - 1), min(_MARGIN, w - 1)
+        framed = F.pad(x, (left, left, top, top), mode="reflect")
+        return self.network(framed, style, seed)[..., top : top + h, left : left + w].float()
 
 
 def keep_color(painted: Tensor, photo: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class Descriptor:
     """One kind of network.
 
     Attributes:
-        build: configuration (JSON text) to a module with ``encode_style`` and ``forward(content, style)``.
+        build: configuration (JSON text) to a module with ``encode_style`` and ``forward(content, style, seed)``.
         smallest: least height and width that the module takes.
         working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
             pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Manner:
-    """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size."""
+    """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1."""
 
     strength: float = 1.0
     preserve_color: bool = False
@@ -41,16 +41,12 @@ def bind_painters(
 
 def paint(stylizer: Stylizer, manner: Manner, pixels: FloatArray) -> FloatArray:
     """``pixels`` (H, W, 3) in the style that ``stylizer`` holds, in this manner; the same size comes back."""
-    import torch
-
-    # For every picture anew: its result must not depend on what was painted before it, or a resumed run
-    # would give others than one that went through.
-    torch.manual_seed(manner.seed)
     return stylizer(
         pixels,
         strength=manner.strength,
         preserve_color=manner.preserve_color,
         stroke_size=manner.stroke_size,
+        seed=manner.seed,  # for every picture the same: a resumed run gives what one that went through gives
     )
 
 

@@ -271,7 +271,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
             group["lr"] = learning_rate(config, step)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
             statistics = run.model.encode_style(batch.style)
-            output = run.model(batch.content, statistics)
+            output = run.model(batch.content, statistics, seed=step)
             predicted = run.probe(run.model.code(statistics))
             terms = loss_terms(output.float(), batch, targets.vgg, spreads)
             terms["code"] = losses.code_loss(

@@ -16,6 +16,7 @@ class StyleRwkvConfig:
         content_blocks, style_blocks, decoder_blocks: ST-RWKV blocks per level of the three parts; where a level
             has none, its strided convolution is all.
         texture_convs: styled residual convolutions per level of the decoder (own decision, see the model).
+        noise: whether the decoder gets noise to draw texture from where the photograph is flat (own decision).
         finest_skip: finest level (0 is stride 4) whose content features the decoder sees directly.
         stem: channels at stride 2, in the stem and in the head.
         rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
@@ -31,6 +32,7 @@ class StyleRwkvConfig:
     style_blocks: tuple[int, int, int, int] = (0, 0, 1, 1)
     decoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
     texture_convs: tuple[int, int, int, int] = (0, 0, 0, 0)
+    noise: bool = False
     finest_skip: int = 1
     stem: int = 24
     rescans: int = 2

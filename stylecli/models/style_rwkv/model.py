@@ -83,6 +83,23 @@ class AdaIn(nn.Module):
         return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
 
 
+class Noise(nn.Module):
+    """x + gain * n, with n ~ N(0, 1) for every place, the same for all channels (as in StyleGAN, arXiv 1812.04948).
+
+    Where a photograph is flat there is nothing to draw strokes from: without it the network fell back on the only
+    pattern it could find, the grid of its own tokens. ``gain`` starts at zero.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor, seed: int) -> Tensor:
+        # Drawn on the CPU: one seed gives one picture on every device.
+        n = torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(seed))
+        return torch.addcmul(x, self.gain, n.to(x.device, x.dtype))
+
+
 class StyledResidual(nn.Module):
     """x + gain * AdaIN(conv(AdaIN(conv(x)))): texture that a global scan cannot draw (own decision).
 
@@ -117,6 +134,7 @@ class Decoder(nn.Module):
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.up = nn.ModuleList(conv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True))
+        self.noise = nn.ModuleList(Noise(c) for c in (*widths, config.stem)) if config.noise else None
         self.finest_skip = config.finest_skip
         self.fuse = nn.ModuleDict(
             {str(i): conv(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
@@ -128,19 +146,24 @@ class Decoder(nn.Module):
         self.head_narrow = conv(config.stem, 12)
         self.head_out = conv(12, 3)
 
-    def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor) -> Tensor:
+    def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
         x = features[-1]
         for level in reversed(range(len(features))):
             if level < len(features) - 1:
                 x = F.leaky_relu(self.up[level](upsample(x)), 0.2)
                 if level >= self.finest_skip:
                     x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features[level]], 1)), 0.2)
+            if self.noise is not None:
+                x = self.noise[level](x, seed)
             x = self.enter[level](x, code, statistics[level])
             x = self.levels[level](x)
             for texture in self.texture[level]:
                 x = texture(x, code)
             x = self.leave[level](x, code, statistics[level])
-        x = F.leaky_relu(self.head_norm(self.head_conv(upsample(x)), code), 0.2)  # stride 2
+        x = self.head_conv(upsample(x))  # stride 2
+        if self.noise is not None:
+            x = self.noise[-1](x, seed)
+        x = F.leaky_relu(self.head_norm(x, code), 0.2)
         x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
         # At full size there are few channels: this is where the memory goes.
         x = F.leaky_relu(upsample(self.head_narrow(x)), 0.2)
@@ -170,13 +193,15 @@ class StyleRwkv(nn.Module):
         statistics = [mean_std(f) for f in self.style_encoder(self._pad(style))]
         return torch.cat([torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics], 1)
 
-    def forward(self, content: Tensor, style: Tensor) -> Tensor:
-        """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1."""
+    def forward(self, content: Tensor, style: Tensor, seed: int = 0) -> Tensor:
+        """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1.
+
+        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
         H, W = content.shape[2:]
         style = style.expand(content.shape[0], -1)
         statistics = list(style.split([2 * c for c in self.config.widths], dim=1))
         features = self.content_encoder(self._pad(content))
-        return self.decoder(features, statistics, self.code(style))[:, :, :H, :W]
+        return self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
