@@ -69,6 +69,18 @@ inline void store1(Bfloat16& to, float x) {
 
 // --- Functions of 8 numbers.
 
+// a * b + c in one instruction where there is one: left to itself, GCC may fuse another product of c instead and
+// lengthen the chain that everything waits for.
+inline Vec mad8(Vec a, Vec b, Vec c) {
+#ifdef __FMA__
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+inline Vec mad8(Vec a, float b, Vec c) { return mad8(a, Vec{} + b, c); }
+inline Vec mad8(Vec a, float b, float c) { return mad8(a, Vec{} + b, Vec{} + c); }
+
 // 2^n * p for whole n held as n + MAGIC: n goes straight into the exponent's bits.
 constexpr float MAGIC = 12582912.0f;
 
@@ -97,15 +109,13 @@ inline Vec clamp8(Vec x, float low, float high) { return min8(Vec{} + high, max8
 // exp(x), relative error about 1e-7; x is held within -87 .. 88.
 inline Vec exp8(Vec x) {
     x = clamp8(x, -87.0f, 88.0f);
-    const Vec shifted = x * 1.44269504f + MAGIC;
+    const Vec shifted = mad8(x, 1.44269504f, MAGIC);
     const Vec n = shifted - MAGIC;
-    const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // x - n log 2, in two steps
-    Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    return scaled((p * r + 1.0f) * r + 1.0f, shifted);
+    const Vec r = mad8(n, 2.12194440e-4f, mad8(n, -0.693359375f, x));  // x - n log 2, in two steps
+    const Vec r2 = r * r;  // short chains of dependent steps: waiting is what costs time here
+    const Vec high2 = mad8(mad8(r, 1.9875691500e-4f, 1.3981999507e-3f), r2, mad8(r, 8.3334519073e-3f, 4.1665795894e-2f));
+    const Vec low2 = mad8(r, 1.6666665459e-1f, 5.0000001201e-1f);
+    return scaled(mad8(mad8(high2, r2, low2), r2, r + 1.0f), shifted);
 }
 
 // 2^x, relative error about 1e-7 and exact at 0; x is held within -126 .. 127.
@@ -113,11 +123,9 @@ inline Vec exp2_8(Vec x) {
     x = clamp8(x, -126.0f, 127.0f);
     const Vec shifted = x + MAGIC;
     const Vec r = x - (shifted - MAGIC);
-    Vec p = r * 1.3264727e-3f + 9.6715126e-3f;
-    p = p * r + 5.5507337e-2f;
-    p = p * r + 2.4022242e-1f;
-    p = p * r + 6.9314698e-1f;
-    return scaled(p * r + 1.0f, shifted);
+    const Vec r2 = r * r;
+    const Vec p = mad8(mad8(r, 1.3264727e-3f, 9.6715126e-3f), r2, mad8(r, 5.5507337e-2f, 2.4022242e-1f));
+    return scaled(mad8(p, r2, mad8(r, 6.9314698e-1f, 1.0f)), shifted);
 }
 
 // log(1 + exp(x)), with full relative accuracy far to the left too.
@@ -145,9 +153,8 @@ inline Row operator/(Row a, Row b) { return {a.lo / b.lo, a.hi / b.hi}; }
 inline Row operator*(Row a, float b) { return {a.lo * b, a.hi * b}; }
 inline Row operator+(Row a, float b) { return {a.lo + b, a.hi + b}; }
 inline Row& operator+=(Row& a, Row b) { return a = a + b; }
-// a * b + c in one expression, so that every compiler fuses it.
-inline Row mad(Row a, Row b, Row c) { return {a.lo * b.lo + c.lo, a.hi * b.hi + c.hi}; }
-inline Row mad(Row a, float b, Row c) { return {a.lo * b + c.lo, a.hi * b + c.hi}; }
+inline Row mad(Row a, Row b, Row c) { return {mad8(a.lo, b.lo, c.lo), mad8(a.hi, b.hi, c.hi)}; }
+inline Row mad(Row a, float b, Row c) { return {mad8(a.lo, b, c.lo), mad8(a.hi, b, c.hi)}; }
 inline Row max(Row a, Row b) { return {max8(a.lo, b.lo), max8(a.hi, b.hi)}; }
 inline Row exp(Row a) { return {exp8(a.lo), exp8(a.hi)}; }
 inline Row exp2(Row a) { return {exp2_8(a.lo), exp2_8(a.hi)}; }

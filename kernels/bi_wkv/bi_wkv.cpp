@@ -166,16 +166,18 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
         const Border<State>& border = borders[shape.index(tile)];
         const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
         Row e[CHUNK], ev[CHUNK];
-        State left = border.left, right = border.right, inside[CHUNK];
+        Row own_a[CHUNK], own_b[CHUNK];
+        State left = border.left, right = border.right;
         for (int t = tile.rows - 1; t >= 0; --t) {
             e[t] = exp(tile.row(k, t) - top);
             ev[t] = e[t] * tile.row(v, t);
-            inside[t] = {mad(self, ev[t], right.a), mad(self, e[t], right.b)};
+            own_a[t] = mad(self, ev[t], right.a);
+            own_b[t] = mad(self, e[t], right.b);
             right.step(lam, ev[t], e[t]);
         }
         for (int t = 0; t < tile.rows; ++t) {
-            const Row d = left.b + inside[t].b;
-            tile.put(y, t, (left.a + inside[t].a) / d);
+            const Row d = left.b + own_b[t];
+            tile.put(y, t, (left.a + own_a[t]) / d);
             if (den) tile.put(den, t, d);
             left.step(lam, ev[t], e[t]);
         }

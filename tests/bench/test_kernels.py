@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from stylecli.bench import kernels
-from stylecli.cli.app import command
+from stylecli.cli.app import app
 
 CPU = torch.device("cpu")
 
@@ -53,11 +53,11 @@ def test_the_loop_it_compares_with_is_right():
 
 
 def test_command_shows_a_table_or_json(quick):
-    result = CliRunner().invoke(command(), ["bench", "kernels", "--device", "cpu", "--threads", "1"])
+    result = CliRunner().invoke(app, ["bench", "kernels", "--device", "cpu", "--threads", "1"])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["operator", "size", "dtype"]
     assert len(lines) == 13
-    result = CliRunner().invoke(command(), ["bench", "kernels", "--device", "cpu", "--json"])
+    result = CliRunner().invoke(app, ["bench", "kernels", "--device", "cpu", "--json"])
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["op"] for row in rows} >= {"bi_wkv", "selective_scan", "deform_shift gradients"}

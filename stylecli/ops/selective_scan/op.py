@@ -31,7 +31,7 @@ def _selective_scan(
     if compiled.usable(*inputs):
         y = compiled.selective_scan(*inputs, softplus)
     else:
-        y = chunked.selective_scan_chunked(*_working(*inputs), softplus)  # type: ignore[arg-type]
+        y = chunked.selective_scan_chunked(*_working(*inputs), softplus)  # type: ignore[arg-type, call-arg]
     return y.to(u.dtype).contiguous()
 
 
@@ -58,7 +58,7 @@ def _selective_scan_backward(
     if compiled.usable(grad, *inputs):
         grads = compiled.selective_scan_backward(grad, *inputs, softplus)
     else:
-        grads = chunked.selective_scan_chunked_backward(*_working(grad, *inputs), softplus)  # type: ignore[arg-type]
+        grads = chunked.selective_scan_chunked_backward(*_working(grad, *inputs), softplus)  # type: ignore[arg-type, call-arg]
     return tuple(  # type: ignore[return-value]
         u.new_empty(0) if g is None or x is None else g.to(x.dtype).contiguous()
         for g, x in zip(grads, inputs, strict=True)
