@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_kit import real_compiler, script, unusable
+from build_kit import hasty, real_compiler, script, unusable
 from conftest import COMMAND, draw, environment
 from PIL import Image
 
@@ -92,9 +92,9 @@ def test_compiler_that_fails(tmp_path: Path, expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("kind", ["read-only", "full"])
 def test_cache_that_cannot_be_written(tmp_path: Path, expected: np.ndarray, kind: str) -> None:
-    real_compiler()
+    compiler = str(hasty(tmp_path / "c++"))
     with unusable(kind, tmp_path) as folder:
-        painted, said = result(begin(tmp_path, folder), tmp_path / "result.png")
+        painted, said = result(begin(tmp_path, folder, CXX=compiler), tmp_path / "result.png")
     same(painted, expected)
     assert len([line for line in said if str(folder) in line]) == 1
     assert said[0].startswith(
@@ -124,7 +124,7 @@ def test_killed_build_blocks_nobody(tmp_path: Path, expected: np.ndarray) -> Non
         assert killed.wait(timeout=30) == -signal.SIGKILL
         assert not (tmp_path / "result.png").exists()
 
-        run = begin(tmp_path, tmp_path / "cache")
+        run = begin(tmp_path, tmp_path / "cache", CXX=str(hasty(tmp_path / "c++")))
         painted, said = result(run, tmp_path / "result.png")
         same(painted, expected)
         assert said[0] == f"{COMPILING}, a few seconds, once"
