@@ -11,8 +11,8 @@
 // depends on timing: the same input gives the same bits.
 //
 // Every argument is 8 bytes long. Tensors are contiguous (B, T, C). `wide` says that rows of C and all pointers are
-// multiples of 16 bytes. Shared between `sums`, `carry` and `apply`: sums (B, chunks, fields, C) float32, its fields
-// being max k, the state from the left, and the state from the right.
+// multiples of 16 bytes. The denominator of the forward pass may be null. Shared between `sums`, `carry` and `apply`:
+// sums (B, chunks, fields, C) float32, its fields being max k, the state from the left, the state from the right.
 
 #include "../common/storage.cuh"
 
@@ -284,7 +284,7 @@ __device__ void forward_apply(long long length, long long C, long long wide, con
         const float e = expf(widen(own_keys[i][part.lane]) - top), x = e * widen(own_values[i][part.lane]);
         const float den = enters.left.at[B] + from_right_b[i] + bonus * e;
         narrow((enters.left.at[A] + from_right_a[i] + bonus * x) / den, own_values[i][part.lane]);
-        if (part.inside) denominator[part.at + (part.warp * STEPS + i) * C + part.lane] = den;
+        if (part.inside && denominator) denominator[part.at + (part.warp * STEPS + i) * C + part.lane] = den;
         enters.left.step(lam, x, e);
     }
     __syncthreads();

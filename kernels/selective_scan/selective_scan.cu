@@ -1,6 +1,7 @@
 // Selective scan (S6 of Mamba, arXiv 2312.00752) on a graphics card, written from its formula:
 //     d_t = softplus(delta_t + bias),   h_t = exp(d_t A) h_{t-1} + d_t B_t u_t,   y_t = (C_t h_t + D u_t) silu(z_t)
-// with STATES states for each channel. Backward, with g_t = dL/dh_t:  g_t = C_t dy_t + exp(d_{t+1} A) g_{t+1}.
+// with STATES states for each channel; the softplus may be left out. Backward, with g_t = dL/dh_t:
+//     g_t = C_t dy_t + exp(d_{t+1} A) g_{t+1}.
 //
 // A thread takes one channel and one chunk of the tokens, with all states in registers; the exponentials, STATES for
 // each token and channel, bound the speed. Three kernels make a scan over any number of tokens: `sums` (each chunk
@@ -8,8 +9,8 @@
 // A chunk's decay is exp(A sum d), so that one sum serves all states. Nothing is summed in an order that depends on
 // timing: the same input gives the same bits.
 //
-// Every argument is 8 bytes long; pointers to z and bias may be null. u, delta, z, y, grad (batch, L, D) and B, C
-// (batch, L, STATES) are of the storage type, contiguous; A is given as (STATES, D), and it, D and bias are float32.
+// Every argument is 8 bytes long; pointers to z and bias may be null. u, delta, z, y and grad (batch, L, D) are of the
+// storage type; all else is float32: B and C (batch, L, STATES), A, given as (STATES, D), D and bias (D,). Contiguous.
 // states (batch, chunks, STATES, D) and totals (batch, chunks, D), the sums of d, are float32. `chunk` is the length
 // of a chunk, a multiple of TILE.
 
@@ -29,16 +30,26 @@ constexpr int AHEAD = 8;     // chunks that `carry` reads at once
 
 using Column = float (*)[THREADS];  // TILE numbers of each thread, in shared memory
 
+template <class T>
+struct Inputs {
+    const T *u, *delta;
+    const float *A, *B, *C, *D;
+    const T* z;
+    const float* bias;
+    bool softplus;
+};
+
 // A block's channels and chunk, and a thread's channel.
 struct Part {
-    long long L, D, row, begin, end, batch, chunks;  // row: batch * chunks + chunk; tokens begin .. end of the batch
+    long long batches, L, D, row, begin, end, batch;  // row: batch * chunks + chunk; tokens begin .. end of the batch
     long long d;
     unsigned int block;  // of the channels
     bool inside;
 
-    __device__ Part(long long length, long long channels, long long chunk) : L(length), D(channels) {
+    __device__ Part(long long all, long long length, long long channels, long long chunk)
+        : batches(all), L(length), D(channels) {
         const unsigned int blocks = static_cast<unsigned int>((D + THREADS - 1) / THREADS);
-        chunks = (L + chunk - 1) / chunk;
+        const long long chunks = (L + chunk - 1) / chunk;
         block = blockIdx.x % blocks, row = blockIdx.x / blocks;
         batch = row / chunks, begin = row % chunks * chunk;
         end = begin + chunk < L ? begin + chunk : L;
@@ -67,21 +78,21 @@ __device__ void read(const Part& part, const T* __restrict__ from, long long t, 
 
 // d for TILE tokens; zero where there are none, which leaves every state as it is.
 template <class T>
-__device__ void read_steps(const Part& part, const T* delta, float bias, long long t, Column to) {
-    read(part, delta, t, to);
+__device__ void read_steps(const Part& part, const Inputs<T>& in, long long t, Column to) {
+    const float bias = in.bias && part.inside ? in.bias[part.d] : 0.0f;
+    read(part, in.delta, t, to);
 #pragma unroll 1
     for (int i = 0; i < TILE; ++i) {
         float& step = to[i][threadIdx.x];
-        step = part.inside && t + i < part.end ? softplus(step + bias) : 0.0f;
+        step = part.inside && t + i < part.end ? (in.softplus ? softplus(step + bias) : step + bias) : 0.0f;
     }
 }
 
 // TILE tokens of B or C, for all threads. Synchronize before the tile is read, and before it is filled again.
-template <class T>
-__device__ void share(const Part& part, const T* __restrict__ from, long long t, float (*tile)[STATES]) {
+__device__ inline void share(const Part& part, const float* __restrict__ from, long long t, float (*tile)[STATES]) {
     for (int i = threadIdx.x; i < TILE * STATES; i += THREADS) {
         const bool there = t + i / STATES < part.end;
-        tile[i / STATES][i % STATES] = there ? widen(from[(part.batch * part.L + t) * STATES + i]) : 0.0f;
+        tile[i / STATES][i % STATES] = there ? from[(part.batch * part.L + t) * STATES + i] : 0.0f;
     }
 }
 
@@ -115,16 +126,14 @@ __device__ inline void get_states(const Part& part, const float* states, float (
 }
 
 template <class T>
-__device__ void forward_sums(const Part& part, const T* u, const T* delta, const float* A, const T* B,
-                             const float* bias, float* states, float* totals) {
+__device__ void forward_sums(const Part& part, const Inputs<T>& in, float* states, float* totals) {
     __shared__ float tile_b[TILE][STATES], inputs[TILE][THREADS], steps[TILE][THREADS];
     float a[STATES], h[STATES] = {}, total = 0.0f;
-    read_decays(part, A, a);
-    const float shift = bias && part.inside ? bias[part.d] : 0.0f;
+    read_decays(part, in.A, a);
     for (long long t = part.begin; t < part.end; t += TILE) {
-        read(part, u, t, inputs), read_steps(part, delta, shift, t, steps);
+        read(part, in.u, t, inputs), read_steps(part, in, t, steps);
         __syncthreads();
-        share(part, B, t, tile_b);
+        share(part, in.B, t, tile_b);
         __syncthreads();
 #pragma unroll 2
         for (int i = 0; i < TILE; ++i) {
@@ -164,25 +173,24 @@ __device__ void carry(long long batches, long long chunks, long long D, bool rev
 }
 
 template <class T>
-__device__ void forward_apply(const Part& part, const T* u, const T* delta, const float* A, const T* B, const T* C,
-                              const float* D, const T* z, const float* bias, const float* states, T* y) {
+__device__ void forward_apply(const Part& part, const Inputs<T>& in, const float* states, T* y) {
     __shared__ float tile_b[TILE][STATES], tile_c[TILE][STATES];
     __shared__ float inputs[TILE][THREADS], steps[TILE][THREADS], gates[TILE][THREADS];
     float a[STATES], h[STATES];
-    read_decays(part, A, a), get_states(part, states, h);
-    const float shift = bias && part.inside ? bias[part.d] : 0.0f, skip = part.inside ? D[part.d] : 0.0f;
+    read_decays(part, in.A, a), get_states(part, states, h);
+    const float skip = part.inside ? in.D[part.d] : 0.0f;
     for (long long t = part.begin; t < part.end; t += TILE) {
-        read(part, u, t, inputs), read_steps(part, delta, shift, t, steps);
-        if (z) read(part, z, t, gates);
+        read(part, in.u, t, inputs), read_steps(part, in, t, steps);
+        if (in.z) read(part, in.z, t, gates);
         __syncthreads();
-        share(part, B, t, tile_b), share(part, C, t, tile_c);
+        share(part, in.B, t, tile_b), share(part, in.C, t, tile_c);
         __syncthreads();
 #pragma unroll 2
         for (int i = 0; i < TILE; ++i) {
             const float step = steps[i][threadIdx.x], input = inputs[i][threadIdx.x];
             advance(step, step * input, a, tile_b[i], h);
             float result = product(tile_c[i], h) + skip * input;
-            if (z) result *= gates[i][threadIdx.x] * sigmoid(gates[i][threadIdx.x]);
+            if (in.z) result *= gates[i][threadIdx.x] * sigmoid(gates[i][threadIdx.x]);
             if (part.inside && t + i < part.end) narrow(result, part.at(y, t)[i * part.D]);
         }
     }
@@ -200,16 +208,14 @@ __device__ void read_gradients(const Part& part, const T* grad, const T* z, long
 
 // states: what each chunk hands to the one before it, where nothing enters it.
 template <class T>
-__device__ void backward_sums(const Part& part, const T* grad, const T* delta, const float* A, const T* C, const T* z,
-                              const float* bias, float* states, float* totals) {
+__device__ void backward_sums(const Part& part, const Inputs<T>& in, const T* grad, float* states, float* totals) {
     __shared__ float tile_c[TILE][STATES], grads[TILE][THREADS], steps[TILE][THREADS];
     float a[STATES], g[STATES] = {}, total = 0.0f;
-    read_decays(part, A, a);
-    const float shift = bias && part.inside ? bias[part.d] : 0.0f;
+    read_decays(part, in.A, a);
     for (long long t = part.begin + (part.end - part.begin - 1) / TILE * TILE; t >= part.begin; t -= TILE) {
-        read_gradients(part, grad, z, t, grads, steps), read_steps(part, delta, shift, t, steps);
+        read_gradients(part, grad, in.z, t, grads, steps), read_steps(part, in, t, steps);
         __syncthreads();
-        share(part, C, t, tile_c);
+        share(part, in.C, t, tile_c);
         __syncthreads();
 #pragma unroll 2
         for (int i = TILE - 1; i >= 0; --i) {
@@ -226,26 +232,25 @@ __device__ void backward_sums(const Part& part, const T* grad, const T* delta, c
 // First half of a chunk's backward pass: the states again from the left; those that enter each tile are kept in
 // marks (batch, ceil(L / TILE), STATES, D) float32. Makes grad_z.
 template <class T>
-__device__ void backward_marks(const Part& part, const T* grad, const T* u, const T* delta, const float* A, const T* B,
-                               const T* C, const float* D, const T* z, const float* bias, const float* states,
-                               float* marks, T* grad_z) {
+__device__ void backward_marks(const Part& part, const Inputs<T>& in, const T* grad, const float* states, float* marks,
+                               T* grad_z) {
     __shared__ float tile_b[TILE][STATES], tile_c[TILE][STATES];
     __shared__ float inputs[TILE][THREADS], steps[TILE][THREADS], gates[TILE][THREADS], grads[TILE][THREADS];
     float a[STATES], h[STATES];
-    read_decays(part, A, a), get_states(part, states, h);
-    const float shift = bias && part.inside ? bias[part.d] : 0.0f, skip = part.inside ? D[part.d] : 0.0f;
+    read_decays(part, in.A, a), get_states(part, states, h);
+    const float skip = part.inside ? in.D[part.d] : 0.0f;
     for (long long t = part.begin; t < part.end; t += TILE) {
         put_states(part, h, marks, part.batch * ((part.L + TILE - 1) / TILE) + t / TILE);
-        read(part, u, t, inputs), read_steps(part, delta, shift, t, steps);
-        if (z) read(part, z, t, gates), read(part, grad, t, grads);
+        read(part, in.u, t, inputs), read_steps(part, in, t, steps);
+        if (in.z) read(part, in.z, t, gates), read(part, grad, t, grads);
         __syncthreads();
-        share(part, B, t, tile_b), share(part, C, t, tile_c);
+        share(part, in.B, t, tile_b), share(part, in.C, t, tile_c);
         __syncthreads();
 #pragma unroll 2
         for (int i = 0; i < TILE; ++i) {
             const float step = steps[i][threadIdx.x], input = inputs[i][threadIdx.x];
             advance(step, step * input, a, tile_b[i], h);
-            if (!z) continue;
+            if (!in.z) continue;
             const float gate = gates[i][threadIdx.x], open = sigmoid(gate);
             const float slope = grads[i][threadIdx.x] * open * (1.0f + gate * (1.0f - open));
             const float result = (product(tile_c[i], h) + skip * input) * slope;
@@ -287,10 +292,9 @@ struct Reduction {
 // sums (batch, chunks, STATES + 2, D): a chunk's share of the gradients of A, D and bias. sums_b and sums_c
 // (blocks of channels, batch, L, STATES): a block's share of the gradients of B and C. All float32.
 template <class T>
-__device__ void backward_apply(const Part& part, long long batches, const T* grad, const T* u, const T* delta,
-                               const float* A, const T* B, const T* C, const float* D, const T* z, const float* bias,
-                               const float* marks, const float* carried, T* grad_u, T* grad_delta, float* sums,
-                               float* sums_b, float* sums_c) {
+__device__ void backward_apply(const Part& part, const Inputs<T>& in, const T* grad, const float* marks,
+                               const float* carried, T* grad_u, T* grad_delta, float* sums, float* sums_b,
+                               float* sums_c) {
     __shared__ float tile_b[TILE][STATES], tile_c[TILE][STATES], room[TILE][Reduction::STRIDE];
     __shared__ float enters[STATES][THREADS], share_a[STATES][THREADS];
     __shared__ float grads[TILE][THREADS], inputs[TILE][THREADS], steps[TILE][THREADS];
@@ -299,19 +303,19 @@ __device__ void backward_apply(const Part& part, long long batches, const T* gra
         enters[n][threadIdx.x] = part.inside ? carried[(part.row * STATES + n) * part.D + part.d] : 0.0f;
         share_a[n][threadIdx.x] = 0.0f;
     }
-    const float shift = bias && part.inside ? bias[part.d] : 0.0f, skip = part.inside ? D[part.d] : 0.0f;
+    const float skip = part.inside ? in.D[part.d] : 0.0f;
     float share_skip = 0.0f, share_bias = 0.0f;
     for (long long t = part.begin + (part.end - part.begin - 1) / TILE * TILE; t >= part.begin; t -= TILE) {
         float by_b[TILE] = {}, by_a[TILE] = {};
-        read_gradients(part, grad, z, t, grads, inputs);
-        read(part, u, t, inputs), read_steps(part, delta, shift, t, steps);
+        read_gradients(part, grad, in.z, t, grads, inputs);
+        read(part, in.u, t, inputs), read_steps(part, in, t, steps);
         __syncthreads();
-        share(part, B, t, tile_b), share(part, C, t, tile_c);
+        share(part, in.B, t, tile_b), share(part, in.C, t, tile_c);
         __syncthreads();
         const long long mark = part.batch * ((part.L + TILE - 1) / TILE) + t / TILE;
 #pragma unroll 1
         for (int n = 0; n < STATES; ++n) {
-            const float rate = part.inside ? A[n * part.D + part.d] : 0.0f;
+            const float rate = part.inside ? in.A[n * part.D + part.d] : 0.0f;
             const float before = part.inside ? marks[(mark * STATES + n) * part.D + part.d] : 0.0f;
             float decay[TILE], h[TILE], values[TILE], state = before;
 #pragma unroll
@@ -340,7 +344,7 @@ __device__ void backward_apply(const Part& part, long long batches, const T* gra
             const float part_c = reduction.share(values);
             const float whole_b = reduction.whole(part_b), whole_c = reduction.whole(part_c);
             if (threadIdx.x < TILE && t + threadIdx.x < part.end) {
-                const long long token = (part.block * batches + part.batch) * part.L + t + threadIdx.x;
+                const long long token = (part.block * part.batches + part.batch) * part.L + t + threadIdx.x;
                 sums_b[token * STATES + n] = whole_b;
                 sums_c[token * STATES + n] = whole_c;
             }
@@ -351,7 +355,7 @@ __device__ void backward_apply(const Part& part, long long batches, const T* gra
             const float step = steps[i][threadIdx.x], input = inputs[i][threadIdx.x], dy = grads[i][threadIdx.x];
             narrow(skip * dy + step * by_b[i], part.at(grad_u, t)[i * part.D]);
             // softplus' = sigmoid, read off softplus itself: 1 - exp(-softplus)
-            const float slope = (by_a[i] + input * by_b[i]) * -expm1f(-step);
+            const float slope = (by_a[i] + input * by_b[i]) * (in.softplus ? -expm1f(-step) : 1.0f);
             narrow(slope, part.at(grad_delta, t)[i * part.D]);
             share_skip += dy * input;
             share_bias += slope;
@@ -366,36 +370,27 @@ __device__ void backward_apply(const Part& part, long long batches, const T* gra
 }  // namespace
 
 // Grids: batch * chunks * ceil(D / THREADS) blocks of THREADS; `carry`: enough blocks of any size.
-#define KERNELS(NAME, TYPE)                                                                                            \
-    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_forward_sums_##NAME(                          \
-        long long L, long long channels, long long chunk, const TYPE* u, const TYPE* delta, const float* A,            \
-        const TYPE* B, const float* bias, float* states, float* totals) {                                              \
-        forward_sums(Part(L, channels, chunk), u, delta, A, B, bias, states, totals);                                  \
-    }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_forward_apply_##NAME(                         \
-        long long L, long long channels, long long chunk, const TYPE* u, const TYPE* delta, const float* A,            \
-        const TYPE* B, const TYPE* C, const float* D, const TYPE* z, const float* bias, const float* states,           \
-        TYPE* y) {                                                                                                     \
-        forward_apply(Part(L, channels, chunk), u, delta, A, B, C, D, z, bias, states, y);                             \
-    }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_backward_sums_##NAME(                         \
-        long long L, long long channels, long long chunk, const TYPE* grad, const TYPE* delta, const float* A,         \
-        const TYPE* C, const TYPE* z, const float* bias, float* carried, float* totals) {                              \
-        backward_sums(Part(L, channels, chunk), grad, delta, A, C, z, bias, carried, totals);                          \
-    }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_backward_marks_##NAME(                        \
-        long long L, long long channels, long long chunk, const TYPE* grad, const TYPE* u, const TYPE* delta,          \
-        const float* A, const TYPE* B, const TYPE* C, const float* D, const TYPE* z, const float* bias,                \
-        const float* states, float* marks, TYPE* grad_z) {                                                             \
-        backward_marks(Part(L, channels, chunk), grad, u, delta, A, B, C, D, z, bias, states, marks, grad_z);          \
-    }                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_backward_apply_##NAME(                        \
-        long long L, long long channels, long long chunk, long long batches, const TYPE* grad, const TYPE* u,          \
-        const TYPE* delta, const float* A, const TYPE* B, const TYPE* C, const float* D, const TYPE* z,                \
-        const float* bias, const float* marks, const float* carried, TYPE* grad_u, TYPE* grad_delta, float* sums,      \
-        float* sums_b, float* sums_c) {                                                                                \
-        backward_apply(Part(L, channels, chunk), batches, grad, u, delta, A, B, C, D, z, bias, marks, carried, grad_u, \
-                       grad_delta, sums, sums_b, sums_c);                                                              \
+#define KERNEL(WHICH, NAME, TYPE, ...)                                                                          \
+    extern "C" __global__ void __launch_bounds__(THREADS) selective_scan_##WHICH##_##NAME(                      \
+        long long batches, long long L, long long channels, long long chunk, long long softplus, const TYPE* u, \
+        const TYPE* delta, const float* A, const float* B, const float* C, const float* D, const TYPE* z,       \
+        const float* bias, __VA_ARGS__)
+#define WORK Part(batches, L, channels, chunk), {u, delta, A, B, C, D, z, bias, softplus != 0}
+
+#define KERNELS(NAME, TYPE)                                                                                     \
+    KERNEL(forward_sums, NAME, TYPE, float* states, float* totals) {                                            \
+        forward_sums<TYPE>(WORK, states, totals);                                                               \
+    }                                                                                                           \
+    KERNEL(forward_apply, NAME, TYPE, const float* states, TYPE* y) { forward_apply<TYPE>(WORK, states, y); }   \
+    KERNEL(backward_sums, NAME, TYPE, const TYPE* grad, float* carried, float* totals) {                        \
+        backward_sums<TYPE>(WORK, grad, carried, totals);                                                       \
+    }                                                                                                           \
+    KERNEL(backward_marks, NAME, TYPE, const TYPE* grad, const float* states, float* marks, TYPE* grad_z) {     \
+        backward_marks<TYPE>(WORK, grad, states, marks, grad_z);                                                \
+    }                                                                                                           \
+    KERNEL(backward_apply, NAME, TYPE, const TYPE* grad, const float* marks, const float* carried,              \
+           TYPE* grad_u, TYPE* grad_delta, float* sums, float* sums_b, float* sums_c) {                         \
+        backward_apply<TYPE>(WORK, grad, marks, carried, grad_u, grad_delta, sums, sums_b, sums_c);             \
     }
 
 FOR_EACH_STORAGE(KERNELS)

@@ -40,7 +40,7 @@ class _Scan:
         self.suffix = cuda.STORAGE[k.dtype]
         self.sums = k.new_empty((self.B, self.chunks, fields, self.C), dtype=torch.float32)
 
-    def run(self, which: str, *arguments: int | Tensor) -> None:
+    def run(self, which: str, *arguments: int | Tensor | None) -> None:
         grid = (self.B * self.chunks * -(-self.C // _LANES), 1, 1)
         self.launch(f"{self.name}_{which}_{self.suffix}", grid, self.threads, self.T, self.C, *arguments)
 
@@ -49,12 +49,12 @@ class _Scan:
         self.launch(f"{self.name}_carry", grid, _CARRY_THREADS, self.T, self.C, self.chunk, w, self.sums)
 
 
-def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """y in the type of k and v (float32 where they differ) and the denominator in float32, both (B, T, C)."""
+def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool = True) -> tuple[Tensor, Tensor | None]:
+    """y (B, T, C) in the type of k and v, float32 where they differ; and the denominator in float32 if ``keep``."""
     storage = cuda.storage(k, v)
     k, v = (t.to(storage).contiguous() for t in (k, v))
     w, u = (t.float().contiguous() for t in (w, u))
-    y, denominator = torch.empty_like(k), torch.empty_like(k, dtype=torch.float32)
+    y, denominator = torch.empty_like(k), torch.empty_like(k, dtype=torch.float32) if keep else None
     wide = cuda.wide(k.shape[2], k, v, y)
     scan = _Scan("forward", _FORWARD_CHUNK[storage.itemsize], 5, k, v)
     scan.run("sums", wide, k, v, w, scan.sums)

@@ -1,9 +1,11 @@
-"""``deform_shift`` as a torch operator. The torch path is ``grid_sample``; compiled kernels (issue B) go here."""
+"""``deform_shift`` as a torch operator. CUDA kernels where they can be had, else ``grid_sample``."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from stylecli.ops.deform_shift import cuda
 
 _BILINEAR, _BORDER, _ALIGN_CORNERS = 0, 1, True
 
@@ -36,6 +38,8 @@ def _working(x: Tensor) -> Tensor:
 
 @torch.library.custom_op("stylecli::deform_shift", mutates_args=())
 def _deform_shift(x: Tensor, offset: Tensor) -> Tensor:
+    if cuda.usable(x, offset):
+        return cuda.deform_shift(x, offset)
     image, grid = _split(_working(x), offset.shape[3]), _grid(_working(offset).to(_working(x).dtype))
     y = torch.grid_sampler_2d(image, grid, _BILINEAR, _BORDER, _ALIGN_CORNERS)
     return _join(y, x.shape[0]).to(x.dtype)
@@ -48,6 +52,9 @@ def _(x: Tensor, offset: Tensor) -> Tensor:
 
 @torch.library.custom_op("stylecli::deform_shift_backward", mutates_args=())
 def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    if cuda.usable(x, offset, backward=True):
+        grad_x, grad_offset = cuda.deform_shift_backward(grad, x, offset)
+        return grad_x.to(x.dtype), grad_offset
     B, H, W, G, _ = offset.shape
     image, grid = _split(_working(x), G), _grid(_working(offset).to(_working(x).dtype))
     grad_image, grad_grid = torch.ops.aten.grid_sampler_2d_backward(

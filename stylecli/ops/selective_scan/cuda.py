@@ -1,8 +1,6 @@
 """Calls of the CUDA selective scan (``kernels/selective_scan/selective_scan.cu``) in float32, float16 and bfloat16.
 
-For wiring it in, in the manner of ``bi_wkv``: ``usable`` takes the forward's inputs, for the backward pass too;
-``selective_scan`` returns what ``selective_scan_backward`` needs beside them, the states (batch, chunks, N, D) in
-float32 that enter each chunk of ``chunk_length`` tokens.
+``usable`` takes the forward's inputs, for the backward pass too, which starts again from these inputs alone.
 """
 
 from __future__ import annotations
@@ -41,48 +39,70 @@ def usable(
         return False
     batch, L, channels = u.shape
     blocks = batch * -(-L // 32) * -(-channels // _THREADS)
-    return blocks <= cuda.MAX_BLOCKS and _kernels(A, u, delta, B, C, z) is not None
+    return blocks <= cuda.MAX_BLOCKS and _kernels(u, delta, A, z) is not None
 
 
-def _kernels(A: Tensor, *stored: Tensor | None) -> cuda.Kernels | None:
+def _kernels(u: Tensor, delta: Tensor, A: Tensor, z: Tensor | None) -> cuda.Kernels | None:
     states = A.shape[1]
-    only = f"ONLY_{cuda.STORAGE[cuda.storage(*stored)]}"
+    only = f"ONLY_{cuda.STORAGE[cuda.storage(u, delta, z)]}"
     return cuda.load("selective_scan", A.device, only, f"STATES={states}", f"TILE={_tile(states)}")
 
 
 class _Scan:
-    """Sizes, and the launches of a scan over (batch, L, channels)."""
+    """Sizes and inputs of a scan over (batch, L, channels), and its launches."""
 
-    def __init__(self, A: Tensor, *stored: Tensor | None) -> None:
-        u = stored[0]
-        kernels = _kernels(A, *stored)
-        assert kernels is not None and u is not None
+    def __init__(
+        self,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Tensor,
+        z: Tensor | None,
+        delta_bias: Tensor | None,
+        softplus: bool,
+    ) -> None:
+        kernels = _kernels(u, delta, A, z)
+        assert kernels is not None
         self._launch = kernels.launch
-        self._suffix = cuda.STORAGE[cuda.storage(*stored)]
+        self.storage = cuda.storage(u, delta, z)
         self.batch, self.L, self.channels = u.shape
         self.states = A.shape[1]
-        self.chunk = chunk_length(*u.shape)
-        self.chunks = -(-self.L // self.chunk)
+        chunk = chunk_length(*u.shape)
+        self.chunks = -(-self.L // chunk)
         self.blocks = -(-self.channels // _THREADS)
-        self.A = A.float().t().contiguous()  # (N, D): lanes read side by side
-        self.totals = self.new(self.batch, self.chunks, self.channels)
+        self._A = A.float().t().contiguous()  # (N, D): lanes read side by side
+        self._totals = self.new(self.batch, self.chunks, self.channels)
+        sizes = (self.batch, self.L, self.channels, chunk, softplus)
+        stored = (t if t is None else self.stored(t) for t in (u, delta, z))
+        small = (t if t is None else t.float().contiguous() for t in (B, C, D, delta_bias))
+        (u_, delta_, z_), (B_, C_, D_, bias) = stored, small
+        self._inputs = (*sizes, u_, delta_, self._A, B_, C_, D_, z_, bias)
+
+    def stored(self, x: Tensor) -> Tensor:
+        return x.to(self.storage).contiguous()
+
+    def like_u(self) -> Tensor:
+        return self._A.new_empty((self.batch, self.L, self.channels), dtype=self.storage)
 
     def new(self, *shape: int) -> Tensor:
-        return self.A.new_empty(shape)
+        return self._A.new_empty(shape)
 
-    def run(self, which: str, *arguments: int | Tensor | None) -> None:
-        grid = (self.batch * self.chunks * self.blocks, 1, 1)
-        sizes = (self.L, self.channels, self.chunk)
-        self._launch(f"selective_scan_{which}_{self._suffix}", grid, _THREADS, *sizes, *arguments)
+    def run(self, which: str, *arguments: Tensor | None) -> None:
+        name = f"selective_scan_{which}_{cuda.STORAGE[self.storage]}"
+        self._launch(
+            name, (self.batch * self.chunks * self.blocks, 1, 1), _THREADS, *self._inputs, *arguments
+        )
 
-    def carry(self, states: Tensor, *, reverse: bool) -> None:
+    def entering(self, which: str, *arguments: Tensor) -> Tensor:
+        """The states (batch, chunks, N, D) that enter each chunk, from the left or, backward, from the right."""
+        states = self.new(self.batch, self.chunks, self.states, self.channels)
+        self.run(f"{which}_sums", *arguments, states, self._totals)
         grid = (-(-self.batch * self.states * self.channels // 256), 1, 1)
-        sizes = (self.batch, self.chunks, self.channels, reverse)
-        self._launch("selective_scan_carry", grid, 256, *sizes, self.A, self.totals, states)
-
-
-def _as(dtype: torch.dtype, *tensors: Tensor | None) -> list[Tensor | None]:
-    return [None if t is None else t.to(dtype).contiguous() for t in tensors]
+        sizes = (self.batch, self.chunks, self.channels, which == "backward")
+        self._launch("selective_scan_carry", grid, 256, *sizes, self._A, self._totals, states)
+        return states
 
 
 def selective_scan(
@@ -94,28 +114,20 @@ def selective_scan(
     D: Tensor,
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """y (batch, L, D), and the states (batch, chunks, N, D) in float32 that the backward pass starts from.
+    softplus: bool = False,
+) -> Tensor:
+    """y (batch, L, D) in the type of u, delta and z, float32 where they differ.
 
     ``d = softplus(delta + delta_bias)``, ``h_t = exp(d_t A) h_{t-1} + d_t B_t u_t``, ``y_t = (C_t h_t + D u_t)
-    silu(z_t)``.
+    silu(z_t)``; softplus, bias and gate may be left out.
 
     Args:
         u, delta, z: (batch, L, D); B, C: (batch, L, N); A: (D, N); D, delta_bias: (D,).
-
-    Returns:
-        y in the type of u, delta, B, C and z, or in float32 where they differ.
     """
-    scan = _Scan(A, u, delta, B, C, z)
-    storage = cuda.storage(u, delta, B, C, z)
-    u_, delta_, B_, C_, z_ = _as(storage, u, delta, B, C, z)
-    D_, bias = _as(torch.float32, D, delta_bias)
-    y = torch.empty_like(u, dtype=storage, memory_format=torch.contiguous_format)
-    states = scan.new(scan.batch, scan.chunks, scan.states, scan.channels)
-    scan.run("forward_sums", u_, delta_, scan.A, B_, bias, states, scan.totals)
-    scan.carry(states, reverse=False)
-    scan.run("forward_apply", u_, delta_, scan.A, B_, C_, D_, z_, bias, states, y)
-    return y, states
+    scan = _Scan(u, delta, A, B, C, D, z, delta_bias, softplus)
+    y = scan.like_u()
+    scan.run("forward_apply", scan.entering("forward"), y)
+    return y
 
 
 def selective_scan_backward(
@@ -126,30 +138,23 @@ def selective_scan_backward(
     B: Tensor,
     C: Tensor,
     D: Tensor,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    states: Tensor,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    softplus: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     """Gradients of u, delta, A, B, C, D, z and delta_bias in this order; None for what is None.
 
     Those of u, delta and z are in the type that y has, the others in float32.
     """
-    scan = _Scan(A, u, delta, B, C, z)
-    storage = cuda.storage(u, delta, B, C, z)
-    grad_, u_, delta_, B_, C_, z_ = _as(storage, grad, u, delta, B, C, z)
-    D_, bias = _as(torch.float32, D, delta_bias)
-    grad_u, grad_delta = (u.new_empty(u.shape, dtype=storage) for _ in range(2))
-    grad_z = None if z is None else u.new_empty(u.shape, dtype=storage)
+    scan = _Scan(u, delta, A, B, C, D, z, delta_bias, softplus)
+    grad = scan.stored(grad)
+    grad_u, grad_delta, grad_z = scan.like_u(), scan.like_u(), None if z is None else scan.like_u()
     marks = scan.new(scan.batch, -(-scan.L // _tile(scan.states)), scan.states, scan.channels)
-    carried = torch.empty_like(states)
-    inputs = (grad_, u_, delta_, scan.A, B_, C_, D_, z_, bias)
-    scan.run("backward_marks", *inputs, states, marks, grad_z)
-    scan.run("backward_sums", grad_, delta_, scan.A, C_, z_, bias, carried, scan.totals)
-    scan.carry(carried, reverse=True)
+    scan.run("backward_marks", grad, scan.entering("forward"), marks, grad_z)
     sums = scan.new(scan.batch, scan.chunks, scan.states + 2, scan.channels)
     sums_b, sums_c = (scan.new(scan.blocks, scan.batch, scan.L, scan.states) for _ in range(2))
-    results = (grad_u, grad_delta, sums, sums_b, sums_c)
-    scan.run("backward_apply", scan.batch, *inputs, marks, carried, *results)
+    carried = scan.entering("backward", grad)
+    scan.run("backward_apply", grad, marks, carried, grad_u, grad_delta, sums, sums_b, sums_c)
     shares = sums.sum((0, 1), dtype=torch.float64).float()  # (N + 2, D)
     grad_bias = None if delta_bias is None else shares[-1]
     return grad_u, grad_delta, shares[:-2].t(), sums_b.sum(0), sums_c.sum(0), shares[-2], grad_z, grad_bias
