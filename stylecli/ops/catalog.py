@@ -10,7 +10,10 @@ from torch import Tensor
 
 from stylecli.ops import native
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
+from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
+from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
+from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import selective_scan, selective_scan_reference
 
 # How far from the fp64 reference a result in this type may be, as relative RMS: forward, and the worst gradient.
@@ -72,17 +75,25 @@ def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tenso
     return u, torch.nn.functional.softplus(delta - 3), A, B, C, skip, z, 0.01 * bias.abs()
 
 
+def _usable(cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
+    return {"cpu": native.usable, "cuda": cuda}
+
+
 OPERATORS = (
-    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, {"cpu": native.usable}),
+    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, _usable(bi_wkv_cuda.usable)),
     Operator(
         "selective_scan",
         selective_scan,
         selective_scan_reference,
         _selective_scan_example,
-        {"cpu": native.usable},
+        _usable(selective_scan_cuda.usable),
     ),
     Operator(
-        "deform_shift", deform_shift, deform_shift_reference, _deform_shift_example, {"cpu": native.usable}
+        "deform_shift",
+        deform_shift,
+        deform_shift_reference,
+        _deform_shift_example,
+        _usable(deform_shift_cuda.usable),
     ),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops.bi_wkv import chunked, compiled
+from stylecli.ops.bi_wkv import chunked, compiled, cuda
 
 
 def _state_dtype(*tensors: Tensor) -> torch.dtype:
@@ -27,6 +27,8 @@ def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Ten
     denominator: Tensor | None
     if compiled.usable(w, u, k, v):
         y, denominator = compiled.bi_wkv(w, u, k, v, keep)
+    elif cuda.usable(w, u, k, v):
+        y, denominator = cuda.bi_wkv(w, u, k, v)
     else:
         y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
     if denominator is None or not keep:
@@ -46,6 +48,8 @@ def _bi_wkv_backward(
     inputs = (grad, w, u, k, v, y, denominator)
     if compiled.usable(*inputs):
         grads = compiled.bi_wkv_backward(*inputs)
+    elif cuda.usable(w, u, k, v):
+        grads = cuda.bi_wkv_backward(*inputs)
     else:
         grads = chunked.bi_wkv_chunked_backward(*_working(*inputs))
     return tuple(g.to(x.dtype).contiguous() for g, x in zip(grads, (w, u, k, v), strict=True))  # type: ignore[return-value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops.deform_shift import compiled
+from stylecli.ops.deform_shift import compiled, cuda
 
 _BILINEAR, _BORDER, _ALIGN_CORNERS = 0, 1, True
 
@@ -40,6 +40,8 @@ def _working(x: Tensor) -> Tensor:
 def _deform_shift(x: Tensor, offset: Tensor) -> Tensor:
     if compiled.usable(x, offset):
         return compiled.deform_shift(x, offset).to(x.dtype)
+    if cuda.usable(x, offset):
+        return cuda.deform_shift(x, offset)
     return sampled(x, offset)
 
 
@@ -60,6 +62,9 @@ def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Ten
     if compiled.usable(grad, x, offset):
         grad_x, grad_offset = compiled.deform_shift_backward(grad, x, offset)
         return grad_x.to(x.dtype), grad_offset.to(offset.dtype)
+    if cuda.usable(x, offset, backward=True):
+        grad_x, grad_offset = cuda.deform_shift_backward(grad, x, offset)
+        return grad_x.to(x.dtype), grad_offset
     return sampled_backward(grad, x, offset)
 
 

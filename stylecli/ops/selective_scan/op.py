@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops.selective_scan import chunked, compiled
+from stylecli.ops.selective_scan import chunked, compiled, cuda
 
 
 def _working(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -30,6 +30,8 @@ def _selective_scan(
     inputs = (u, delta, A, B, C, D, z, delta_bias)
     if compiled.usable(*inputs):
         y = compiled.selective_scan(*inputs, softplus)
+    elif cuda.usable(*inputs):
+        y = cuda.selective_scan(*inputs, softplus)
     else:
         y = chunked.selective_scan_chunked(*_working(*inputs), softplus)  # type: ignore[arg-type, call-arg]
     return y.to(u.dtype).contiguous()
@@ -57,6 +59,8 @@ def _selective_scan_backward(
     inputs = (u, delta, A, B, C, D, z, delta_bias)
     if compiled.usable(grad, *inputs):
         grads = compiled.selective_scan_backward(grad, *inputs, softplus)
+    elif cuda.usable(*inputs):
+        grads = cuda.selective_scan_backward(grad, *inputs, softplus)
     else:
         grads = chunked.selective_scan_chunked_backward(*_working(grad, *inputs), softplus)  # type: ignore[arg-type, call-arg]
     return tuple(  # type: ignore[return-value]

@@ -1,0 +1,75 @@
+// How numbers lie in memory, and their conversion to float, in which everything is computed.
+//
+// NVRTC has neither cuda_fp16.h nor cuda_bf16.h without a CUDA toolkit, so the 16-bit types are plain bits here.
+// CUDA_ON_HOST is set where tests run the kernels on the CPU (tests/ops/cuda_on_host.h).
+
+#pragma once
+
+struct half_bits {
+    unsigned short bits;
+};
+struct bfloat16_bits {
+    unsigned short bits;
+};
+
+struct alignas(16) Bytes16 {  // the widest access of a thread
+    unsigned int part[4];
+};
+
+__device__ inline float widen(float x) { return x; }
+
+__device__ inline float widen(bfloat16_bits x) { return __uint_as_float(static_cast<unsigned int>(x.bits) << 16); }
+
+__device__ inline float widen(half_bits x) {
+#ifdef CUDA_ON_HOST
+    return float_of_half(x.bits);
+#else
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+#endif
+}
+
+__device__ inline void narrow(float x, float& y) { y = x; }
+
+__device__ inline void narrow(float x, bfloat16_bits& y) {  // to nearest, ties to even; sm_75 has no instruction for it
+    unsigned int bits = __float_as_uint(x);
+    if ((bits & 0x7fffffffu) > 0x7f800000u)
+        bits = 0x7fff0000u;  // NaN: rounding must not make it infinite
+    else
+        bits += 0x7fffu + ((bits >> 16) & 1u);
+    y.bits = static_cast<unsigned short>(bits >> 16);
+}
+
+__device__ inline void narrow(float x, half_bits& y) {
+#ifdef CUDA_ON_HOST
+    y.bits = half_of_float(x);
+#else
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+#endif
+}
+
+// 2^x with a relative error of about 2^-22: one instruction.
+__device__ inline float fast_exp2(float x) {
+#ifdef CUDA_ON_HOST
+    return exp2f(x);
+#else
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
+constexpr float LOG2_E = 1.44269504088896f;
+
+// One kernel for each storage type: NAME_f32, NAME_f16, NAME_bf16; or for one alone, which compiles in a third of
+// the time.
+#if defined(ONLY_f32)
+#define FOR_EACH_STORAGE(KERNEL) KERNEL(f32, float)
+#elif defined(ONLY_f16)
+#define FOR_EACH_STORAGE(KERNEL) KERNEL(f16, half_bits)
+#elif defined(ONLY_bf16)
+#define FOR_EACH_STORAGE(KERNEL) KERNEL(bf16, bfloat16_bits)
+#else
+#define FOR_EACH_STORAGE(KERNEL) KERNEL(f32, float) KERNEL(f16, half_bits) KERNEL(bf16, bfloat16_bits)
+#endif

@@ -1,0 +1,61 @@
+"""Calls of the CUDA deform-shift (``kernels/deform_shift/deform_shift.cu``) in float32, float16 and bfloat16."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylecli.ops import cuda
+
+_THREADS = 256
+
+
+def usable(x: Tensor, offset: Tensor, *, backward: bool = False) -> bool:
+    """Whether the CUDA path takes these inputs: of one card, of one type, any float type but float64.
+
+    The gradient of x is summed in an order that depends on timing, so that ``backward`` says no where
+    ``torch.use_deterministic_algorithms`` is on.
+    """
+    if not cuda.takes(x, offset) or x.dtype != offset.dtype:
+        return False
+    if backward and torch.are_deterministic_algorithms_enabled():
+        return False
+    B, H, W, C = x.shape
+    return max(B, H) <= 65_535 and W * C <= cuda.MAX_BLOCKS and _kernels(x) is not None
+
+
+def _kernels(x: Tensor) -> cuda.Kernels | None:
+    return cuda.load("deform_shift", x.device, f"ONLY_{cuda.STORAGE[x.dtype]}")
+
+
+def _launch(name: str, items: int, x: Tensor, groups: int, *tensors: Tensor) -> None:
+    """``items``: threads for each token."""
+    B, H, W, C = x.shape
+    kernels = _kernels(x)
+    assert kernels is not None
+    grid = (-(-W * items // _THREADS), H, B)
+    name = f"deform_shift_{name}_{cuda.STORAGE[x.dtype]}"
+    kernels.launch(name, grid, _THREADS, H, W, C, groups, *tensors)
+
+
+def deform_shift(x: Tensor, offset: Tensor) -> Tensor:
+    """(B, H, W, C) in x's type."""
+    x, offset = x.contiguous(), offset.contiguous()
+    C, G = x.shape[3], offset.shape[3]
+    y = torch.empty_like(x)
+    if cuda.wide(C // G, x, y):
+        _launch("forward_wide", C * x.element_size() // 16, x, G, x, offset, y)
+    else:
+        _launch("forward_narrow", C, x, G, x, offset, y)
+    return y
+
+
+def deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of x, in float32, and of offset, in its type. The last bits of the first depend on timing."""
+    grad, x, offset = grad.to(x.dtype).contiguous(), x.contiguous(), offset.contiguous()
+    C, G = x.shape[3], offset.shape[3]
+    grad_x, grad_offset = torch.zeros_like(x, dtype=torch.float32), torch.empty_like(offset)
+    _launch("backward_x", C, x, G, grad, offset, grad_x)
+    way = "wide" if cuda.wide(C // G, grad, x) else "narrow"
+    _launch(f"backward_offset_{way}", G, x, G, grad, x, offset, grad_offset)
+    return grad_x, grad_offset

@@ -1,0 +1,331 @@
+"""The CUDA kernels without a card: their logic on the CPU, and that the compilers of cards take them.
+
+``cuda_on_host.h`` lets the system's C++ compiler make the very same sources, and runs them thread by thread. What
+this cannot show is that the driver takes them, and how fast they are: ``stylize kernels test`` on a card does.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stylecli.ops import cuda, nvrtc
+from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
+from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
+from stylecli.ops.cache import BuildError
+from stylecli.ops.deform_shift import cuda as deform_cuda
+from stylecli.ops.deform_shift import deform_shift_reference
+from stylecli.ops.selective_scan import cuda as scan_cuda
+
+OPERATORS = ("bi_wkv", "deform_shift", "selective_scan")
+TYPES = (torch.float32, torch.float16, torch.bfloat16)
+# Relative RMS: rounding of results and, for the gradients, of what the forward pass kept.
+LIMITS = {torch.float32: 2e-5, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
+FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared")
+TRAPS = (
+    "-fsanitize=alignment,bounds,null,shift,signed-integer-overflow",
+    "-fsanitize-undefined-trap-on-error",
+)
+
+
+class HostKernels:
+    """As ``cuda.Kernels``, on the CPU."""
+
+    def __init__(self, path: Path, descending: bool) -> None:
+        self._library = ctypes.CDLL(str(path))
+        self._descending = descending
+
+    def launch(self, name, grid, threads, *arguments):
+        assert all(0 < n <= limit for n, limit in zip(grid, (cuda.MAX_BLOCKS, 65_535, 65_535), strict=True))
+        values = (ctypes.c_int64 * 24)(*(cuda.address(a) for a in arguments))
+        grid, block = (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(threads, 1, 1)
+        self._library.launch_on_host(getattr(self._library, name), grid, block, values, self._descending)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A function that compiles an operator for the CPU, once for each set of defines; the path of its library."""
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if not compiler:
+        pytest.skip("no C++ compiler here")
+    folder, made = tmp_path_factory.mktemp("cuda"), {}
+
+    def build(operator, defines):
+        if (operator, defines) not in made:
+            made[operator, defines] = target = folder / f"{operator}-{len(made)}.so"
+            header = Path(__file__).with_name("cuda_on_host.h")
+            options = [*FLAGS, *TRAPS, *(f"-D{d}" for d in defines), "-include", str(header), "-x", "c++"]
+            subprocess.run([compiler, *options, str(cuda.source_of(operator)), "-o", str(target)], check=True)
+        return made[operator, defines]
+
+    return build
+
+
+@pytest.fixture
+def on_host(compiled, monkeypatch):
+    """Lets the operators' calls of ``cuda`` run on the CPU; the order of threads may be given."""
+
+    def use(descending=False):
+        def load(operator, device, *defines):
+            kept = tuple(d for d in defines if not d.startswith("ONLY_"))  # one library for all types
+            return HostKernels(compiled(operator, kept), descending)
+
+        monkeypatch.setattr(cuda, "load", load)
+
+    use()
+    return use
+
+
+class Guarded(TorchDispatchMode):
+    """New tensors are full of NaN and lie between guards, which ``check`` finds unharmed or not."""
+
+    MAKERS = (torch.ops.aten.empty_like.default, torch.ops.aten.new_empty.default)
+
+    def __init__(self):
+        super().__init__()
+        self.rooms = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        return self.guard(out, empty=True) if func in self.MAKERS else out
+
+    def guard(self, tensor, empty=False, shift=0):
+        """A contiguous copy, off its 16-byte boundary by ``shift`` bytes."""
+        size = tensor.numel() * tensor.element_size()
+        room = torch.full((size + 512,), 0xFF, dtype=torch.uint8)  # a NaN in every type
+        inside = room[256 + shift : 256 + shift + size].view(tensor.dtype).view(tensor.shape)
+        if not empty:
+            inside.copy_(tensor)
+        self.rooms.append((room, 256 + shift, size))
+        return inside
+
+    def check(self):
+        for room, start, size in self.rooms:
+            assert (room[:start] == 0xFF).all() and (room[start + size :] == 0xFF).all(), (
+                "written out of bounds"
+            )
+
+
+def guarded_call(function, *inputs, shift=0):
+    with Guarded() as guard:
+        inputs = [guard.guard(x, shift=shift) if isinstance(x, torch.Tensor) else x for x in inputs]
+        results = function(*inputs)
+    guard.check()
+    return results
+
+
+def error(got, expected):
+    """Relative RMS; infinite for NaN."""
+    off = (got.double() - expected).norm() / expected.norm().clamp(min=1e-30)
+    return off.item() if torch.isfinite(off) else float("inf")
+
+
+def assert_close(names, got, expected, limit):
+    for name, g, e in zip(names, got, expected, strict=True):
+        if e.abs().max() < 1e-12:  # such as the decay's gradient for a single token
+            assert g.abs().max() < 1e-5, name
+        else:
+            assert error(g, e) < limit, name
+
+
+# bi-WKV
+
+
+def wkv_case(T, C=5, B=2, dtype=torch.float32, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    w = torch.rand(C, generator=random) * 20
+    u = torch.randn(C, generator=random)
+    k, v = (torch.randn(2, B, T, C, generator=random)).to(dtype)
+    return w, u, k, v
+
+
+def wkv_gradients(function, inputs, grad):
+    exact = [x.double().requires_grad_() for x in inputs]
+    y = function(*exact)
+    return y.detach(), torch.autograd.grad(y, exact, grad.double())
+
+
+def check_wkv(inputs, limit, reference=bi_wkv_reference, shift=0):
+    grad = torch.randn(inputs[2].shape, generator=torch.Generator().manual_seed(1)).to(inputs[2].dtype)
+    y, gradients = wkv_gradients(reference, inputs, grad)
+    got, denominator = guarded_call(bi_wkv_cuda.bi_wkv, *inputs, shift=shift)
+    assert got.dtype == inputs[2].dtype
+    assert error(got, y) < limit
+    got = guarded_call(bi_wkv_cuda.bi_wkv_backward, grad, *inputs, got, denominator, shift=shift)
+    assert_close("wukv", got, gradients, 3 * limit)
+
+
+@pytest.mark.parametrize("T", [1, 2, 15, 33, 64, 129, 600])
+def test_wkv_at_any_length(on_host, T):
+    check_wkv(wkv_case(T), LIMITS[torch.float32])
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("C", "shift"), [(40, 0), (35, 0), (40, 4)], ids=["wide", "odd", "unaligned"])
+def test_wkv_in_every_type_and_width(on_host, dtype, C, shift):
+    check_wkv(wkv_case(300, C=C, B=1, dtype=dtype), LIMITS[dtype], shift=shift)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda w, u, k, v: (w, u, k * 80, v), id="keys of ±80 and beyond"),
+        pytest.param(lambda w, u, k, v: (w * 0, u, k, v), id="no decay"),
+        pytest.param(lambda w, u, k, v: (-w, u, k, v), id="growing weights"),
+        pytest.param(lambda w, u, k, v: (w * 0 - 60, u, k, v), id="growing fast"),
+        pytest.param(lambda w, u, k, v: (w, u * 0 + 20, k, v), id="bonus 20"),
+        pytest.param(lambda w, u, k, v: (w, u * 0 - 20, k, v), id="bonus -20"),
+    ],
+)
+@pytest.mark.parametrize("T", [1, 7, 290])
+def test_wkv_of_extreme_values(on_host, change, T):
+    inputs = change(*wkv_case(T, B=1))
+    y = bi_wkv_reference(*inputs)
+    got, denominator = guarded_call(bi_wkv_cuda.bi_wkv, *inputs, False)
+    assert denominator is None
+    assert error(got, y) < 1e-4
+
+
+@pytest.mark.parametrize(("T", "limit"), [(34_000, 1e-4)])
+def test_wkv_of_many_chunks(on_host, T, limit):
+    """More chunks than a block of `carry` has segments, in both passes."""
+    check_wkv(wkv_case(T, C=2, B=1), limit, reference=bi_wkv)
+
+
+# Selective scan
+
+
+def scan_reference(u, delta, A, B, C, D, z, bias, softplus):
+    step = delta if bias is None else delta + bias
+    step = torch.nn.functional.softplus(step) if softplus else step
+    h = u.new_zeros(u.shape[0], *A.shape)  # (batch, D, N)
+    rows = []
+    for t in range(u.shape[1]):
+        h = torch.exp(step[:, t, :, None] * A) * h + (step * u)[:, t, :, None] * B[:, t, None]
+        rows.append((h * C[:, t, None]).sum(-1) + D * u[:, t])
+    y = torch.stack(rows, 1)
+    return y if z is None else y * torch.nn.functional.silu(z)
+
+
+def scan_case(L, D=9, N=3, batch=2, dtype=torch.float32, full=True):
+    random = torch.Generator().manual_seed(0)
+    draw = partial(torch.randn, generator=random)
+    A = -torch.rand(D, N, generator=random) * 4
+    u, delta, z = draw(3, batch, L, D).to(dtype)
+    B, C = draw(2, batch, L, N)
+    if full:
+        return u, delta, A, B, C, draw(D), z, draw(D)
+    return u, delta.abs(), A, B, C, draw(D), None, None
+
+
+@pytest.mark.parametrize(
+    ("L", "D", "N", "dtype", "full"),
+    [
+        (1, 9, 3, torch.float32, True),
+        (2, 3, 3, torch.float32, False),
+        (33, 70, 3, torch.float32, True),
+        (150, 9, 3, torch.bfloat16, True),
+        (150, 9, 3, torch.float16, True),
+        (300, 3, 3, torch.float32, False),
+        (40, 65, 64, torch.bfloat16, True),
+    ],
+)
+def test_selective_scan(on_host, L, D, N, dtype, full):
+    """With gate, bias and softplus, or with none of them."""
+    inputs = scan_case(L, D, N, dtype=dtype, full=full)
+    exact = [None if x is None else x.double().requires_grad_() for x in inputs]
+    expected = scan_reference(*exact, full)
+    grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+    there = [x for x in exact if x is not None]
+    gradients = torch.autograd.grad(expected, there, grad.double())
+    y = guarded_call(scan_cuda.selective_scan, *inputs, full)
+    assert y.dtype == dtype
+    assert error(y, expected.detach()) < LIMITS[dtype]
+    got = guarded_call(scan_cuda.selective_scan_backward, grad, *inputs, full)
+    assert [g is None for g in got] == [x is None for x in inputs]
+    names = ("u", "delta", "A", "B", "C", "D", "z", "bias")[: len(there)]
+    assert_close(names, [g for g in got if g is not None], gradients, LIMITS[dtype])
+
+
+# Deform-shift
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(
+    ("size", "C"), [((5, 7), 16), ((5, 7), 20), ((1, 1), 12), ((1, 9), 32), ((20, 30), 32)]
+)
+def test_deform_shift(on_host, dtype, size, C):
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(2, *size, C, generator=random).to(dtype)
+    whole = torch.randint(-3, 3, (2, *size, 2, 2), generator=random)  # also outside of the border
+    offset = (whole + 0.25 + torch.rand(whole.shape, generator=random) / 2).to(dtype)
+    exact = [t.double().requires_grad_() for t in (x, offset)]
+    expected = deform_shift_reference(*exact)
+    grad = torch.randn(expected.shape, generator=random).to(dtype)
+    gradients = torch.autograd.grad(expected, exact, grad.double())
+    y = guarded_call(deform_cuda.deform_shift, x, offset)
+    assert y.dtype == dtype
+    assert error(y, expected.detach()) < LIMITS[dtype]
+    got = guarded_call(deform_cuda.deform_shift_backward, grad, x, offset)
+    assert_close(("x", "offset"), got, gradients, LIMITS[dtype])
+
+
+def test_deform_shift_by_nan_reads_inside(on_host):
+    x, offset = torch.randn(1, 3, 3, 8), torch.full((1, 3, 3, 1, 2), float("nan"))
+    torch.testing.assert_close(
+        guarded_call(deform_cuda.deform_shift, x, offset), x[:, :1, :1].expand(x.shape)
+    )
+
+
+# All
+
+
+def test_order_of_threads_does_not_matter(on_host):
+    """A missing barrier would show: what one thread writes would be there for another, or not."""
+    wkv, scan = wkv_case(150, C=37, B=1), scan_case(70, D=66, N=3, batch=1)
+
+    def everything():
+        y, denominator = bi_wkv_cuda.bi_wkv(*wkv)
+        z = scan_cuda.selective_scan(*scan, True)
+        return (
+            y,
+            *bi_wkv_cuda.bi_wkv_backward(y, *wkv, y, denominator),
+            z,
+            *scan_cuda.selective_scan_backward(z, *scan, True),
+        )
+
+    ascending = everything()
+    on_host(descending=True)
+    for one, other in zip(ascending, everything(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("defines", [("-DONLY_bf16",), ("-DSTATES=64", "-DTILE=8", "-DONLY_f32")], ids=str)
+def test_nvcc_compiles_for_every_card(tmp_path, defines):
+    if not shutil.which("nvcc"):
+        pytest.skip("no nvcc")
+    archs = (75, 80, 86, 89, 90, 120) if len(defines) == 1 else (75,)
+    code = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in archs]
+    names = OPERATORS if len(defines) == 1 else ("bi_wkv", "selective_scan")
+    sources = [str(cuda.source_of(name)) for name in names]
+    command = ["nvcc", "-fatbin", "-std=c++17", "--threads=2", *code, *defines, "-odir", str(tmp_path)]
+    subprocess.run([*command, *sources], check=True, cwd=tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(names)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_nvrtc_compiles(operator):
+    try:
+        nvrtc.find()
+    except BuildError as reason:
+        pytest.skip(str(reason))
+    kinds = [f"ONLY_{name}" for name in cuda.STORAGE.values()]
+    code = nvrtc.compile_source(cuda.source_of(operator), nvrtc.architecture((8, 6)), kinds[:1])
+    assert code[:4] == b"\x7fELF"
+    assert f"{operator}_".encode() in code
