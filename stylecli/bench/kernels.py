@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stylecli.ops import native
 from stylecli.ops.bi_wkv import bi_wkv, chunked
+from stylecli.ops.catalog import OPERATORS
 from stylecli.ops.deform_shift import deform_shift
 from stylecli.ops.deform_shift.op import sampled, sampled_backward
 from stylecli.ops.selective_scan import selective_scan
@@ -122,7 +122,7 @@ def measure(case: Case, copy: float) -> Row:
         op=case.op,
         size=case.size,
         dtype=str(case.reads[-1].dtype).removeprefix("torch."),
-        path="compiled" if device.type == "cpu" and native.usable(*case.reads) else "torch",
+        path="compiled" if _is_compiled(case.op, device, case.reads[-1].dtype) else "torch",
         seconds=took,
         ns_per_element=took * 1e9 / case.writes[0].numel(),
         floor_bytes=floor,
@@ -132,6 +132,11 @@ def measure(case: Case, copy: float) -> Row:
         torch_ratio=seconds(case.torch_run, device) / took,
         loop_ratio=loop,
     )
+
+
+def _is_compiled(name: str, device: torch.device, dtype: torch.dtype) -> bool:
+    op = next(op for op in OPERATORS if name.split()[0] == op.name)
+    return op.is_compiled(*(x.to(device, dtype) for x in op.example(3, torch.Generator().manual_seed(0))))
 
 
 def cases(device: torch.device) -> Iterator[Case]:

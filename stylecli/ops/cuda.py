@@ -115,7 +115,13 @@ def outcome(operator: str, device: torch.device, *defines: str) -> Outcome:
         return Outcome(reason=f"{VARIABLE}=off")
     index = torch.cuda.current_device() if device.index is None else device.index
     with _once:
-        return _outcome(operator, index, defines)
+        _latest[operator] = _outcome(operator, index, defines)
+        return _latest[operator]
+
+
+def latest(operator: str) -> Outcome:
+    """The last ``outcome`` of an operator, whatever it was asked for."""
+    return _latest.get(operator, Outcome(reason="not tried yet"))
 
 
 def forget() -> None:
@@ -124,6 +130,7 @@ def forget() -> None:
 
 
 _once = threading.Lock()
+_latest: dict[str, Outcome] = {}
 
 
 @lru_cache(maxsize=256)

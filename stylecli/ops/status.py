@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from stylecli.ops import build, cache
+from stylecli.ops import build, cache, cuda
 from stylecli.ops.catalog import OPERATORS, Operator, devices
 
 
@@ -43,4 +43,5 @@ def _row(op: Operator, device: str) -> dict[str, str]:
 
 _WHY: dict[str, Callable[[str], str]] = {
     "cpu": lambda op: build.outcome().about or build.outcome().reason,
+    "cuda": lambda op: cuda.latest(op).about or cuda.latest(op).reason,
 }
