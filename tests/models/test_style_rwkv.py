@@ -7,13 +7,21 @@ from stylecli.models.style_rwkv.blocks import DeformShift, StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 
-TINY = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16)
+TINY = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), noise=True)
+
+
+def with_gains(model):
+    """Noise and styled residuals begin at zero; give them something to say."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("gain"):
+            parameter.data.fill_(0.2)
+    return model
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return StyleRwkv(TINY).eval()
+    return with_gains(StyleRwkv(TINY)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +44,14 @@ def test_same_input_same_output(model, style):
         assert torch.equal(model(x, style), model(x, style))
 
 
+def test_the_seed_decides_the_noise(model, style):
+    x = torch.full((1, 3, 48, 40), 0.5)
+    with torch.inference_mode():
+        one, again, other = (model(x, style, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
 def test_a_batch_is_its_pictures(model, style):
     x = torch.rand(3, 3, 40, 48)
     with torch.inference_mode():
@@ -46,7 +62,7 @@ def test_a_batch_is_its_pictures(model, style):
 
 def test_gradients_reach_every_parameter():
     torch.manual_seed(0)
-    model = StyleRwkv(TINY)
+    model = with_gains(StyleRwkv(TINY))
     x, s = torch.rand(2, 2, 3, 128, 128)
     (model(x, model.encode_style(s)) - 0.3).square().mean().backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

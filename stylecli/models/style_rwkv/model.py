@@ -157,7 +157,7 @@ class Decoder(nn.Module):
                 x = self.noise[level](x, seed)
             x = self.enter[level](x, code, statistics[level])
             x = self.levels[level](x)
-            for texture in self.texture[level]:
+            for texture in self.texture[level]:  # type: ignore[attr-defined]
                 x = texture(x, code)
             x = self.leave[level](x, code, statistics[level])
         x = self.head_conv(upsample(x))  # stride 2

@@ -57,6 +57,7 @@ def _selective_scan_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients in the order of the inputs; an operator cannot return None, so absent ones are empty."""
     inputs = (u, delta, A, B, C, D, z, delta_bias)
+    grads: tuple[Tensor | None, ...]
     if compiled.usable(grad, *inputs):
         grads = compiled.selective_scan_backward(grad, *inputs, softplus)
     elif cuda.usable(*inputs):
