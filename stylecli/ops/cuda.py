@@ -145,10 +145,14 @@ def _compiled(operator: str, arch: int, defines: tuple[str, ...]) -> bytes:
     key: list[str | bytes] = [__version__, nvrtc.version(), str(arch), *defines]
     for file in (source, *nvrtc.headers_of(source)):
         key += [file.name, file.read_bytes()]
+
+    def produce(target: Path) -> None:
+        target.write_bytes(nvrtc.compile_source(source, arch, defines))
+
     return cache.cached(
         f"{operator}.cubin",
         key,
-        lambda target: target.write_bytes(nvrtc.compile_source(source, arch, defines)) and None,
+        produce,
         Path.read_bytes,
         notice=f"compiling {operator} for this graphics card, a few seconds",
     )

@@ -19,12 +19,14 @@ def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 @torch.library.custom_op("stylecli::bi_wkv", mutates_args=())
 def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    denominator: Tensor | None
     if compiled.usable(w, u, k, v):
         y, denominator = compiled.bi_wkv(w, u, k, v)
     elif cuda.usable(w, u, k, v):
         y, denominator = cuda.bi_wkv(w, u, k, v)
     else:
         y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
+    assert denominator is not None
     return y.to(v.dtype).contiguous(), denominator.contiguous()
 
 
