@@ -28,7 +28,7 @@ def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Ten
     if compiled.usable(w, u, k, v):
         y, denominator = compiled.bi_wkv(w, u, k, v, keep)
     elif cuda.usable(w, u, k, v):
-        y, denominator = cuda.bi_wkv(w, u, k, v)
+        y, denominator = cuda.bi_wkv(w, u, k, v, keep)
     else:
         y, denominator = chunked.bi_wkv_chunked(*_working(w, u, k, v))
     if denominator is None or not keep:
