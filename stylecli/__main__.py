@@ -43,6 +43,11 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
     # Recognised by its method: the class lives in click or, since Typer 0.26, in Typer's own copy of it.
     describe = getattr(error, "format_message", None)
     if describe is not None:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command, such as `stylize train`
+            from stylecli.console import print_block
+
+            print_block(describe())
+            return 2
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context is not None else ""
         return _fail(f"{describe().rstrip('.')}{where}", getattr(error, "exit_code", 2))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stylecli.console import Console
 
 kernels = typer.Typer(
+    no_args_is_help=True,
     rich_markup_mode=None,
     help="The compiled kernels: what is in use and why, build, check.",
 )
