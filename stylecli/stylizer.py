@@ -151,7 +151,8 @@ class Stylizer:
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
         """A stylizer that paints in the style of ``image``.
 
-        The style is encoded at a short side of 256 pixels, as in training, whatever its own size.
+        The style is encoded at a short side of 384 pixels, whatever its own size: where training saw it 256 to
+        384 pixels large.
         """
         x = _to_batch(image).to(self.device)
         H, W = x.shape[2:]

@@ -27,7 +27,7 @@ class Descriptor:
         smallest: least height and width that the module takes.
         working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
             pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.
-        style_side: short side at which a style is encoded, as in training.
+        style_side: short side at which a style is encoded, within what training showed of it.
     """
 
     build: Callable[[str], nn.Module]
@@ -41,7 +41,7 @@ DESCRIPTORS = {
         build=lambda config: StyleRwkv(StyleRwkvConfig.from_json(config)),
         smallest=16,
         working_side=512,
-        style_side=256,
+        style_side=384,
     ),
 }
 

@@ -31,8 +31,8 @@ class StyleRwkvConfig:
     content_blocks: tuple[int, int, int, int] = (0, 1, 1, 1)
     style_blocks: tuple[int, int, int, int] = (0, 0, 1, 1)
     decoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
-    texture_convs: tuple[int, int, int, int] = (0, 0, 0, 0)
-    noise: bool = False
+    texture_convs: tuple[int, int, int, int] = (1, 2, 1, 0)
+    noise: bool = True
     finest_skip: int = 1
     stem: int = 24
     rescans: int = 2
