@@ -21,6 +21,8 @@ class StyleRwkvConfig:
         stem: channels at stride 2, in the stem and in the head.
         rescans: q of Re-WKV, how many times the attention is applied (2 in the paper).
         skip: p of S-Scanning, the stride of the atrous scan (2 in the paper).
+        content_skip: the same in the content encoder. 1, the plain raster (own decision): with 2, the four sub-grids of
+            the scan showed in flat places of the painting as a grid of 16 pixels.
         shift_groups: channel groups of deform-shift, each with displacements of its own.
         max_offset: bound of a learned displacement, in tokens of its level (tiles need it as a halo).
         mix_ratio: hidden width of the channel mix, relative to the level's width.
@@ -37,6 +39,7 @@ class StyleRwkvConfig:
     stem: int = 24
     rescans: int = 2
     skip: int = 2
+    content_skip: int = 1
     shift_groups: int = 4
     max_offset: float = 2.0
     mix_ratio: int = 2

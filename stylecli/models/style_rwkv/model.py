@@ -11,6 +11,8 @@ it takes from the style; upsampling is bilinear followed by a convolution (no ch
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -176,7 +178,7 @@ class StyleRwkv(nn.Module):
     def __init__(self, config: StyleRwkvConfig | None = None):
         super().__init__()
         self.config = config = config or StyleRwkvConfig()
-        self.content_encoder = Encoder(config, config.content_blocks)
+        self.content_encoder = Encoder(replace(config, skip=config.content_skip), config.content_blocks)
         self.style_encoder = Encoder(config, config.style_blocks)
         self.code = nn.Sequential(
             nn.Linear(2 * sum(config.widths), config.code),
