@@ -66,10 +66,10 @@ class TrainConfig:
     first_share: float = 0.6
     lr: float = 1e-3
     decay_from: float = 0.5
-    content_weight: float = 0.35
-    style_weight: float = 1.5
+    content_weight: float = 0.5
+    style_weight: float = 2.0
     fine_weight: float = 0.5
-    identity_weight: float = 2.0
+    identity_weight: float = 1.0
     tv_weight: float = 0.02
     code_weight: float = 0.5
     ema: float = 0.998
