@@ -53,6 +53,14 @@ def code_loss(predicted: Tensor, targets: list[Tensor], scales: list[Tensor], we
     return (F.huber_loss(predicted, wanted, reduction="none", delta=2.0).mean(1) * weight).mean()
 
 
+def feature_difference(output: Tensor, content: Tensor) -> Tensor:
+    """|output - content|^2 / |content|^2 of features (N, C, H, W), per image (N,): 0 = the same, 1 = nothing left.
+
+    One layer of the paper's second identity loss; relative, so that every layer counts alike."""
+    squared = (output.float() - content.float()).square().mean((1, 2, 3))
+    return squared / (content.float().square().mean((1, 2, 3)) + _EPS)
+
+
 def total_variation(image: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels of (B, 3, H, W)."""
     return (image[..., 1:, :] - image[..., :-1, :]).abs().mean() + (

@@ -48,7 +48,7 @@ class TrainConfig:
         steps, batch, crop: length of the run, pictures per step, side of a crop in pixels (multiple of 32).
         first_crop, first_share: a smaller crop for this share of the run, because early steps need no more.
         lr, decay_from: Adam's learning rate, and the share of the run after which it falls to zero (cosine).
-        content_weight, style_weight, fine_weight, identity_weight, tv_weight, code_weight: weights of the losses.
+        content_weight .. code_weight: weights of the losses, in the order of `loss_terms`.
         workers: processes of one thread each that share a batch; worth it on a CPU.
         warm_start: weights to begin with. resume: continue from ``out`` where there is a checkpoint.
     """
@@ -70,6 +70,7 @@ class TrainConfig:
     style_weight: float = 2.0
     fine_weight: float = 0.5
     identity_weight: float = 1.0
+    identity_features_weight: float = 0.2
     tv_weight: float = 0.02
     code_weight: float = 0.5
     ema: float = 0.998
@@ -90,6 +91,7 @@ class TrainConfig:
             "style": self.style_weight,
             "fine": self.fine_weight,
             "identity": self.identity_weight,
+            "identity_features": self.identity_features_weight,
             "tv": self.tv_weight,
             "code": self.code_weight,
         }
@@ -216,6 +218,13 @@ def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) 
         )
     ]
     n = len(COARSE)
+    same = batch.identity.nonzero().flatten()
+    identity_features = output.new_zeros(())
+    if len(same):
+        with torch.no_grad():
+            wanted = vgg(half(batch.content[same]), COARSE)
+        layers = [losses.feature_difference(coarse[k][same], wanted[k]).sum() for k in COARSE]
+        identity_features = torch.stack(layers).mean() / len(output)
     return {
         "content": torch.stack(
             [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, batch.content_targets, strict=True)]
@@ -223,6 +232,7 @@ def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) 
         "style": sum_weighted(per_layer[:n], COARSE.values()),
         "fine": torch.stack(per_layer[n:]).mean(),
         "identity": ((output - batch.content).abs().mean((1, 2, 3)) * batch.identity).mean(),
+        "identity_features": identity_features,
         "tv": losses.total_variation(output),
     }
 

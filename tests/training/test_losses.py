@@ -30,6 +30,13 @@ def test_style_loss_leaves_out_pictures_of_weight_zero(features):
     assert losses.style_loss(other, target, torch.ones(10), torch.tensor([1.0, 0.0])) < 1e-8
 
 
+def test_feature_difference_is_relative_and_per_image(features):
+    other = torch.stack([features[0], torch.zeros_like(features[1])])
+    torch.testing.assert_close(
+        losses.feature_difference(other, features), torch.tensor([0.0, 1.0]), atol=1e-3, rtol=0
+    )
+
+
 def test_statistics_are_mean_and_standard_deviation(features):
     expected = torch.cat([features.mean((2, 3)), features.std((2, 3), correction=0)], 1)
     torch.testing.assert_close(losses.statistics(features), expected, rtol=1e-4, atol=1e-5)
