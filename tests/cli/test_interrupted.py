@@ -23,8 +23,14 @@ def command(tmp_path: Path, styles: list[Path]) -> list[str]:
 
 def strike(command: list[str], folder: Path, blow: signal.Signals) -> tuple[int, str]:
     """Start the run, send ``blow`` when two results are there; its exit code and stderr."""
+    # A shell's background job ignores Ctrl-C and hands that down: these tests may run in one.
     process = subprocess.Popen(
-        [*COMMAND, *command], cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*COMMAND, *command],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     until = time.monotonic() + 90
     while len(list((folder / "out").glob("*.png"))) < 2 and time.monotonic() < until:
