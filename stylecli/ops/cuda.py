@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stylecli import __version__
-from stylecli.ops import cache, nvrtc
+from stylecli.ops import build, cache, nvrtc
 from stylecli.ops.cache import BuildError
 from stylecli.ops.switch import VARIABLE, kernels_wanted
 
@@ -168,12 +168,10 @@ def _compiled(operator: str, arch: int, defines: tuple[str, ...]) -> bytes:
 
 def source_of(operator: str) -> Path:
     """The CUDA source: inside an installed package, or at the top of a checkout. Raises BuildError without one."""
-    package = Path(__file__).resolve().parents[1]
-    for root in (package / "kernels", package.parent / "kernels"):
-        source = root / operator / f"{operator}.cu"
-        if source.is_file():
-            return source
-    raise BuildError(f"the CUDA source of {operator} is not installed")
+    source = build.source_folder() / operator / f"{operator}.cu"
+    if not source.is_file():
+        raise BuildError(f"the CUDA source of {operator} is not installed")
+    return source
 
 
 def takes(*tensors: Tensor | None) -> bool:
