@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from stylecli.errors import WeightsError
+from stylecli.models.autoencoder.config import AutoencoderConfig
+from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 

@@ -14,6 +14,9 @@ from torch import nn
 from stylecli.errors import WeightsError
 
 
+RELEASE = "release.safetensors"  # in the folder of a run: its averaged weights, ready to be used
+
+
 class Ema:
     """Exponential moving average of a module's floating-point parameters; the copy is what gets shipped."""
 
@@ -26,6 +29,64 @@ class Ema:
         decay = min(self.decay, (1 + step) / (10 + step))  # short memory at first
         for name, value in module.state_dict().items():
             self.values[name].lerp_(value, 1 - decay)
+
+
+class State:
+    """What a run is made of, and its file: module, moving average, optimizer, step, time spent, averaged losses."""
+
+    def __init__(self, path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, decay: float):
+        self.path, self.module, self.optimizer = path, module, optimizer
+        self.ema = Ema(module, decay)
+        self.step, self.seconds = 0, 0.0
+        self.running: dict[str, float] = {}
+
+    def load(self) -> bool:
+        """Go on from the file, if there is one; whether there was. Raises WeightsError for a broken one."""
+        if not self.path.exists():
+            return False
+        tensors, record = load_checkpoint(self.path)
+        parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "ema": {}, "adam": {}}
+        for name, value in tensors.items():
+            part, key = name.split(".", 1)
+            parts[part][key] = value
+        self.module.load_state_dict(parts["model"])
+        device = next(self.module.parameters()).device
+        self.ema.values = {k: v.to(device) for k, v in parts["ema"].items()}
+        restore_optimizer(self.optimizer, parts["adam"])
+        self.step, self.seconds = record["step"], record["seconds"]
+        return True
+
+    def save(self, extra: dict[str, Any]) -> None:
+        tensors = {f"model.{k}": v for k, v in self.module.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.values.items()}
+        tensors |= {f"adam.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
+        save_checkpoint(self.path, tensors, self.record(extra))
+
+    def averaged(self, part: str = "") -> dict[str, torch.Tensor]:
+        """The moving average of the parameters under the prefix ``part``, without it."""
+        return {k.removeprefix(part): v for k, v in self.ema.values.items() if k.startswith(part)}
+
+    def release(self, path: Path, config: str, extra: dict[str, Any], part: str = "") -> None:
+        """Write :meth:`averaged` as weights that can be used."""
+        save_release(path, self.averaged(part), config, self.record(extra))
+
+    def record(self, extra: dict[str, Any]) -> dict[str, Any]:
+        return {"step": self.step, "seconds": self.seconds, **extra}
+
+    def finish_step(self, terms: dict[str, torch.Tensor]) -> None:
+        """Count a step and average its losses."""
+        self.step += 1
+        self.ema.update(self.module, self.step)
+        for name, value in terms.items():
+            v = float(value.detach())
+            self.running[name] = (
+                v if name not in self.running else self.running[name] + 0.02 * (v - self.running[name])
+            )
+
+    def log(self, path: Path, extra: str = "") -> None:
+        line = " ".join(f"{k} {v:.4f}" for k, v in self.running.items())
+        with path.open("a") as file:
+            file.write(f"{self.step} {self.seconds:.0f}s {line} {extra}\n")
 
 
 def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], record: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.style_rwkv.model import mean_std
+from stylecli.models.layers import mean_std
 
 _EPS = 1e-4
 

@@ -8,34 +8,37 @@ of the styles is computed once and kept.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
-from stylecli.training import checkpoint, losses, parallel
+from stylecli.training import losses, parallel
+from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, StyleImages, list_images
+from stylecli.training.perceptual import (
+    COARSE,
+    Wanted,
+    content_features,
+    half,
+    mean_and_spread,
+    painting_terms,
+    style_statistics,
+)
+from stylecli.training.probe import Probed
+from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
-
-log = logging.getLogger(__name__)
-
-CONTENT = ("3_3", "4_3")
-# Deep layers count most: that is where colour transfer alone scores nothing.
-COARSE = {"1_2": 0.08, "2_2": 0.12, "3_1": 0.12, "3_3": 0.22, "4_1": 0.14, "4_3": 0.32}
-RELEASE = "release.safetensors"
-FINE = ("1_1", "1_2", "2_1", "2_2")
 
 
 @dataclass
@@ -117,50 +120,29 @@ class Targets:
         self.contents = ContentCrops(self.content_paths, crop)
         self._content.clear()
 
-    @torch.no_grad()
     def content(self, index: int) -> list[Tensor]:
-        """Instance-normalised features, (1, C, h, w) per layer of CONTENT, at half size."""
+        """What a crop should keep, see :func:`content_features`."""
         if index not in self._content:
-            features = self.vgg(half(self.contents[index][None].to(self.device)), CONTENT)
-            self._content[index] = [losses.instance_normalised(features[n]).half() for n in CONTENT]
+            self._content[index] = content_features(self.vgg, self.contents[index][None].to(self.device))
         return self._content[index]
 
-    @torch.no_grad()
     def style(self, index: int) -> list[Tensor]:
-        """Statistics (1, 2 C) per layer of COARSE at half size, then of FINE in the middle at full size."""
+        """What a style looks like, see :func:`style_statistics`."""
         if index not in self._style:
-            image = self.styles[index][None].to(self.device)
-            coarse = self.vgg(half(image), COARSE)
-            quarter = image.shape[-1] // 4
-            fine = self.vgg(image[..., quarter:-quarter, quarter:-quarter], FINE)
-            self._style[index] = [losses.statistics(coarse[n]) for n in COARSE] + [
-                losses.statistics(fine[n]) for n in FINE
-            ]
+            self._style[index] = style_statistics(self.vgg, self.styles[index][None].to(self.device))
         return self._style[index]
 
     def spread(self, samples: int = 200) -> tuple[list[Tensor], list[Tensor]]:
-        """Mean and standard deviation of every statistic over many styles, (2 C,) per layer, the latter kept off
-        zero."""
+        """Mean and spread of every statistic over many styles."""
         chosen = np.random.default_rng(0).permutation(len(self.styles))[:samples]
-        rows = [self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False)]
-        spreads = [torch.cat(layer).std(0) for layer in zip(*rows, strict=True)]
-        return [torch.cat(layer).mean(0) for layer in zip(*rows, strict=True)], [
-            s.clamp(min=0.2 * float(s.median())) for s in spreads
-        ]
-
-
-def half(image: Tensor) -> Tensor:
-    return F.avg_pool2d(image, 2)
+        return mean_and_spread(self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False))
 
 
 @dataclass
 class Batch:
     content: Tensor  # (B, 3, crop, crop)
     style: Tensor  # (B, 3, side, side)
-    content_targets: list[Tensor]  # (B, C, h, w) per layer
-    style_targets: list[Tensor]  # (B, 2 C) per layer
-    identity: Tensor  # (B,) 1 where style is the content itself
-    window: tuple[int, int]  # corner of the full-size window
+    wanted: Wanted
 
 
 def mirrored(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -196,59 +178,31 @@ def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Ite
             Batch(
                 content.to(config.device),
                 style.to(config.device),
-                [torch.cat(layer) for layer in zip(*(targets.content(i) for i in c), strict=True)],
-                [torch.cat(layer) for layer in zip(*(targets.style(i) for i in s), strict=True)],
-                identity.to(config.device),
-                (int(rngs[0].integers(0, crop // 2 + 1)), int(rngs[0].integers(0, crop // 2 + 1))),
+                Wanted(
+                    [torch.cat(layer) for layer in zip(*(targets.content(i) for i in c), strict=True)],
+                    [torch.cat(layer) for layer in zip(*(targets.style(i) for i in s), strict=True)],
+                    (1 - identity).to(config.device),
+                    (int(rngs[0].integers(0, crop // 2 + 1)), int(rngs[0].integers(0, crop // 2 + 1))),
+                ),
             ),
         )
 
 
 def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) -> dict[str, Tensor]:
     """Unweighted losses of one painted batch (B, 3, crop, crop)."""
-    styled = 1 - batch.identity
-    coarse = vgg(half(output), COARSE)
-    y, x = batch.window
-    side = output.shape[-1] // 2
-    fine = vgg(output[..., y : y + side, x : x + side], FINE)
-    per_layer = [
-        losses.style_loss(f, t, s, styled)
-        for f, t, s in zip(
-            [coarse[n] for n in COARSE] + [fine[n] for n in FINE], batch.style_targets, spreads, strict=True
-        )
-    ]
-    n = len(COARSE)
-    same = batch.identity.nonzero().flatten()
+    terms, coarse = painting_terms(output, batch.wanted, vgg, spreads)
+    identity = 1 - batch.wanted.styled
+    same = identity.nonzero().flatten()
     identity_features = output.new_zeros(())
     if len(same):
         with torch.no_grad():
             wanted = vgg(half(batch.content[same]), COARSE)
         layers = [losses.feature_difference(coarse[k][same], wanted[k]).sum() for k in COARSE]
         identity_features = torch.stack(layers).mean() / len(output)
-    return {
-        "content": torch.stack(
-            [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, batch.content_targets, strict=True)]
-        ).mean(),
-        "style": sum_weighted(per_layer[:n], COARSE.values()),
-        "fine": torch.stack(per_layer[n:]).mean(),
-        "identity": ((output - batch.content).abs().mean((1, 2, 3)) * batch.identity).mean(),
+    return terms | {
+        "identity": ((output - batch.content).abs().mean((1, 2, 3)) * identity).mean(),
         "identity_features": identity_features,
-        "tv": losses.total_variation(output),
     }
-
-
-def sum_weighted(terms: Iterable[Tensor], weights: Iterable[float]) -> Tensor:
-    return torch.stack([w * t for w, t in zip(weights, terms, strict=True)]).sum()
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up over 100 steps, flat, then a cosine down to 2 % after ``decay_from``."""
-    warm = min(1.0, (step + 1) / 100)
-    begin = config.decay_from * config.steps
-    if step < begin:
-        return config.lr * warm
-    share = (step - begin) / max(1.0, config.steps - begin)
-    return config.lr * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
 
 
 def train(config: TrainConfig) -> Path:
@@ -273,99 +227,50 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         list_images(config.style),
         config.device,
     )
-    run = Run(config, [m / s for m, s in zip(means, spreads, strict=True)])
-    bar = tqdm(total=config.steps, initial=run.step, desc="StyleRWKV", mininterval=10, disable=rank > 0)
+    torch.manual_seed(config.seed)  # every worker begins with the same weights
+    model = StyleRwkv(config.network)
+    if config.warm_start:
+        network, _ = load_network(config.warm_start)
+        model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
+    trained = Probed(model, config.network.code, means, spreads).to(config.device)
+    parameters = list(trained.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
+    state = State(config.out / "checkpoint.safetensors", trained, optimizer, config.ema)
+    if config.resume:
+        state.load()
+    began = time.monotonic() - state.seconds
+    bar = tqdm(total=config.steps, initial=state.step, desc="StyleRWKV", mininterval=10, disable=rank > 0)
     weights = config.loss_weights
-    for step, batch in batches(config, targets, run.step, rank):
-        for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
+    for step, batch in batches(config, targets, state.step, rank):
+        for group in optimizer.param_groups:
+            group["lr"] = cosine(config.lr, step, config.steps, config.decay_from)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
-            statistics = run.model.encode_style(batch.style)
-            output = run.model(batch.content, statistics, seed=step)
-            predicted = run.probe(run.model.code(statistics))
+            statistics = model.encode_style(batch.style)
+            output = model(batch.content, statistics, seed=step)
+            predicted = trained.probe(model.code(statistics))
             terms = loss_terms(output.float(), batch, targets.vgg, spreads)
             terms["code"] = losses.code_loss(
-                predicted.float(), batch.style_targets, spreads, 1 - batch.identity
+                predicted.float(), batch.wanted.style, spreads, batch.wanted.styled
             )
-        run.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         torch.stack([weights[k] * terms[k] for k in weights]).sum().backward()
-        parallel.average_gradients(run.parameters)
-        torch.nn.utils.clip_grad_norm_(run.parameters, 1.0)
-        run.optimizer.step()
-        run.finish_step(terms)
+        parallel.average_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        state.finish_step(terms)
         bar.update()
-        last = run.step == config.steps
+        last = state.step == config.steps
         if rank:
             continue
-        if run.step % 50 == 0:
-            run.write_log()
-        if run.step % config.save_every == 0 or last:
-            run.save()
-        if config.val_content and config.val_style and (run.step % config.sheet_every == 0 or last):
-            write_sheet(config.out / f"sheet-{run.step:06d}.png", config, run.ema.values)
-    bar.close()
-
-
-class Run:
-    """State of a training run: what a checkpoint holds."""
-
-    def __init__(self, config: TrainConfig, typical: list[Tensor]):
-        torch.manual_seed(config.seed)  # every worker begins with the same weights
-        self.config, self.step, self.seconds = config, 0, 0.0
-        self.model = StyleRwkv(config.network).to(config.device)
-        if config.warm_start:
-            network, _ = load_network(config.warm_start)
-            self.model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
-        # Reads a style's statistics from its code; starts by predicting the typical style. Not released.
-        self.probe = nn.Linear(config.network.code, sum(map(len, typical))).to(config.device)
-        nn.init.zeros_(self.probe.weight)
-        self.probe.bias.data.copy_(torch.cat(typical))
-        self.parameters = [*self.model.parameters(), *self.probe.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr, betas=(0.9, 0.99))
-        self.ema = checkpoint.Ema(self.model, config.ema)
-        self.running: dict[str, float] = {}
-        self.path = config.out / "checkpoint.safetensors"
-        if config.resume and self.path.exists():
-            self._load()
-        self._began = time.monotonic() - self.seconds
-
-    def _load(self) -> None:
-        tensors, record = checkpoint.load_checkpoint(self.path)
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "probe": {}, "ema": {}, "adam": {}}
-        for name, value in tensors.items():
-            part, key = name.split(".", 1)
-            parts[part][key] = value
-        self.model.load_state_dict(parts["model"])
-        self.probe.load_state_dict(parts["probe"])
-        self.ema.values = {k: v.to(self.config.device) for k, v in parts["ema"].items()}
-        checkpoint.restore_optimizer(self.optimizer, parts["adam"])
-        self.step, self.seconds = record["step"], record["seconds"]
-        log.info("resuming at step %d", self.step)
-
-    def finish_step(self, terms: dict[str, Tensor]) -> None:
-        self.step += 1
-        self.ema.update(self.model, self.step)
-        for name, value in terms.items():
-            v = float(value.detach())
-            self.running[name] = (
-                v if name not in self.running else self.running[name] + 0.02 * (v - self.running[name])
+        state.seconds = time.monotonic() - began
+        if state.step % 50 == 0:
+            state.log(config.out / "log.txt")
+        if state.step % config.save_every == 0 or last:
+            record = {"config": config.record()}
+            state.save(record)
+            state.release(config.out / RELEASE, config.network.to_json(), record, part="network.")
+        if config.val_content and config.val_style and (state.step % config.sheet_every == 0 or last):
+            write_sheet(
+                config.out / f"sheet-{state.step:06d}.png", config, state.averaged(part="network.")
             )
-
-    def write_log(self) -> None:
-        line = " ".join(f"{k} {v:.3f}" for k, v in self.running.items())
-        with (self.config.out / "log.txt").open("a") as file:
-            file.write(f"{self.step} {time.monotonic() - self._began:.0f}s {line}\n")
-
-    def save(self) -> None:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"probe.{k}": v for k, v in self.probe.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.values.items()}
-        tensors |= {f"adam.{k}": v for k, v in checkpoint.optimizer_tensors(self.optimizer).items()}
-        record = {
-            "step": self.step,
-            "seconds": time.monotonic() - self._began,
-            "config": self.config.record(),
-        }
-        checkpoint.save_checkpoint(self.path, tensors, record)
-        release = self.config.out / RELEASE
-        checkpoint.save_release(release, self.ema.values, self.config.network.to_json(), record)
+    bar.close()

@@ -7,7 +7,7 @@ from training_kit import tiny_run
 
 from stylecli.errors import InputError, UsageError, WeightsError
 from stylecli.models.registry import load_network, training_record
-from stylecli.training.rwkv import learning_rate, train
+from stylecli.training.rwkv import train
 
 
 def same(a, b):
@@ -64,12 +64,3 @@ def test_what_cannot_be_trained_on_is_named(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"bad\.safetensors"):
         train(tiny_run(tmp_path, out=tmp_path / "run", vgg=tmp_path / "bad.safetensors"))
-
-
-def test_learning_rate_warms_up_holds_and_falls(tmp_path):
-    config = tiny_run(tmp_path, steps=1000, decay_from=0.5, lr=1.0)
-    rates = [learning_rate(config, s) for s in (0, 99, 499, 750, 999)]
-    assert rates[0] == pytest.approx(0.01)
-    assert rates[1] == rates[2] == 1.0
-    assert 0.4 < rates[3] < 0.6
-    assert rates[4] < 0.03

@@ -17,28 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, mean_std, upsample
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-
-_EPS = 1e-5
-
-
-def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    tokens = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, H W, C), a view in channels-last memory
-    # In two passes: var_mean takes ten times as long on this layout.
-    mean = tokens.mean(1)
-    var = (tokens - mean[:, None]).square().mean(1)
-    return mean[..., None, None], (var + _EPS).sqrt()[..., None, None]
-
-
-def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
-
-
-def upsample(x: Tensor, factor: int = 2) -> Tensor:
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
-
 
 class Encoder(nn.Module):
     """Image (B, 3, H, W) to four feature maps at strides 4, 8, 16, 32."""
@@ -60,63 +41,6 @@ class Encoder(nn.Module):
             x = blocks(F.leaky_relu(down(x), 0.2))
             features.append(x)
         return features
-
-
-class AdaIn(nn.Module):
-    """Adaptive instance normalisation (arXiv 1703.06868) with a learned correction of its targets.
-
-    y = s * (x - mean(x)) / std(x) + m with (m, log s) = the style's own statistics + W code. Where a site has no
-    style feature of its own width (the head), its statistics come from W alone.
-    """
-
-    def __init__(self, channels: int, code: int):
-        super().__init__()
-        self.correction = nn.Linear(code, 2 * channels)
-        nn.init.normal_(self.correction.weight, std=0.02)
-        nn.init.zeros_(self.correction.bias)
-
-    def forward(self, x: Tensor, code: Tensor, statistics: Tensor | None = None) -> Tensor:
-        target = self.correction(code)
-        if statistics is not None:
-            target = target + statistics
-        mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        own_mean, own_std = mean_std(x)
-        scale = torch.exp(log_std.clamp(-6, 4)) / own_std
-        return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
-
-
-class Noise(nn.Module):
-    """x + gain * n, with n ~ N(0, 1) for every place, the same for all channels (as in StyleGAN, arXiv 1812.04948).
-
-    Where a photograph is flat there is nothing to draw strokes from: without it the network fell back on the only
-    pattern it could find, the grid of its own tokens. ``gain`` starts at zero.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
-
-    def forward(self, x: Tensor, seed: int) -> Tensor:
-        # Drawn on the CPU: one seed gives one picture on every device.
-        n = torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(seed))
-        return torch.addcmul(x, self.gain, n.to(x.device, x.dtype))
-
-
-class StyledResidual(nn.Module):
-    """x + gain * AdaIN(conv(AdaIN(conv(x)))): texture that a global scan cannot draw (own decision).
-
-    ``gain`` starts at zero, so that a network can grow these while it trains.
-    """
-
-    def __init__(self, channels: int, code: int):
-        super().__init__()
-        self.conv1, self.norm1 = conv(channels, channels), AdaIn(channels, code)
-        self.conv2, self.norm2 = conv(channels, channels), AdaIn(channels, code)
-        self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
-
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        y = F.leaky_relu(self.norm1(self.conv1(x), code), 0.2)
-        return torch.addcmul(x, self.gain, self.norm2(self.conv2(y), code))
 
 
 class Decoder(nn.Module):

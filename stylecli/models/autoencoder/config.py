@@ -1,0 +1,36 @@
+"""Size of an auto-encoder; stored as JSON in its weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """All that is needed to build the network.
+
+    Attributes:
+        latent: channels of the latent, at stride 4.
+        coarse, fine: channels at stride 4 and at stride 2.
+        narrow: channels at full size, where the memory goes.
+        blocks: residual blocks at stride 4, in the encoder and in the decoder.
+    """
+
+    latent: int = 12
+    coarse: int = 64
+    fine: int = 32
+    narrow: int = 8
+    blocks: int = 1
+
+    @property
+    def stride(self) -> int:
+        """Pixels per token of the latent; images are padded to a multiple of it."""
+        return 4
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> AutoencoderConfig:
+        return cls(**json.loads(text))

@@ -1,0 +1,118 @@
+"""The conditional Mamba block: a selective scan whose every choice depends on the prompt, then a channel mix.
+
+StyleMamba (arXiv 2405.05027) publishes no formula for its conditional Mamba. Our reading (own decisions): the style
+code is added to the projections that give step sizes, B and C (what a state keeps and what it tells depends on the
+prompt), and it sets the mean and the standard deviation of every normalisation (AdaIN, arXiv 1703.06868).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylecli.models.layers import AdaIn
+from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.ops.selective_scan import selective_scan
+
+DIRECTIONS = 4  # rows and columns, each from both ends
+
+
+class ConditionalScan(nn.Module):
+    """Selective scan (S6, arXiv 2312.00752) of a map (B, C, H, W) in four directions, linear in H W.
+
+    Each quarter of the channels is scanned in one direction, so that four directions cost as much as one (the
+    grouping of GroupMamba, arXiv 2407.13772); a depthwise 3 x 3 convolution mixes neighbours before the scan,
+    the output projection mixes directions after it.
+    """
+
+    def __init__(self, channels: int, config: StyleMambaConfig):
+        super().__init__()
+        self.group, self.rank, self.state = channels // DIRECTIONS, config.rank, config.state
+        self.enter = nn.Linear(channels, 2 * channels)
+        self.local = nn.Conv2d(
+            channels, channels, 3, padding=1, groups=channels, padding_mode="replicate"
+        )
+        choices = DIRECTIONS * (config.rank + 2 * config.state)
+        self.choose = nn.Linear(channels, choices, bias=False)
+        self.condition = nn.Linear(config.code, choices)
+        self.step = nn.Parameter(torch.empty(DIRECTIONS, config.rank, self.group))
+        nn.init.uniform_(self.step, -(config.rank**-0.5), config.rank**-0.5)
+        # Step sizes start between 0.001 and 0.1, decays at -1 .. -N, as in Mamba.
+        start = torch.exp(torch.empty(DIRECTIONS, self.group).uniform_(math.log(1e-3), math.log(1e-1)))
+        self.step_bias = nn.Parameter(start + torch.log(-torch.expm1(-start)))
+        decays = torch.arange(1, config.state + 1).float().log()
+        self.log_decay = nn.Parameter(decays.repeat(DIRECTIONS, self.group, 1))  # (4, C / 4, N)
+        self.direct = nn.Parameter(torch.ones(DIRECTIONS, self.group))
+        self.leave = nn.Linear(channels, channels)
+        self.leave.weight.data.mul_(0.5)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        u, gate = self.enter(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)  # (B, H, W, C)
+        u = F.silu(self.local(u.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+        choices = self.choose(u) + self.condition(code)[:, None, None]
+        scanned = [
+            self._scan(d, *inputs)
+            for d, inputs in enumerate(
+                zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), strict=True)
+            )
+        ]
+        y = torch.cat(scanned, -1) * F.silu(gate)
+        return self.leave(y).permute(0, 3, 1, 2)
+
+    def _scan(self, direction: int, u: Tensor, choices: Tensor) -> Tensor:
+        """(B, H, W, C / 4) scanned along one direction."""
+        H, W = u.shape[1:3]
+        columns, backwards = direction >= 2, direction % 2 == 1
+        u, choices = (_line_up(t, columns, backwards) for t in (u, choices))  # (B, L, .)
+        step, b, c = choices.split([self.rank, self.state, self.state], dim=-1)
+        y = selective_scan(
+            u,
+            step @ self.step[direction],
+            -self.log_decay[direction].exp(),
+            b.contiguous(),
+            c.contiguous(),
+            self.direct[direction],
+            delta_bias=self.step_bias[direction],
+            softplus=True,
+        )
+        if backwards:
+            y = y.flip(1)
+        return y.unflatten(1, (W, H)).transpose(1, 2) if columns else y.unflatten(1, (H, W))
+
+
+def _line_up(x: Tensor, columns: bool, backwards: bool) -> Tensor:
+    """(B, H, W, C) to the sequence (B, H W, C) along rows or columns, from either end."""
+    x = (x.transpose(1, 2) if columns else x).flatten(1, 2)
+    return x.flip(1) if backwards else x.contiguous()
+
+
+class ChannelMix(nn.Module):
+    """Two linear layers with a depthwise 3 x 3 convolution between them: (B, C, H, W) to the same."""
+
+    def __init__(self, channels: int, config: StyleMambaConfig):
+        super().__init__()
+        hidden = config.mix_ratio * channels
+        self.enter = nn.Linear(channels, hidden)
+        self.local = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, padding_mode="replicate")
+        self.leave = nn.Linear(hidden, channels)
+        self.leave.weight.data.mul_(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.local(self.enter(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+        return self.leave(F.gelu(y).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ConditionalBlock(nn.Module):
+    """x + scan(norm(x)), then x + mix(norm(x)), everything but the mix depending on the style code (B, code)."""
+
+    def __init__(self, channels: int, config: StyleMambaConfig):
+        super().__init__()
+        self.norm1, self.norm2 = AdaIn(channels, config.code), AdaIn(channels, config.code)
+        self.scan, self.mix = ConditionalScan(channels, config), ChannelMix(channels, config)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        x = x + self.scan(self.norm1(x, code), code)
+        return x + self.mix(self.norm2(x, code))

@@ -1,0 +1,48 @@
+"""Size of a StyleMamba network; stored as JSON in its weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StyleMambaConfig:
+    """All that is needed to build the network.
+
+    Attributes:
+        latent: channels of the auto-encoder's latent (stride 4).
+        embedding: width of a prompt embedding.
+        code: width of the style code made from it, which modulates every block.
+        widths: channels at strides 4, 8 and 16.
+        blocks: conditional Mamba blocks at stride 8 on the way in, at stride 16, and at stride 8 on the way out.
+        texture: styled residual convolutions at stride 8 and at stride 4, on the way out.
+        state: N, states of the selective scan for each channel.
+        rank: width of the projection that gives the step sizes.
+        mix_ratio: hidden width of the channel mix, relative to the level's width.
+    """
+
+    latent: int = 12
+    embedding: int = 384
+    code: int = 192
+    widths: tuple[int, int, int] = (64, 128, 224)
+    blocks: tuple[int, int, int] = (1, 4, 2)
+    texture: tuple[int, int] = (1, 1)
+    state: int = 8
+    rank: int = 8
+    mix_ratio: int = 2
+
+    @property
+    def stride(self) -> int:
+        """Latent tokens per token of the deepest level; latents are padded to a multiple of it."""
+        return 4
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> StyleMambaConfig:
+        values: dict[str, Any] = json.loads(text)
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**frozen)

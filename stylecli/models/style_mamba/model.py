@@ -1,0 +1,101 @@
+"""StyleMamba (arXiv 2405.05027): the style-fusion module, latent and prompt embedding in, latent out.
+
+From the paper: a conditional selective state space model between the encoder and the decoder of a VAE aligns the
+latent of the photograph with the prompt. Own decisions, where it is silent: three levels (strides 4, 8, 16 of the
+image), of which only stride 8 has a skip connection and the latent itself never reaches the output (with a finer
+skip a network learns to recolour and nothing else); AdaIN from the prompt before every block and in the head; noise
+for flat places; *guidance*: "a photo" is a prompt that was trained to change nothing, and the style code of any
+other prompt is pushed away from its code, as classifier-free guidance does (arXiv 2207.12598).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, upsample
+from stylecli.models.style_mamba.blocks import ConditionalBlock
+from stylecli.models.style_mamba.config import StyleMambaConfig
+
+
+class StyleMamba(nn.Module):
+    """Latent (B, Z, h, w), any h and w, and prompt embedding (B, E), unit length, to a latent of the same size."""
+
+    def __init__(self, config: StyleMambaConfig | None = None):
+        super().__init__()
+        self.config = config = config or StyleMambaConfig()
+        top, fine, coarse = config.widths
+        self.code = nn.Sequential(
+            nn.Linear(config.embedding, 2 * config.code),
+            nn.LeakyReLU(0.2),
+            nn.Linear(2 * config.code, config.code),
+        )
+        self.stem = conv(config.latent, top)
+        self.down_fine = conv(top, fine, stride=2)
+        self.enter = self._blocks(fine, config.blocks[0])
+        self.down_coarse = conv(fine, coarse, stride=2)
+        self.noise_coarse = Noise(coarse)
+        self.middle = self._blocks(coarse, config.blocks[1])
+        self.up_fine = conv(coarse, fine)
+        self.fuse = conv(2 * fine, fine)
+        self.noise_fine = Noise(fine)
+        self.leave = self._blocks(fine, config.blocks[2])
+        self.texture_fine = nn.ModuleList(StyledResidual(fine, config.code) for _ in range(config.texture[0]))
+        self.norm_fine = AdaIn(fine, config.code)
+        self.up_top = conv(fine, top)
+        self.noise_top = Noise(top)
+        self.norm_top = AdaIn(top, config.code)
+        self.texture_top = nn.ModuleList(StyledResidual(top, config.code) for _ in range(config.texture[1]))
+        self.norm_out = AdaIn(top, config.code)
+        self.out = conv(top, config.latent)
+        for gain in (m.gain for m in self.modules() if isinstance(m, Noise | StyledResidual)):
+            nn.init.constant_(gain, 0.2)  # from zero they hardly grow
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _blocks(self, channels: int, count: int) -> nn.ModuleList:
+        return nn.ModuleList(ConditionalBlock(channels, self.config) for _ in range(count))
+
+    def style_code(self, embedding: Tensor, photograph: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+        """Prompt embedding (B, E) to style code (B, code).
+
+        ``guidance`` above 1 goes further in the direction from the code of ``photograph`` (1, E), the embedding of
+        a prompt that changes nothing, to the prompt's own."""
+        code = self.code(embedding)
+        if photograph is None or guidance == 1:
+            return code
+        neutral = self.code(photograph)
+        return neutral + guidance * (code - neutral)
+
+    def forward(self, latent: Tensor, code: Tensor, seed: int = 0) -> Tensor:
+        """Latent (B, Z, h, w) and style code (B or 1, code) to the stylized latent (B, Z, h, w).
+
+        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
+        h, w = latent.shape[2:]
+        code = code.expand(latent.shape[0], -1)
+        top = F.leaky_relu(self.stem(self._pad(latent)), 0.2)
+        fine = F.leaky_relu(self.down_fine(top), 0.2)
+        for block in self.enter:
+            fine = block(fine, code)
+        x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
+        for block in self.middle:
+            x = block(x, code)
+        x = F.leaky_relu(self.up_fine(upsample(x)), 0.2)
+        x = self.noise_fine(F.leaky_relu(self.fuse(torch.cat([x, fine], 1)), 0.2), seed + 1)
+        for block in self.leave:
+            x = block(x, code)
+        for texture in self.texture_fine:
+            x = texture(x, code)
+        x = self.noise_top(self.up_top(upsample(F.leaky_relu(self.norm_fine(x, code), 0.2))), seed + 2)
+        x = F.leaky_relu(self.norm_top(x, code), 0.2)
+        for texture in self.texture_top:
+            x = texture(x, code)
+        x = self.out(F.leaky_relu(self.norm_out(x, code), 0.2))
+        return x[..., :h, :w]
+
+    def _pad(self, x: Tensor) -> Tensor:
+        """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
+        h, w = x.shape[2:]
+        s = self.config.stride
+        x = F.pad(x, (0, -w % s, 0, -h % s), mode="replicate") if h % s or w % s else x
+        return x.contiguous(memory_format=torch.channels_last)

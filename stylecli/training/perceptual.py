@@ -1,0 +1,82 @@
+"""What VGG-16 says of a painting: at half size content and coarse style, so that strokes are wide enough to be seen;
+in a window at full size the fine texture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecli.training import losses
+from stylecli.training.vgg import Vgg16
+
+CONTENT = ("3_3", "4_3")
+# Deep layers count most: that is where colour transfer alone scores nothing.
+COARSE = {"1_2": 0.08, "2_2": 0.12, "3_1": 0.12, "3_3": 0.22, "4_1": 0.14, "4_3": 0.32}
+FINE = ("1_1", "1_2", "2_1", "2_2")
+
+
+def half(image: Tensor) -> Tensor:
+    return F.avg_pool2d(image, 2)
+
+
+@torch.no_grad()
+def content_features(vgg: Vgg16, image: Tensor) -> list[Tensor]:
+    """Image (1, 3, H, W) to instance-normalised features, (1, C, h, w) float16 per layer of CONTENT, at half size."""
+    features = vgg(half(image), CONTENT)
+    return [losses.instance_normalised(features[n]).half() for n in CONTENT]
+
+
+@torch.no_grad()
+def style_statistics(vgg: Vgg16, image: Tensor) -> list[Tensor]:
+    """Style (1, 3, S, S) to statistics, (1, 2 C) per layer of COARSE at half size, then of FINE in the middle at
+    full size."""
+    coarse = vgg(half(image), COARSE)
+    quarter = image.shape[-1] // 4
+    fine = vgg(image[..., quarter:-quarter, quarter:-quarter], FINE)
+    return [losses.statistics(coarse[n]) for n in COARSE] + [losses.statistics(fine[n]) for n in FINE]
+
+
+def mean_and_spread(rows: Iterable[list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+    """Mean and standard deviation of every statistic over many styles, (2 C,) per layer, the latter kept off zero."""
+    layers = [torch.cat(layer) for layer in zip(*rows, strict=True)]
+    spreads = [layer.std(0) for layer in layers]
+    return [layer.mean(0) for layer in layers], [s.clamp(min=0.2 * float(s.median())) for s in spreads]
+
+
+@dataclass
+class Wanted:
+    """What a batch of paintings should show."""
+
+    content: list[Tensor]  # (B, C, h, w) per layer of CONTENT
+    style: list[Tensor]  # (B, 2 C) per layer of COARSE, then of FINE
+    styled: Tensor  # (B,) 1 where the style counts, 0 where the painting should be its photograph
+    window: tuple[int, int]  # corner of the full-size window
+
+
+def painting_terms(
+    output: Tensor, wanted: Wanted, vgg: Vgg16, spreads: list[Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Unweighted losses of paintings (B, 3, H, W): content, style, fine, tv; and their features by layer of COARSE."""
+    coarse = vgg(half(output), COARSE)
+    y, x = wanted.window
+    side = output.shape[-1] // 2
+    fine = vgg(output[..., y : y + side, x : x + side], FINE)
+    features = [coarse[n] for n in COARSE] + [fine[n] for n in FINE]
+    per_layer = [
+        losses.style_loss(f, t, s, wanted.styled)
+        for f, t, s in zip(features, wanted.style, spreads, strict=True)
+    ]
+    n = len(COARSE)
+    content = [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, wanted.content, strict=True)]
+    terms = {
+        "content": torch.stack(content).mean(),
+        "style": torch.stack([w * t for w, t in zip(COARSE.values(), per_layer[:n], strict=True)]).sum(),
+        "fine": torch.stack(per_layer[n:]).mean(),
+        "tv": losses.total_variation(output),
+    }
+    return terms, coarse
