@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError
-from stylecli.models.registry import Descriptor, load_network
+from stylecli.models.registry import Descriptor, load_painter
+from stylecli.models.siglip import Siglip
 from stylecli.scaling import enlarge_with_detail, resize, working_size
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class Style:
     """An encoded style: what the painting network needs of it, and nothing of the picture itself.
 
     Attributes:
-        statistics: (1, S) float32 on the CPU: channel means and log standard deviations of the style features.
+        statistics: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
+            features; of a prompt, its embedding.
     """
 
     statistics: Tensor
@@ -113,13 +115,15 @@ class Stylizer:
 
     Attributes:
         network: the module, shared between all stylizers made from this one.
-        style: the style in hand; None until ``encode_style`` or ``with_style``.
+        encoder: what understands prompts, where the network is guided by text.
+        style: the style in hand; None until ``encode_style``, ``encode_prompt`` or ``with_style``.
     """
 
     network: nn.Module
     descriptor: Descriptor
     device: torch.device
     dtype: torch.dtype
+    encoder: Siglip | None = None
     style: Style | None = None
 
     @classmethod
@@ -134,26 +138,32 @@ class Stylizer:
         """Load a network.
 
         Args:
-            name: an entry of ``weights.toml``, or a path to a .safetensors file.
+            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase.
             device: auto, cpu or cuda. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
 
         Raises:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
         """
-        from stylecli.weights import locate
-
         where = choose_device(device)
         precision = choose_dtype(dtype, where)
-        network, descriptor = load_network(weights if weights is not None else locate(name))
-        return cls(network.to(where, precision), descriptor, where, precision)
+        painter = load_painter(name, weights)
+        return cls(
+            painter.network.to(where, precision), painter.descriptor, where, precision, painter.encoder
+        )
 
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
         """A stylizer that paints in the style of ``image``.
 
         The style is encoded at a short side of 384 pixels, whatever its own size: where training saw it 256 to
         384 pixels large.
+
+        Raises UsageError where the network takes phrases instead.
         """
+        if self.encoder is not None:
+            raise UsageError(
+                "this network paints like a phrase: use encode_prompt, or stylerwkv-s for style images"
+            )
         x = _to_batch(image).to(self.device)
         H, W = x.shape[2:]
         scale = self.descriptor.style_side / min(H, W)
@@ -162,6 +172,23 @@ class Stylizer:
         with torch.inference_mode():
             encoded = self.network.encode_style(resize(x, (size[0], size[1])).to(self.dtype))  # type: ignore[operator]
         return self.with_style(Style(encoded.float().cpu().clone()))
+
+    def encode_prompt(self, prompt: str) -> Stylizer:
+        """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
+        the network. Raises UsageError where the network takes style images instead."""
+        if self.encoder is None:
+            raise UsageError(
+                "this network paints like a style image: use encode_style, or stylemamba-s for phrases"
+            )
+        with torch.inference_mode():
+            familiarity, threshold = float(self.encoder.familiarity([prompt])), self.encoder.config.threshold
+            if familiarity < threshold:
+                shown = prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
+                log.warning(
+                    f"'{shown}' is far from everything that the text encoder was trained on "
+                    f"(familiarity {familiarity:.2f}, usual above {threshold:.2f}): do not expect much"
+                )
+            return self.with_style(Style(self.encoder.encode_text([prompt]).clone()))
 
     def with_style(self, style: Style) -> Stylizer:
         """A stylizer that paints in an already encoded style."""
@@ -231,25 +258,15 @@ class Stylizer:
         return painted.cpu()
 
     def _forward(self, small: Tensor, strength: float, seed: int) -> Tensor:
-        """Paint at the working size. Between the photograph (0) and the style (1) the statistics are mixed, and
-        what the network cannot reconstruct of the photograph is given back in proportion."""
+        """Paint x (B, 3, h, w) at the working size, with a mirrored margin around it that is cut off again: at its
+        border a network sees a world that ends, and paints a frame."""
         assert self.style is not None
         style = self.style.statistics.to(self.device, self.dtype)
-        x = small.to(self.dtype)
-        if strength == 1:
-            return self._run(x, style, seed).clamp(0, 1)
-        own = self.network.encode_style(x).to(self.dtype)  # type: ignore[operator]
-        mixed = self._run(x, torch.lerp(own, style.expand_as(own), strength), seed)
-        residual = small - self._run(x, own, seed)
-        return (mixed + (1 - strength) * residual).clamp(0, 1)
-
-    def _run(self, x: Tensor, style: Tensor, seed: int) -> Tensor:
-        """The network itself on x (B, 3, h, w), with a mirrored margin around it that is cut off again: at its
-        border a network sees a world that ends, and paints a frame."""
-        h, w = x.shape[2:]
+        h, w = small.shape[2:]
         top, left = min(_MARGIN, h - 1), min(_MARGIN, w - 1)
-        framed = F.pad(x, (left, left, top, top), mode="reflect")
-        return self.network(framed, style, seed)[..., top : top + h, left : left + w].float()
+        framed = F.pad(small.to(self.dtype), (left, left, top, top), mode="reflect")
+        painted = self.network.paint(framed, style, strength, seed)  # type: ignore[operator]
+        return painted[..., top : top + h, left : left + w].float().clamp(0, 1)
 
 
 def keep_color(painted: Tensor, photo: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from stylecli import __version__
+from stylecli.cli import train_text  # noqa: F401 - adds its commands to the group
 from stylecli.cli.bench import bench
 from stylecli.cli.demo import demo
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
+from stylecli.cli.text import text
 from stylecli.cli.train import train
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Photographs and folders of them, in one or more styles.")(image)
+app.command(short_help="The same, painted as a phrase says.")(text)
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")

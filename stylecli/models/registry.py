@@ -1,4 +1,4 @@
-"""What there is to know about each network before it is built: one descriptor per kind, no special cases elsewhere."""
+"""From names and files to networks that paint: which parts each kind has, and what the rest must know about it."""
 
 from __future__ import annotations
 
@@ -16,45 +16,76 @@ from torch import nn
 from stylecli.errors import WeightsError
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.siglip import Siglip, load_siglip
+from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
+from stylecli.weights import load_manifest, locate
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """One kind of network.
+    """One kind of painting network.
 
     Attributes:
-        build: configuration (JSON text) to a module with ``encode_style`` and ``forward(content, style, seed)``.
         smallest: least height and width that the module takes.
         working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
             pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.
-        style_side: short side at which a style is encoded, within what training showed of it.
+        style_side: short side at which a style image is encoded, within what training showed of it.
     """
 
-    build: Callable[[str], nn.Module]
-    smallest: int
-    working_side: int
-    style_side: int
+    smallest: int = 16
+    working_side: int = 512
+    style_side: int = 384
 
 
-DESCRIPTORS = {
-    "style-rwkv": Descriptor(
-        build=lambda config: StyleRwkv(StyleRwkvConfig.from_json(config)),
-        smallest=16,
-        working_side=512,
-        style_side=384,
-    ),
+@dataclass(frozen=True)
+class Painter:
+    """A network that paints: a module with ``paint(content, style, strength, seed)``, and ``encode_style(image)``
+    where a style is an image; where it is a phrase, ``encoder`` understands it."""
+
+    network: nn.Module
+    descriptor: Descriptor
+    encoder: Siglip | None = None
+
+
+# A module of every kind that weights files hold, from its configuration (JSON text).
+BUILDERS: dict[str, Callable[[str], nn.Module]] = {
+    "style-rwkv": lambda config: StyleRwkv(StyleRwkvConfig.from_json(config)),
+    "style-mamba": lambda config: StyleMamba(StyleMambaConfig.from_json(config)),
+    "autoencoder": lambda config: Autoencoder(AutoencoderConfig.from_json(config)),
 }
 
 
-def load_network(path: Path, kind: str = "style-rwkv") -> tuple[nn.Module, Descriptor]:
+def load_painter(name: str, weights: Path | None = None) -> Painter:
+    """A painting network of ``weights.toml`` with all its parts; ``weights`` replaces the file of the network itself.
+
+    Raises:
+        WeightsError: missing or damaged weights, or no network that paints.
+    """
+    known = load_manifest().get(name)
+    kind = "style-rwkv" if known is None else known.kind  # a path to a file of one's own
+    path = weights if weights is not None else locate(name)
+    if kind == "style-rwkv":
+        return Painter(load_network(path, kind), Descriptor())
+    if kind != "style-mamba":
+        raise WeightsError(f"weights {name}: of kind {kind}, which does not paint")
+    fusion, autoencoder = load_network(path, kind), load_network(locate("autoencoder-s"), "autoencoder")
+    assert isinstance(fusion, StyleMamba) and isinstance(autoencoder, Autoencoder)
+    encoder = load_siglip(locate("siglip-s"))
+    with torch.inference_mode():
+        photograph = encoder.encode_text(["a photo"]).clone()
+    return Painter(TextPainter(fusion, autoencoder, photograph), Descriptor(), encoder)
+
+
+def load_network(path: Path, kind: str = "style-rwkv") -> nn.Module:
     """Build a network from its weights file (safetensors with the configuration in its metadata).
 
     Raises:
         WeightsError: the file cannot be read or is of another architecture.
     """
-    descriptor = DESCRIPTORS[kind]
     try:
         with safe_open(path, "pt") as file:
             config = (file.metadata() or {}).get("config")
@@ -68,11 +99,11 @@ def load_network(path: Path, kind: str = "style-rwkv") -> tuple[nn.Module, Descr
     try:
         # Parameters come from the file: no time spent on initialising them.
         with torch.device("meta"):
-            module = descriptor.build(config)
+            module = BUILDERS[kind](config)
         module.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{path}: not weights of {kind} ({str(error).splitlines()[0]})") from None
-    return module.to(memory_format=torch.channels_last).eval().requires_grad_(False), descriptor  # type: ignore[call-overload]
+    return module.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
 
 
 def training_record(path: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class ImageJob:
             Naming(self.output, self.format, output_suffix, writer_for),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
-            style_files=[path for look in self.looks for path, _ in look.parts],
+            style_files=[path for look in self.looks for path in look.files],
             made_by_us=is_marked,
         )
         for problem in problems:

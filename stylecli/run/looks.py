@@ -1,9 +1,11 @@
-"""Looks: what a picture is painted with, one style image or several mixed, and the name it gives to files."""
+"""Looks: what a picture is painted with, style images or phrases, one or several mixed, and the name it gives to files."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +15,27 @@ from stylecli.run.places import is_file, is_folder
 
 Part = tuple[Path, float]
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A phrase to paint after."""
+
+    text: str
 
 
 @dataclass(frozen=True)
 class Look:
-    """Style images with their shares (which sum to 1), under the name that goes into output files."""
+    """Style images or phrases with their shares (which sum to 1), under the name that goes into output files."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[tuple[Path | Prompt, float], ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """The style images among the parts."""
+        return [part for part, _ in self.parts if isinstance(part, Path)]
 
 
 def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
@@ -46,6 +61,66 @@ def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
                 "of the outputs: rename one, or run them one after the other into different -o folders"
             )
     return looks
+
+
+def collect_prompts(prompts: Sequence[str], blends: Sequence[str]) -> list[Look]:
+    """Make the looks of prompts (one each) and of blends such as ``Claude Monet:0.6,ukiyo-e:0.4`` (one each).
+
+    Raises UsageError for an empty one, or when there is none.
+    """
+    looks = [Look(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
+    looks = list(dict.fromkeys([*looks, *map(parse_prompt_blend, blends)]))
+    if not looks:
+        raise UsageError('no prompt given: say what to paint like, as in "Paul Gauguin style"')
+    names = [look.name.casefold() for look in looks]
+    # Phrases that differ in nothing a file name keeps get names that tell them apart.
+    return [
+        look if names.count(look.name.casefold()) == 1 else Look(_with_digest(look), look.parts)
+        for look in looks
+    ]
+
+
+def parse_prompt_blend(text: str) -> Look:
+    """Read ``Claude Monet:0.6,ukiyo-e:0.4``; a missing weight counts as 1, and weights are normalised to sum 1.
+
+    Raises UsageError in one line for an empty phrase or weights that are all 0.
+    """
+    parts = []
+    for entry in text.split(","):
+        phrase, _, weight = entry.rpartition(":")
+        number = _number(weight) if phrase else None
+        parts.append((Prompt(_said(entry)), 1.0) if number is None else (Prompt(_said(phrase)), number))
+    total = math.fsum(weight for _, weight in parts)
+    if not total > 0:
+        raise UsageError(f"--blend {text}: at least one weight must be above 0")
+    shares = tuple((prompt, weight / total) for prompt, weight in parts)
+    return Look("-".join(f"{prompt_name(p.text)}{round(100 * share)}" for p, share in shares), shares)
+
+
+def prompt_name(text: str) -> str:
+    """A phrase as part of a file name: "Paul Gauguin style" becomes paul-gauguin-style.
+
+    Where little is left of it (an emoji, another script) or it is long, a digest of the phrase follows."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    if len(name) >= 2 and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME].strip('-') or 'prompt'}-{_digest(text)}"
+
+
+def _with_digest(look: Look) -> str:
+    return f"{look.name}-{_digest(repr(look.parts))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+
+
+def _said(text: str) -> str:
+    text = " ".join(text.split())
+    if not text:
+        raise UsageError('the prompt is empty: say what to paint like, as in "Paul Gauguin style"')
+    return text
 
 
 def parse_blend(text: str) -> Look:
@@ -120,4 +195,4 @@ def _require_file(path: Path, option: str) -> None:
 
 
 def _paths(look: Look) -> str:
-    return " + ".join(str(path) for path, _ in look.parts)
+    return " + ".join(map(str, look.files))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import InputError, UsageError
-from stylecli.run.looks import Look
+from stylecli.run.looks import Look, Prompt
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import FloatArray
     from stylecli.run.stream import Painter
-    from stylecli.stylizer import Stylizer
+    from stylecli.stylizer import Style, Stylizer
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,15 @@ def paint(stylizer: Stylizer, manner: Manner, pixels: FloatArray) -> FloatArray:
 
 def _bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Stylizer:
     encoded: list[tuple[Style, float]] = []
-    for path, share in look.parts:
-        try:
-            picture = read(path)
-        except InputError as error:
-            raise UsageError(f"style image {error}") from error
-        bound = stylizer.encode_style(picture.pixels)
+    for part, share in look.parts:
+        if isinstance(part, Prompt):
+            bound = stylizer.encode_prompt(part.text)
+        else:
+            try:
+                picture = read(part)
+            except InputError as error:
+                raise UsageError(f"style image {error}") from error
+            bound = stylizer.encode_style(picture.pixels)
         if len(look.parts) == 1:
             return bound
         assert bound.style is not None

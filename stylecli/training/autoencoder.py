@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from stylecli.training import parallel
 from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, centre_square, list_images, read_rgb, to_tensor
 from stylecli.training.schedule import cosine
+
 
 @dataclass
 class AutoencoderTraining:
@@ -59,9 +61,7 @@ class AutoencoderTraining:
         return {k: str(v) if isinstance(v, Path | list) else v for k, v in asdict(self).items()}
 
 
-def loss_terms(
-    output: Tensor, image: Tensor, mean: Tensor, log_variance: Tensor
-) -> dict[str, Tensor]:
+def loss_terms(output: Tensor, image: Tensor, mean: Tensor, log_variance: Tensor) -> dict[str, Tensor]:
     """Unweighted losses of a reconstructed batch (B, 3, H, W) in 0..1."""
     difference = output - image
     edges = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean() + (
@@ -104,14 +104,17 @@ def _work(rank: int, config: AutoencoderTraining) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     torch.manual_seed(config.seed)
     model = Autoencoder(config.network).to(config.device)
+    crops = ContentCrops(list_images(config.images), config.crop)
     if config.warm_start:
-        model.load_state_dict(load_network(config.warm_start, "autoencoder")[0].state_dict())
+        model.load_state_dict(load_network(config.warm_start, "autoencoder").state_dict())
+    else:
+        chosen = np.random.default_rng(config.seed).integers(0, len(crops), 300)
+        model.begin_with(torch.stack([crops[int(i)] for i in chosen]).to(config.device))
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
     state = State(config.out / "checkpoint.safetensors", model, optimizer, config.ema)
     if config.resume:
         state.load()
     began = time.monotonic() - state.seconds
-    crops = ContentCrops(list_images(config.images), config.crop)
     size = config.batch // config.workers
     bar = tqdm(total=config.steps, initial=state.step, desc="auto-encoder", mininterval=10, disable=rank > 0)
     while state.step < config.steps:
@@ -135,11 +138,11 @@ def _work(rank: int, config: AutoencoderTraining) -> None:
         bar.update()
         if rank == 0 and (state.step % config.save_every == 0 or state.step == config.steps):
             state.seconds = time.monotonic() - began
-            record = {"config": config.record()}
+            record: dict[str, Any] = {"config": config.record()}
             if config.val:
                 averaged = Autoencoder(config.network).to(config.device)
                 averaged.load_state_dict(state.ema.values)
-                record["psnr"] = round(validate(averaged, config.val), 2)  # type: ignore[assignment]
+                record["psnr"] = round(validate(averaged, config.val), 2)
             state.log(config.out / "log.txt", f"psnr {record.get('psnr', '-')}")
             state.save(record)
             state.release(config.out / RELEASE, config.network.to_json(), record)

@@ -13,7 +13,6 @@ from torch import nn
 
 from stylecli.errors import WeightsError
 
-
 RELEASE = "release.safetensors"  # in the folder of a run: its averaged weights, ready to be used
 
 

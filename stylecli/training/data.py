@@ -98,10 +98,18 @@ class StyleImages:
     def __getitem__(self, index: int) -> Tensor:
         """(3, size, size) in 0..1."""
         if index not in self._cache:
-            rng = np.random.default_rng([index, self.size])
-            image = read_rgb(self.paths[index // self.VARIANTS])
-            image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.5)))))
-            x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
-            image = image.crop((x, y, x + self.size, y + self.size))
-            self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+            self._cache[index] = self._read(index)
         return self._cache[index].float() / 255
+
+    def read(self, index: int) -> Tensor:
+        """The same without keeping it in memory."""
+        return self._read(index).float() / 255
+
+    def _read(self, index: int) -> Tensor:
+        """(3, size, size) uint8."""
+        rng = np.random.default_rng([index, self.size])
+        image = read_rgb(self.paths[index // self.VARIANTS])
+        image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.5)))))
+        x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
+        image = image.crop((x, y, x + self.size, y + self.size))
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

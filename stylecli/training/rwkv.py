@@ -230,7 +230,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
     torch.manual_seed(config.seed)  # every worker begins with the same weights
     model = StyleRwkv(config.network)
     if config.warm_start:
-        network, _ = load_network(config.warm_start)
+        network = load_network(config.warm_start)
         model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
     trained = Probed(model, config.network.code, means, spreads).to(config.device)
     parameters = list(trained.parameters())
@@ -270,7 +270,5 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
             state.save(record)
             state.release(config.out / RELEASE, config.network.to_json(), record, part="network.")
         if config.val_content and config.val_style and (state.step % config.sheet_every == 0 or last):
-            write_sheet(
-                config.out / f"sheet-{state.step:06d}.png", config, state.averaged(part="network.")
-            )
+            write_sheet(config.out / f"sheet-{state.step:06d}.png", config, state.averaged(part="network."))
     bar.close()

@@ -9,6 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.siglip import Siglip
+from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.montage import grid
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
@@ -46,3 +49,37 @@ def write_sheet(
         x = to_tensor(photo)[None].to(config.device)
         rows.append([photo, *(to_image(model(x, c)[0]) for c in codes)])
     grid(rows, cell=size // 2).save(path)
+
+
+PROMPTS = (
+    "Vincent van Gogh style",
+    "Paul Gauguin style",
+    "ukiyo-e",
+    "cubism painting",
+    "line sketch",
+    "mosaic tiles",
+    "Jackson Pollock style",
+    "a stormy sea at night",
+)
+
+
+@torch.inference_mode()
+def write_prompt_sheet(
+    path: Path,
+    photographs: Path,
+    model: StyleMamba,
+    autoencoder: Autoencoder,
+    siglip: Siglip,
+    rows: int = 5,
+    size: int = 384,
+) -> None:
+    """Paint some photographs of a folder as PROMPTS say, as one PNG."""
+    device = next(model.parameters()).device
+    codes = [model.style_code(siglip.encode_text([p]).to(device)) for p in PROMPTS]
+    paths = list_images([photographs])
+    cells: list[list[Image.Image | None]] = []
+    for p in paths[:: max(1, len(paths) // rows)][:rows]:
+        photo = centre_square(read_rgb(p), size)
+        latent = autoencoder.encode(to_tensor(photo)[None].to(device))
+        cells.append([photo, *(to_image(autoencoder.decode(model(latent, c))[0]) for c in codes)])
+    grid(cells, cell=size // 2).save(path)

@@ -25,7 +25,7 @@ def test_an_interrupted_run_resumes_exactly(tmp_path):
 
 def test_released_weights_load_and_say_how_they_were_made(tmp_path):
     path = train(tiny_run(tmp_path, out=tmp_path / "run", steps=2))
-    network, _ = load_network(path)
+    network = load_network(path)
     assert network(torch.rand(1, 3, 40, 33), network.encode_style(torch.rand(1, 3, 32, 32))).shape[2:] == (
         40,
         33,

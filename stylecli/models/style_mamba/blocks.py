@@ -32,9 +32,7 @@ class ConditionalScan(nn.Module):
         super().__init__()
         self.group, self.rank, self.state = channels // DIRECTIONS, config.rank, config.state
         self.enter = nn.Linear(channels, 2 * channels)
-        self.local = nn.Conv2d(
-            channels, channels, 3, padding=1, groups=channels, padding_mode="replicate"
-        )
+        self.local = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, padding_mode="replicate")
         choices = DIRECTIONS * (config.rank + 2 * config.state)
         self.choose = nn.Linear(channels, choices, bias=False)
         self.condition = nn.Linear(config.code, choices)

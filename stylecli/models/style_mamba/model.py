@@ -56,7 +56,9 @@ class StyleMamba(nn.Module):
     def _blocks(self, channels: int, count: int) -> nn.ModuleList:
         return nn.ModuleList(ConditionalBlock(channels, self.config) for _ in range(count))
 
-    def style_code(self, embedding: Tensor, photograph: Tensor | None = None, guidance: float = 1.0) -> Tensor:
+    def style_code(
+        self, embedding: Tensor, photograph: Tensor | None = None, guidance: float = 1.0
+    ) -> Tensor:
         """Prompt embedding (B, E) to style code (B, code).
 
         ``guidance`` above 1 goes further in the direction from the code of ``photograph`` (1, E), the embedding of

@@ -21,6 +21,7 @@ from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, mean_std,
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 
+
 class Encoder(nn.Module):
     """Image (B, 3, H, W) to four feature maps at strides 4, 8, 16, 32."""
 
@@ -118,6 +119,15 @@ class StyleRwkv(nn.Module):
         standard deviations. A weighted mean of such vectors is a blend of the styles."""
         statistics = [mean_std(f) for f in self.style_encoder(self._pad(style))]
         return torch.cat([torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics], 1)
+
+    def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
+        """``forward`` with a strength. Between the photograph (0) and the style (1) the statistics are mixed, and what
+        the network cannot reconstruct of the photograph is given back in proportion."""
+        if strength == 1:
+            return self(content, style, seed)
+        own = self.encode_style(content).to(content.dtype)
+        mixed = self(content, torch.lerp(own, style.expand_as(own), strength), seed)
+        return mixed + (1 - strength) * (content - self(content, own, seed))
 
     def forward(self, content: Tensor, style: Tensor, seed: int = 0) -> Tensor:
         """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1.

@@ -1,0 +1,85 @@
+"""What commands that paint files share: from the job to its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from stylecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from stylecli.console import Console
+    from stylecli.run.images import ImageJob
+    from stylecli.run.plan import Plan
+    from stylecli.stylizer import Stylizer
+
+
+def paint_files(
+    job: ImageJob,
+    load: Callable[[], Stylizer],
+    *,
+    dry_run: bool,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Plan the job, say what will be done, do it (with what ``load`` gives, called once it is needed), and exit."""
+    from stylecli.console import Console
+
+    with Console(quiet=quiet, verbose=verbose, json_lines=json) as console:
+        try:
+            plan = job.plan(console.show)
+            _check_streams(plan, json=json, dry_run=dry_run)
+            _explain(console, plan, dry_run=dry_run)
+            if not dry_run:
+                if plan.todo:
+                    _paint(console, job, plan, load)
+                console.summary()
+        except KeyboardInterrupt:
+            console.summary(interrupted=True)
+            raise typer.Exit(130) from None
+    raise typer.Exit(console.tally.exit_code)
+
+
+def _check_streams(plan: Plan, *, json: bool, dry_run: bool) -> None:
+    """Stdout has room for one thing: the picture, or JSON lines, or a person's terminal."""
+    from stylecli.run.events import STREAM
+
+    if all(item.target != STREAM for item in plan.todo):
+        return
+    if json:
+        raise UsageError("--json and a picture cannot share stdout: give -o a file name")
+    if not dry_run and sys.stdout.isatty():
+        raise UsageError("the picture would go to the terminal: give -o a file name, or redirect stdout")
+
+
+def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
+    """Say what is left out, and what a dry run would do."""
+    if plan.own:
+        shown = ", ".join(path.name for path in plan.own[:3]) + (", ..." if len(plan.own) > 3 else "")
+        console.say(f"{len(plan.own)} left out as results of an earlier run: {shown}")
+    count = len(plan.finished)
+    if dry_run:
+        for item in plan.todo:
+            console.planned(item)
+        console.say(f"dry run: {len(plan.todo)} to write, {count} exist already; nothing was written")
+    elif count and not plan.todo:
+        console.say(f"everything done already: {count} of {count} exist, use --overwrite to make them again")
+    elif count:
+        console.say(f"{count} of {count + len(plan.todo)} exist already, use --overwrite to make them again")
+
+
+def _paint(console: Console, job: ImageJob, plan: Plan, load: Callable[[], Stylizer]) -> None:
+    def load_and_tell() -> Stylizer:
+        stylizer = load()
+        console.detail(f"computing on {stylizer.device} in {str(stylizer.dtype).removeprefix('torch.')}")
+        return stylizer
+
+    console.start_bar(len(plan.todo))
+    try:
+        job.run(plan, load_and_tell, console.show)
+    finally:
+        console.stop_bar()

@@ -1,0 +1,96 @@
+"""``stylize text``: photographs and folders of them, painted as phrases say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylecli.cli import options
+from stylecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from stylecli.stylizer import Stylizer
+
+
+def text(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar='INPUT... "PROMPT"',
+            help="Images, folders, glob patterns in quotes, or - for stdin; the prompt comes last.",
+        ),
+    ],
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt", "-p", metavar="TEXT", help="A phrase to paint after; repeat for one result of each."
+        ),
+    ] = None,
+    blend: Annotated[
+        list[str] | None,
+        typer.Option("--blend", metavar="A:0.6,B:0.4", help="Mix phrases by weight into one; repeatable."),
+    ] = None,
+    strength: options.Strength = 1.0,
+    stroke_size: options.StrokeSize = 1.0,
+    preserve_color: options.PreserveColor = False,
+    seed: options.Seed = 0,
+    output: options.Output = None,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
+    max_size: options.MaxSize = None,
+    max_pixels: options.MaxPixels = 400_000_000,
+    format: options.Format = None,
+    quality: options.Quality = None,
+    dry_run: options.DryRun = False,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    weights: options.Weights = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Stylize images as a phrase says: every INPUT beside it as photo.phrase.png or where -o says.
+
+    Without --prompt or --blend the last argument is the phrase: stylize text photo.png "Paul Gauguin style".
+    Results that exist already are skipped, so that an interrupted run can simply be started again.
+    """
+    from stylecli.cli.painting import paint_files
+    from stylecli.run.images import ImageJob
+    from stylecli.run.looks import collect_prompts
+    from stylecli.run.painters import Manner
+
+    inputs, prompts = _split(arguments, named=bool(prompt or blend))
+    job = ImageJob(
+        inputs,
+        collect_prompts([*prompts, *(prompt or [])], blend or []),
+        output=output,
+        recursive=recursive,
+        overwrite=overwrite,
+        max_size=max_size,
+        max_pixels=max_pixels,
+        format=format,
+        quality=quality,
+        manner=Manner(strength, preserve_color, stroke_size, seed),
+    )
+
+    def load() -> Stylizer:
+        from stylecli.stylizer import Stylizer
+
+        return Stylizer.from_pretrained(
+            "stylemamba-s", device=device.value, dtype=dtype.value, weights=weights
+        )
+
+    paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+
+
+def _split(arguments: list[str], *, named: bool) -> tuple[list[str], list[str]]:
+    """Inputs and prompts. Raises UsageError where the prompt seems to have been forgotten."""
+    from stylecli.run.places import is_file
+
+    if named:
+        return arguments, []
+    *inputs, last = arguments
+    if not inputs or is_file(last):
+        raise UsageError(f'no prompt: the last argument is the phrase, as in stylize text {last} "ukiyo-e"')
+    return inputs, [last]

@@ -1,0 +1,143 @@
+"""``stylize train autoencoder`` and ``stylize train mamba``: the text-guided networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylecli.cli import options
+from stylecli.cli.train import train
+
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")]
+Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")]
+Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")]
+Crop = Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")]
+Rate = Annotated[
+    float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
+]
+WarmStart = Annotated[Path | None, typer.Option(metavar="FILE", exists=True, help="Weights to begin with.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
+]
+Workers = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core.")
+]
+File = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default="the bundled or downloaded one", exists=True)
+]
+
+
+@train.command()
+def autoencoder(
+    images: Annotated[
+        list[Path], typer.Option(metavar="DIR", exists=True, help="Folder of any pictures; repeatable.")
+    ],
+    val: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", exists=True, help="Pictures to measure; repeatable.")
+    ] = None,
+    out: Out = Path("runs/autoencoder"),
+    steps: Steps = 2500,
+    batch: Batch = 8,
+    crop: Crop = 96,
+    lr: Rate = 1e-3,
+    warm_start: WarmStart = None,
+    resume: Resume = True,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    workers: Workers = 1,
+) -> None:
+    """Train the auto-encoder that StyleMamba paints in. Ctrl-C is safe: the same command goes on."""
+    from stylecli.stylizer import choose_device
+    from stylecli.training.autoencoder import AutoencoderTraining
+    from stylecli.training.autoencoder import train as run
+
+    config = AutoencoderTraining(
+        images=images,
+        out=out,
+        val=val or [],
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        lr=lr,
+        warm_start=warm_start,
+        resume=resume,
+        seed=seed,
+        device=str(choose_device(device.value)),
+        workers=workers,
+    )
+    _run(lambda: run(config), out)
+
+
+@train.command()
+def mamba(
+    content: Annotated[
+        list[Path], typer.Option(metavar="DIR", exists=True, help="Folder of photographs; repeatable.")
+    ],
+    styles: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, help="Folder of artworks with a manifest.csv.")
+    ],
+    vgg: File = None,
+    autoencoder: File = None,
+    siglip: File = None,
+    out: Out = Path("runs/mamba"),
+    steps: Steps = 8000,
+    batch: Batch = 4,
+    crop: Crop = 192,
+    lr: Rate = 1e-3,
+    warm_start: WarmStart = None,
+    resume: Resume = True,
+    val_content: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Photographs of the contact sheets.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: Annotated[
+        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
+    ] = options.TrainDtype.auto,
+    workers: Workers = 1,
+) -> None:
+    """Train StyleMamba on photographs and captioned artworks. Ctrl-C is safe: the same command goes on."""
+    import torch
+
+    from stylecli.stylizer import choose_device, choose_dtype
+    from stylecli.training.mamba import MambaTraining
+    from stylecli.training.mamba import train as run
+    from stylecli.weights import locate
+
+    where = choose_device(device.value)
+    config = MambaTraining(
+        content=content,
+        styles=styles,
+        vgg=vgg or locate("vgg16"),
+        autoencoder=autoencoder or locate("autoencoder-s"),
+        siglip=siglip or locate("siglip-s"),
+        out=out,
+        val_content=val_content,
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        first_crop=min(crop, MambaTraining.first_crop),
+        lr=lr,
+        seed=seed,
+        device=str(where),
+        workers=workers,
+        bf16=choose_dtype(dtype.value, where) == torch.bfloat16,
+        warm_start=warm_start,
+        resume=resume,
+    )
+    _run(lambda: run(config), out)
+
+
+def _run(training: Callable[[], Path], out: Path) -> None:
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        released = training()
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"weights: {released}", err=True)
