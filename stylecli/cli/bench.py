@@ -1,7 +1,8 @@
-"""``stylize bench``: figures of this machine."""
+"""``stylize bench``: figures of this machine and of the networks."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 bench = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Measure speed on this machine.",
+    help="Measure this machine, and what the networks paint.",
 )
 
 
 @bench.callback()
 def _group() -> None:
-    """Measure speed on this machine."""
+    """Measure this machine, and what the networks paint."""
 
 
 @bench.command()
@@ -45,6 +46,46 @@ def kernels(
             print_json(dataclasses.asdict(row))
     else:
         print_table(HEADINGS, map(_cells, rows))
+
+
+@bench.command()
+def text(
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, help="Folder of artworks with a manifest.csv.")
+    ],
+    photographs: Annotated[Path, typer.Option(metavar="DIR", exists=True, help="Folder of photographs.")],
+    vgg: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+    ] = None,
+    photos: Annotated[int, typer.Option(min=1, metavar="N", help="Photographs to paint.")] = 10,
+    json: options.Json = False,
+) -> None:
+    """Prompt recognition: does a classifier of real artworks name what a phrase asked for?"""
+    import dataclasses
+    import logging
+
+    from stylecli.bench import prompts as measuring
+    from stylecli.console import print_json, print_table
+    from stylecli.weights import locate
+
+    log = logging.getLogger("stylecli.bench")
+    rows = measuring.run(data, photographs, vgg or locate("vgg16"), photos, progress=log.info)
+    if json:
+        for row in rows:
+            print_json(dataclasses.asdict(row))
+    else:
+        cells = [
+            (
+                r.pictures,
+                str(r.count),
+                f"{r.top1:.2f}",
+                f"{r.top3:.2f}",
+                "" if r.ssim is None else f"{r.ssim:.2f}",
+            )
+            for r in rows
+        ]
+        print_table(("pictures", "count", "top-1", "top-3", "SSIM"), cells)
 
 
 HEADINGS = (

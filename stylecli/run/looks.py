@@ -1,4 +1,4 @@
-"""Looks: what a picture is painted with, style images or phrases, one or several mixed, and the name it gives to files."""
+"""Looks: what a picture is painted with (style images or phrases, one or several mixed), and its name in files."""
 
 from __future__ import annotations
 

@@ -71,6 +71,7 @@ def loss_terms(output: Tensor, image: Tensor, mean: Tensor, log_variance: Tensor
     return {"absolute": difference.abs().mean(), "edges": edges, "kl": kl}
 
 
+@torch.no_grad()
 def psnr(output: Tensor, image: Tensor) -> float:
     """Peak signal-to-noise ratio in decibels of pictures in 0..1."""
     return float(-10 * (output.clamp(0, 1) - image).square().mean().clamp(min=1e-10).log10())

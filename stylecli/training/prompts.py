@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from stylecli.errors import InputError
 
-Row = Mapping[str, str]
+Row = dict[str, str]
 
 # Prompts that change nothing: what a painting is guided away from.
 PHOTOGRAPHS = ("a photo", "a photograph", "photo", "a picture taken with a camera", "a realistic photo")
@@ -42,51 +42,11 @@ _SAYINGS = {
     "medium": ("{}", "a {} texture", "{} style", "made of {}", "a picture made of {}"),
     "title": ("{}", "a painting of {}", "{} painting"),
 }
-_COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "with",
-        "from",
-        "to",
-        "for",
-        "under",
-        "near",
-        "over",
-        "his",
-        "her",
-        "its",
-        "la",
-        "le",
-        "les",
-        "de",
-        "du",
-        "des",
-        "et",
-        "il",
-        "di",
-        "del",
-        "no",
-        "not",
-        "detail",
-        "study",
-        "untitled",
-        "composition",
-        "painting",
-        "also",
-        "known",
-        "as",
-        "self",
-        "portrait",
-    ]
-)
+_COMMON_TEXT = """
+    the and with from for under near over his her its les des del not detail study untitled composition painting also
+    known self portrait
+"""
+_COMMON = frozenset(_COMMON_TEXT.split())  # words of titles that say nothing of the picture
 _RARE = 8  # a word of a title becomes a label when as many artworks have it
 
 

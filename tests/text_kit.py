@@ -1,0 +1,80 @@
+"""Captioned pictures, and tiny text-guided networks with random weights, in the files that the real ones have."""
+
+import csv
+import string
+
+import torch
+from training_kit import pictures, random_vgg
+
+from stylecli.models.autoencoder.config import AutoencoderConfig
+from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.siglip import Siglip, SiglipConfig
+from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.training.checkpoint import save_release
+from stylecli.training.mamba import MambaTraining
+
+NETWORK = StyleMambaConfig(latent=4, code=8, widths=(8, 8, 8), blocks=(1, 1, 1), state=2, rank=2)
+WORDS = ["[PAD]", "[UNK]", "[START]", *string.ascii_lowercase]
+WORDS += [f"##{letter}" for letter in WORDS[3:]] + ["photo", "monet", "painting", "style", "rock"]
+
+
+def tiny_siglip(seed=0):
+    torch.manual_seed(seed)
+    config = SiglipConfig(
+        vocabulary=" ".join(WORDS),
+        text_width=12,
+        text_layers=1,
+        text_heads=2,
+        image_widths=(8, 8, 8, 8),
+        image_blocks=(1, 1, 1, 1),
+        centres=4,
+    )
+    return Siglip(config).eval().requires_grad_(False)
+
+
+def tiny_autoencoder():
+    torch.manual_seed(0)
+    return Autoencoder(AutoencoderConfig(latent=4, coarse=8, fine=8)).eval().requires_grad_(False)
+
+
+def captioned(folder):
+    """Eight artworks of two classes (held out is every fourth of each), two photographs."""
+    pictures(folder / "style", 8)
+    pictures(folder / "content", 2)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "kind", "artist", "movement", "medium", "title", "caption"])
+        for i in range(8):
+            artist, medium = ("Claude Monet", "") if i < 4 else ("", "rock")
+            caption = f"a {artist} painting" if artist else medium
+            table.writerow([f"style/{i}.png", "style", artist, "", medium, "harbour at dawn", caption])
+        for i in range(2):
+            table.writerow([f"content/{i}.png", "content", "", "", "", "", "a photo"])
+    return folder
+
+
+def tiny_mamba_run(folder, **changes):
+    """A run of a few seconds; ``changes`` are fields of MambaTraining."""
+    data = folder / "data"
+    if not data.exists():
+        data.mkdir()
+        captioned(data)
+        random_vgg(data / "vgg.safetensors")
+        autoencoder, siglip = tiny_autoencoder(), tiny_siglip()
+        save_release(data / "ae.safetensors", autoencoder.state_dict(), autoencoder.config.to_json(), {})
+        save_release(data / "siglip.safetensors", siglip.state_dict(), siglip.config.to_json(), {})
+    settings = {
+        "content": [data / "content"],
+        "styles": data,
+        "vgg": data / "vgg.safetensors",
+        "autoencoder": data / "ae.safetensors",
+        "siglip": data / "siglip.safetensors",
+        "steps": 4,
+        "batch": 2,
+        "crop": 64,
+        "first_crop": 64,
+        "save_every": 2,
+        "directional_weight": 0.1,
+        "network": NETWORK,
+    }
+    return MambaTraining(**(settings | changes))
