@@ -31,6 +31,15 @@ def text(
         list[str] | None,
         typer.Option("--blend", metavar="A:0.6,B:0.4", help="Mix phrases by weight into one; repeatable."),
     ] = None,
+    refine: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1000,
+            help="Iterations that adapt the network to each phrase; 15 to 40 are usual.",
+        ),
+    ] = 0,
     strength: options.Strength = 1.0,
     stroke_size: options.StrokeSize = 1.0,
     preserve_color: options.PreserveColor = False,
@@ -71,7 +80,7 @@ def text(
         max_pixels=max_pixels,
         format=format,
         quality=quality,
-        manner=Manner(strength, preserve_color, stroke_size, seed),
+        manner=Manner(strength, preserve_color, stroke_size, seed, refine),
     )
 
     def load() -> Stylizer:

@@ -87,8 +87,8 @@ def parse_prompt_blend(text: str) -> Look:
     """
     parts = []
     for entry in text.split(","):
-        phrase, _, weight = entry.rpartition(":")
-        number = _number(weight) if phrase else None
+        phrase, colon, weight = entry.rpartition(":")
+        number = _number(weight) if colon else None
         parts.append((Prompt(_said(entry)), 1.0) if number is None else (Prompt(_said(phrase)), number))
     total = math.fsum(weight for _, weight in parts)
     if not total > 0:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Manner:
-    """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1."""
+    """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1,
+    ``refine`` iterations that adapt the network to each prompt first."""
 
     strength: float = 1.0
     preserve_color: bool = False
     stroke_size: float = 1.0
     seed: int = 0
+    refine: int = 0
 
 
 def bind_painters(
@@ -36,7 +38,15 @@ def bind_painters(
     Raises UsageError for a style image that cannot be read (nothing can be done without it) and
     OutOfMemoryError.
     """
-    return {look.name: partial(paint, _bind(stylizer, look, read), manner) for look in looks}
+    painters: dict[str, Painter] = {}
+    for look in looks:
+        bound = _bind(stylizer, look, read)
+        if manner.refine:
+            from stylecli.refining import refined
+
+            bound = refined(bound, manner.refine, manner.seed)
+        painters[look.name] = partial(paint, bound, manner)
+    return painters
 
 
 def paint(stylizer: Stylizer, manner: Manner, pixels: FloatArray) -> FloatArray:

@@ -1,8 +1,9 @@
 """``--refine N``: some iterations that adapt StyleMamba to one prompt, with the paper's losses.
 
 StyleMamba (arXiv 2405.05027) trains its fusion module per prompt with a masked and a second-order directional loss,
-in some 15 to 40 iterations. Here they start from the trained weights. Own decisions: crops of an eighth to a
-half of the picture, each seen at 96 pixels; a new photograph's crop of 256 pixels every iteration; Adam.
+in some 15 to 40 iterations. Here they start from the trained weights. Own decisions: squares of a quarter to 70 % of
+the picture's side, each seen at 96 pixels; the whole picture takes part in every iteration; what the trained weights
+painted holds the coarse colours; Adam.
 """
 
 from __future__ import annotations
@@ -47,38 +48,38 @@ class Refinement:
 def refine(
     painter: TextPainter,
     encoder: Siglip,
-    photo: Tensor,
+    photos: Tensor,
     style: Tensor,
     how: Refinement,
     progress: Callable[[int, float], None] = lambda iteration, loss: None,
 ) -> StyleMamba:
-    """A copy of the fusion module, adapted to a prompt on one photograph.
+    """A copy of the fusion module, adapted to a prompt on one or more photographs.
 
     Args:
-        photo: (1, 3, H, W) in 0..1, 128 pixels or more on either side; about 256 are quick and enough.
+        photos: (B, 3, H, W) in 0..1, 128 pixels or more on either side; about 200 are quick and enough.
         style: (1, E) the prompt's embedding.
-        progress: told the iteration (from 1) and its plain directional loss (see :func:`whole_loss`).
+        progress: told the iteration (from 1) and the directional loss of its whole pictures.
 
     Returns:
         The adapted module; ``painter`` stays as it is. The same seed gives the same module on the same machine.
     """
     fusion = copy.deepcopy(painter.fusion).requires_grad_(True)
-    neutral = painter.photograph
+    neutral = painter.photograph.clone()
     generator = torch.Generator().manual_seed(how.seed)
     optimizer = torch.optim.Adam(fusion.parameters(), lr=how.lr, betas=(0.9, 0.99))
     with torch.no_grad():
-        latent = painter.autoencoder.encode(photo)
+        latent = painter.autoencoder.encode(photos)
         first = painter.autoencoder.decode(fusion(latent, fusion.style_code(style), how.seed))
     previous: Tensor | None = None
     for iteration in range(1, how.iterations + 1):
         output = painter.autoencoder.decode(fusion(latent, fusion.style_code(style), how.seed))
-        boxes = _boxes(photo.shape[-2:], how.crops, generator)
-        after, before = (encoder.encode_image(_crops(x, boxes)) for x in (output, photo))
+        boxes = _boxes(photos.shape[-2:], how.crops, generator)
+        after, before = (encoder.encode_image(_crops(x, boxes)) for x in (output, photos))
         if how.masked:
             loss = losses.masked_directional_loss(after, before.detach(), style, neutral)
         else:
             loss = losses.directional_loss(after, before.detach(), style, neutral).mean()
-        whole, origin = encoder.encode_image(_seen(output)), encoder.encode_image(_seen(photo)).detach()
+        whole, origin = encoder.encode_image(_seen(output)), encoder.encode_image(_seen(photos)).detach()
         if how.second_order and previous is not None:
             second = losses.second_order_directional_loss(whole, previous, origin, style, neutral)
             loss = loss + second.mean()
@@ -106,7 +107,7 @@ def _boxes(size: tuple[int, ...], count: int, generator: torch.Generator) -> lis
 
 
 def _crops(image: Tensor, boxes: list[tuple[int, int, int]]) -> Tensor:
-    """(1, 3, H, W) to (P, 3, 96, 96)."""
+    """(B, 3, H, W) to (P B, 3, 96, 96)."""
     return torch.cat([_seen(image[..., y : y + side, x : x + side]) for y, x, side in boxes])
 
 

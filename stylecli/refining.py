@@ -1,0 +1,108 @@
+"""``--refine N``: a stylizer whose network was adapted to the phrase it holds; adapted networks are kept and reused."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from stylecli.errors import UsageError
+from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.weights import cache_dir
+
+if TYPE_CHECKING:
+    from stylecli.stylizer import Stylizer
+
+log = logging.getLogger(__name__)
+
+_SIDE = 192  # of the pictures that a network is adapted on
+_REPORT_EVERY = 5
+
+
+def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
+    """``stylizer`` with its network adapted to the phrase in hand (:func:`stylecli.training.refine.refine`).
+
+    It is adapted on photographs that stylecli draws itself, so that the result depends on phrase, weights, iterations
+    and seed alone: it is kept in the cache under these, and serves every further picture.
+
+    Raises UsageError where the network is not guided by text.
+    """
+    if stylizer.encoder is None or stylizer.style is None or not isinstance(stylizer.network, TextPainter):
+        raise UsageError("only a network that is guided by text can be refined, and it needs a prompt first")
+    file = _place(stylizer.network, stylizer.style.statistics, iterations, seed)
+    kept = _kept(file)
+    if kept is None:
+        kept = _adapt(stylizer, iterations, seed)
+        _keep(kept, file)
+    network = copy.deepcopy(stylizer.network)
+    network.fusion.load_state_dict(kept)
+    return replace(stylizer, network=network.to(stylizer.device, stylizer.dtype))
+
+
+def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> dict[str, Tensor]:
+    from stylecli.training.refine import Refinement, refine
+
+    assert stylizer.encoder is not None and stylizer.style is not None
+    begun = time.monotonic()
+
+    def tell(iteration: int, loss: float) -> None:
+        if iteration % _REPORT_EVERY == 0 or iteration == iterations:
+            left = (time.monotonic() - begun) / iteration * (iterations - iteration)
+            log.info(f"refining: {iteration} of {iterations}, directional loss {loss:.3f}, {left:.0f} s left")
+
+    painter = copy.deepcopy(stylizer.network).float()
+    assert isinstance(painter, TextPainter)
+    encoder = copy.deepcopy(stylizer.encoder).to(stylizer.device)
+    with torch.inference_mode(False):
+        fusion = refine(
+            painter,
+            encoder,
+            _photographs().to(stylizer.device),
+            stylizer.style.statistics.to(stylizer.device).clone(),
+            Refinement(iterations=iterations, seed=seed),
+            tell,
+        )
+    # As it will be read from the cache, so that the first picture is like all others.
+    return {k: v.detach().cpu().half() for k, v in fusion.state_dict().items()}
+
+
+def _photographs() -> Tensor:
+    """(2, 3, S, S) in 0..1."""
+    from stylecli.demo import CONTENTS
+
+    drawn = [np.array(draw(_SIDE)) for draw in list(CONTENTS.values())[:2]]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
+
+
+def _place(network: TextPainter, style: Tensor, iterations: int, seed: int) -> Path:
+    digest = hashlib.sha256(f"{iterations} {seed} ".encode() + style.float().numpy().tobytes())
+    for value in network.fusion.state_dict().values():
+        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
+    return cache_dir() / "refined" / f"{digest.hexdigest()[:32]}.safetensors"
+
+
+def _kept(file: Path) -> dict[str, Tensor] | None:
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError):  # not there, or damaged: made anew
+        return None
+
+
+def _keep(tensors: dict[str, Tensor], file: Path) -> None:
+    part = file.with_suffix(".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part)
+        part.replace(file)
+    except (OSError, SafetensorError) as error:
+        log.warning(f"the refined network cannot be kept ({error}): it will be made anew next time")
