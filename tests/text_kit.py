@@ -74,6 +74,7 @@ def tiny_mamba_run(folder, **changes):
         "crop": 64,
         "first_crop": 64,
         "save_every": 2,
+        "code_steps": 20,
         "directional_weight": 0.1,
         "network": NETWORK,
     }

@@ -2,13 +2,15 @@
 
 One step: crops of photographs through the frozen auto-encoder, a prompt for each, VGG-16 losses on the decoded
 result: the style's target is the mean of the statistics of some artworks that the prompt stands for, others every
-time. A prompt such as "a photo" is to change nothing. Where the text-image encoder has learned pictures, the
-directional loss of the paper is added.
+time. A prompt such as "a photo" is to change nothing. Before the first step the style code alone learns, in a minute,
+which statistics a prompt stands for: otherwise the network takes long to find out that prompts differ. The paper's
+directional loss can be added where the text-image encoder has learned pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -42,6 +44,9 @@ from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_prompt_sheet
 from stylecli.training.vgg import Vgg16
 
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.safetensors"
 _SIDE = 256  # of the artworks that statistics are taken from
 
 
@@ -53,7 +58,8 @@ class MambaTraining:
         content: folders of photographs. styles: folder with captioned artworks and their ``manifest.csv``.
         vgg, autoencoder, siglip: weights files of the frozen networks. val_content: pictures of the contact sheets.
         steps, batch, crop, first_crop, first_share, lr, decay_from, workers: as for StyleRWKV.
-        artworks: how many artworks give one target.
+        artworks: how many artworks give one target. code_steps: of :func:`teach_code`.
+        warm_start: weights to begin with; their style code is learned anew.
         content_weight .. directional_weight: weights of the losses.
     """
 
@@ -72,6 +78,7 @@ class MambaTraining:
     lr: float = 1e-3
     decay_from: float = 0.4
     artworks: int = 4
+    code_steps: int = 2500
     content_weight: float = 0.5
     style_weight: float = 2.0
     fine_weight: float = 0.5
@@ -215,6 +222,32 @@ def directional_term(output: Tensor, batch: Batch, siglip: Siglip, photo: Tensor
     return (loss * batch.wanted.styled).mean()
 
 
+def teach_code(
+    model: StyleMamba, config: MambaTraining, targets: Targets, steps: int = 2500, batch: int = 48
+) -> Probed:
+    """Teach the style code and its probe the statistics of prompts, without any picture."""
+    means, spreads = mean_and_spread([[layer.float() for layer in targets.statistics]])
+    trained = Probed(model, config.network.code, means, spreads)
+    parameters = [*model.code.parameters(), *trained.probe.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=2e-3, betas=(0.9, 0.99))
+    rng, weight = np.random.default_rng(config.seed), torch.ones(batch)
+    for step in tqdm(range(steps), desc="style code", mininterval=10):
+        for group in optimizer.param_groups:
+            group["lr"] = cosine(2e-3, step, steps, 0.3)
+        drawn = [targets.prompts.draw(rng, config.artworks) for _ in range(batch)]
+        wanted = [
+            torch.cat(layer) for layer in zip(*(targets.mean_statistics(a) for _, a in drawn), strict=True)
+        ]
+        code = model.style_code(torch.stack([targets.embeddings[prompt] for prompt, _ in drawn]))
+        loss = losses.code_loss(trained.probe(code), wanted, spreads, weight)
+        optimizer.zero_grad(set_to_none=True)
+        (loss + 1e-3 * code.square().mean()).backward()
+        optimizer.step()
+        if step % 250 == 0 or step == steps - 1:
+            log.info("style code: step %d, loss %.4f", step, float(loss.detach()))
+    return trained
+
+
 def train(config: MambaTraining) -> Path:
     """Train and return the path of the released weights. Interrupting is safe: a later call resumes exactly.
 
@@ -229,27 +262,32 @@ def train(config: MambaTraining) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     statistics = all_statistics(prompts, config.vgg, config.out / "statistics.safetensors", config.device)
     targets = Targets(prompts, statistics, all_embeddings(prompts, load_siglip(config.siglip)))
-    parallel.run(config.workers, _work, config, targets)
+    torch.manual_seed(config.seed)
+    model = StyleMamba(config.network)
+    if config.warm_start:
+        known = load_network(config.warm_start, "style-mamba").state_dict()
+        model.load_state_dict({k: v for k, v in known.items() if not k.startswith("code.")}, strict=False)
+    resuming = config.resume and (config.out / CHECKPOINT).exists()
+    trained = teach_code(model, config, targets, steps=1 if resuming else config.code_steps)
+    parallel.run(config.workers, _work, config, targets, trained)
     return config.out / RELEASE
 
 
-def _work(rank: int, config: MambaTraining, targets: Targets) -> None:
+def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     vgg = Vgg16(config.vgg).to(config.device)
     autoencoder = load_network(config.autoencoder, "autoencoder").to(config.device)
     assert isinstance(autoencoder, Autoencoder)
     siglip = load_siglip(config.siglip).to(config.device)
     photo = targets.embeddings[PHOTOGRAPHS[0]][None].to(config.device)
-    means, spreads = mean_and_spread([[layer.float() for layer in targets.statistics]])
-    means, spreads = [m.to(config.device) for m in means], [s.to(config.device) for s in spreads]
-    torch.manual_seed(config.seed)  # every worker begins with the same weights
-    model = StyleMamba(config.network)
-    if config.warm_start:
-        model.load_state_dict(load_network(config.warm_start, "style-mamba").state_dict(), strict=False)
-    trained = Probed(model, config.network.code, means, spreads).to(config.device)
+    _, spreads = mean_and_spread([[layer.float() for layer in targets.statistics]])
+    spreads = [s.to(config.device) for s in spreads]
+    trained = trained.to(config.device)
+    model = trained.network
+    assert isinstance(model, StyleMamba)
     parameters = list(trained.parameters())
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
-    state = State(config.out / "checkpoint.safetensors", trained, optimizer, config.ema)
+    state = State(config.out / CHECKPOINT, trained, optimizer, config.ema)
     if config.resume:
         state.load()
     began = time.monotonic() - state.seconds

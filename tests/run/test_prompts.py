@@ -47,7 +47,10 @@ def test_phrases_that_differ_in_punctuation_alone_keep_different_names():
 def test_a_blend_of_phrases():
     look = parse_prompt_blend("Claude Monet:0.6, ukiyo-e:0.2")
     assert look.name == "claude-monet75-ukiyo-e25"
-    assert [(p.text, round(share, 3)) for p, share in look.parts] == [("Claude Monet", 0.75), ("ukiyo-e", 0.25)]
+    assert [(p.text, round(share, 3)) for p, share in look.parts] == [
+        ("Claude Monet", 0.75),
+        ("ukiyo-e", 0.25),
+    ]
     assert [share for _, share in parse_prompt_blend("a: tale,b").parts] == [0.5, 0.5]  # no weight: counts 1
 
 

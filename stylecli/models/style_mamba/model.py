@@ -63,11 +63,15 @@ class StyleMamba(nn.Module):
 
         ``guidance`` above 1 goes further in the direction from the code of ``photograph`` (1, E), the embedding of
         a prompt that changes nothing, to the prompt's own."""
-        code = self.code(embedding)
+        code = self._code(embedding)
         if photograph is None or guidance == 1:
             return code
-        neutral = self.code(photograph)
+        neutral = self._code(photograph)
         return neutral + guidance * (code - neutral)
+
+    def _code(self, embedding: Tensor) -> Tensor:
+        # Of unit length, an embedding's numbers are tiny: without the factor no layer listens to the prompt.
+        return self.code(F.normalize(embedding, dim=-1) * self.config.embedding**0.5)  # type: ignore[no-any-return]
 
     def forward(self, latent: Tensor, code: Tensor, seed: int = 0) -> Tensor:
         """Latent (B, Z, h, w) and style code (B or 1, code) to the stylized latent (B, Z, h, w).
