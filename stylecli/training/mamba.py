@@ -47,6 +47,7 @@ from stylecli.training.vgg import Vgg16
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+_CODE_SIZE, _CODE_RATE = 0.25, 0.03  # root mean square of a code; its learning rate, relative
 _SIDE = 256  # of the artworks that statistics are taken from
 
 
@@ -245,6 +246,13 @@ def teach_code(
         optimizer.step()
         if step % 250 == 0 or step == steps - 1:
             log.info("style code: step %d, loss %.4f", step, float(loss.detach()))
+    with torch.no_grad():
+        # Small, so that one step of Adam in the many layers that read the code cannot overturn a picture.
+        every = model.style_code(torch.stack(list(targets.embeddings.values())))
+        scale = _CODE_SIZE / every.square().mean().sqrt()
+        last = model.code[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.weight.mul_(scale), last.bias.mul_(scale), trained.probe.weight.div_(scale)
     return trained
 
 
@@ -286,7 +294,10 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     model = trained.network
     assert isinstance(model, StyleMamba)
     parameters = list(trained.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
+    # The code is taught already; what painting has to say of it comes through every layer at once.
+    slow = [*model.code.parameters(), *trained.probe.parameters()]
+    fast = [p for p in parameters if all(p is not q for q in slow)]
+    optimizer = torch.optim.Adam([{"params": fast}, {"params": slow}], lr=config.lr, betas=(0.9, 0.99))
     state = State(config.out / CHECKPOINT, trained, optimizer, config.ema)
     if config.resume:
         state.load()
@@ -294,8 +305,8 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     bar = tqdm(total=config.steps, initial=state.step, desc="StyleMamba", mininterval=10, disable=rank > 0)
     weights = {name: weight for name, weight in config.loss_weights.items() if weight}
     for step, batch in batches(config, targets, vgg, state.step, rank):
-        for group in optimizer.param_groups:
-            group["lr"] = cosine(config.lr, step, config.steps, config.decay_from)
+        for group, share in zip(optimizer.param_groups, (1.0, _CODE_RATE), strict=True):
+            group["lr"] = share * cosine(config.lr, step, config.steps, config.decay_from)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
             with torch.no_grad():
                 latent = autoencoder.encode(batch.content)
