@@ -145,7 +145,7 @@ class Stylizer:
 
         where = choose_device(device)
         precision = choose_dtype(dtype, where)
-        network, descriptor = load_network(weights if weights is not None else locate(name))
+        network, descriptor = load_network(locate(name if weights is None else weights))
         return cls(network.to(where, precision), descriptor, where, precision)
 
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
