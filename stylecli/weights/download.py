@@ -93,15 +93,16 @@ class _Source:
         self._reported = 0.0
 
     def bring(self) -> str:
-        failures = 0
+        failures, furthest = 0, _size_of(self.part)
         while True:
-            before = _size_of(self.part)
             try:
                 return self._attempt()
             except Hiccup as error:
+                # Bytes that were here before are no progress: some servers begin anew for ever.
+                failures = 1 if _size_of(self.part) - furthest >= self.patience.enough else failures + 1
+                furthest = max(furthest, _size_of(self.part))
                 if error.restart:
                     discard(self.part)
-                failures = 1 if _size_of(self.part) - before >= self.patience.enough else failures + 1
                 wait = self.patience.first_wait_s * 2 ** (failures - 1)
                 wait = max(wait * random.uniform(0.8, 1.2), error.wait or 0)
                 if failures >= self.patience.attempts:
