@@ -35,7 +35,11 @@ def test_true_files_pass(tmp_path: Path) -> None:
     import numpy as np
 
     assert look_at(tmp_path, safetensors_bytes()) is None
-    tensors = {"a": np.zeros((2, 3), np.float32), "empty": np.zeros((0, 7), np.int64), "one": np.ones((), np.uint8)}
+    tensors = {
+        "a": np.zeros((2, 3), np.float32),
+        "empty": np.zeros((0, 7), np.int64),
+        "one": np.ones((), np.uint8),
+    }
     assert look_at(tmp_path, save(tensors, {"config": "{}"})) is None
     assert look_at(tmp_path, headed({"new": W | {"dtype": "F4_OF_NEXT_YEAR"}}) + bytes(8)) is None
     assert look_at(tmp_path, b'{"a": [1]}', "config.json") is None

@@ -99,9 +99,21 @@ BAD_HEADER = (1 << 60).to_bytes(8, "little") + b"{" + bytes(5000)
         (Mood(silent=True), True, "(3 attempts)"),
         (Mood(cut_after=0), True, "cut the connection after 0 of 100,112 bytes"),
         (Mood(status=302, headers={"Location": "/far"}), True, "redirects in a circle"),
-        (Mood(status=302, headers={"Location": "file:///etc/passwd"}), True, "which is a file of this machine"),
-        (Mood(status=302, headers={"Location": "http://192.0.2.1/far"}), True, "which is http, which anybody"),
-        (Mood(status=302, headers={"Location": "ftp://localhost/far"}), True, "which is not an https address"),
+        (
+            Mood(status=302, headers={"Location": "file:///etc/passwd"}),
+            True,
+            "which is a file of this machine",
+        ),
+        (
+            Mood(status=302, headers={"Location": "http://192.0.2.1/far"}),
+            True,
+            "which is http, which anybody",
+        ),
+        (
+            Mood(status=302, headers={"Location": "ftp://localhost/far"}),
+            True,
+            "which is not an https address",
+        ),
         (Mood(headers={"Content-Encoding": "gzip"}), True, "sends the file packed (gzip)"),
         (Mood(data=b"\x80\x04\x95pickle"), False, "is a pickle, which could run any code"),
         (Mood(data=b"PK\x03\x04" + bytes(900)), False, "is a zip archive"),
@@ -140,7 +152,9 @@ def test_part_of_unknown_origin(online: Package, server: Server, part: bytes) ->
     assert len(server.requests) == (0 if part == DATA else 2 if part == OTHER[:5000] else 1)
 
 
-@pytest.mark.parametrize("bad", [Mood(status=404), Mood(data=OTHER), Mood(claim=7)], ids=["404", "bytes", "length"])
+@pytest.mark.parametrize(
+    "bad", [Mood(status=404), Mood(data=OTHER), Mood(claim=7)], ids=["404", "bytes", "length"]
+)
 def test_mirrors_in_order(online: Package, server: Server, bad: Mood) -> None:
     online.add(server.publish("/first", DATA, always=bad), server.publish("/second", DATA), data=DATA)
     assert locate("far").read_bytes() == DATA
@@ -204,7 +218,9 @@ def test_offline_asks_nobody(online: Package, server: Server, monkeypatch: pytes
     monkeypatch.setenv("STYLIZE_OFFLINE", "1")
     monkeypatch.setattr(socket, "socket", None)
     line = refusal()
-    assert f"far.safetensors is missing and STYLIZE_OFFLINE forbids fetching it; copy {url} to {place}" in line
+    assert (
+        f"far.safetensors is missing and STYLIZE_OFFLINE forbids fetching it; copy {url} to {place}" in line
+    )
     assert server.requests == [] and not online.cache.exists()
     monkeypatch.undo()
     monkeypatch.setenv("STYLIZE_OFFLINE", "0")
@@ -249,7 +265,9 @@ def test_more_than_the_disk_has_is_not_begun(
     assert "far.safetensors" not in online.in_cache()
 
 
-def test_certificate_that_nobody_signed(online: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_that_nobody_signed(
+    online: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     signed = certificate(tmp_path)
     with Server(signed) as secure, Server() as plain:
         online.add(secure.publish("/far", DATA), data=DATA)

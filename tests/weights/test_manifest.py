@@ -25,7 +25,9 @@ def test_the_manifest_that_ships() -> None:
         for other in networks[name].files:
             assert other.bundled is None
             assert all(url.startswith("https://huggingface.co/") for url in other.urls)
-            assert all(re.search(r"/resolve/[0-9a-f]{40}/", url) for url in other.urls)  # no branch that moves
+            assert all(
+                re.search(r"/resolve/[0-9a-f]{40}/", url) for url in other.urls
+            )  # no branch that moves
 
 
 def test_good_manifest_is_read() -> None:
@@ -56,7 +58,11 @@ def test_good_manifest_is_read() -> None:
         ('"net.safetensors"', '"a:b.safetensors"', r"\[net\] file 1: name must be a plain file name"),
         (LOOSE, LOOSE + '\nurl = "https://x"', r"\[loose\] file 1: unknown key url"),
         (LOOSE, LOOSE + '\nurls = "https://x"', r"\[loose\] file 1: urls must be a list of addresses"),
-        (LOOSE, LOOSE + '\nurls = ["http://x/a"]', r"'http://x/a' is http, which anybody on the way can change"),
+        (
+            LOOSE,
+            LOOSE + '\nurls = ["http://x/a"]',
+            r"'http://x/a' is http, which anybody on the way can change",
+        ),
         (LOOSE, LOOSE + '\nurls = ["ftp://x/a"]', r"'ftp://x/a' is not an https address"),
         (LOOSE, LOOSE + '\nurls = ["https://me:pw@x/a"]', r"carries a user name or password"),
         (LOOSE, LOOSE + '\nurls = ["https://x/a b"]', r"'https://x/a b' is not an address"),

@@ -12,8 +12,6 @@ from PIL import Image
 
 from stylecli.demo import CONTENTS, STYLES
 
-HASTE = ["--stroke-size", "8"]  # painted small
-
 # Every attempt to make, resolve or connect a socket ends up in a file; Python imports this by itself.
 WATCH = """
 import os, sys
@@ -30,7 +28,9 @@ sys.addaudithook(watch)
 def without_network() -> list[str]:
     """The beginning of a command line that takes the network away, where that is allowed."""
     command = [] if shutil.which("unshare") is None else ["unshare", "--map-root-user", "--net"]
-    return command if command and subprocess.run([*command, "true"], capture_output=True).returncode == 0 else []
+    return (
+        command if command and subprocess.run([*command, "true"], capture_output=True).returncode == 0 else []
+    )
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,12 +62,13 @@ def test_demo_and_image(tmp_path: Path) -> None:
     results.mkdir(parents=True)
     for name in [f"{content}.{style}.png" for content in CONTENTS for style in STYLES][1:]:
         shutil.copyfile(photo, results / name)
-    done = run(tmp_path, "-m", "stylecli", "demo", "--size", "64")
+    style = f"stylize-demo/styles/{next(iter(STYLES))}.png"
+    demo = ["demo", "--size", "64"]
+    image = ["image", "photo.png", "-s", style, "-o", "out.png", "--stroke-size", "8"]  # painted small
+    both = f"from stylecli.__main__ import _run; raise SystemExit(_run({demo}) or _run({image}))"
+    done = run(tmp_path, "-c", both)
     assert done.returncode == 0, done.stderr
-    assert "1 done" in done.stderr
-    style = next((tmp_path / "stylize-demo" / "styles").iterdir())
-    done = run(tmp_path, "-m", "stylecli", "image", "photo.png", "-s", str(style), "-o", "out.png", *HASTE)
-    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("1 done") == 2
     assert (tmp_path / "out.png").exists()
     assert not (tmp_path / "watched").exists(), (tmp_path / "watched").read_text()
     assert not (tmp_path / "cache").exists()
