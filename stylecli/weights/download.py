@@ -35,7 +35,7 @@ class Patience:
     first_wait_s: float = 1.0  # doubled after each
     longest_wait_s: float = 60.0
     slow_rate: float = 1024.0  # bytes a second, over the time below
-    slow_time_s: float = 30.0
+    slow_time_s: float = 15.0
     enough: int = 1 << 16  # bytes that make an attempt worth another one
 
 
