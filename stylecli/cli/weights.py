@@ -100,7 +100,9 @@ def verify(
                 if wrong:
                     console.error(f"{network.name}: {file['path']} {file['problem']}")
                 elif not json:
-                    console.say(f"{network.name}: {file['name']} {_verdict(file)}")
+                    console.say(
+                        f"{network.name}: {file['name']} {_verdict(file, known=entry.sha256 is not None)}"
+                    )
     raise typer.Exit(3 if bad else 0)
 
 
@@ -219,9 +221,12 @@ def _cells(network: dict[str, Any]) -> tuple[str, ...]:
     return network["name"], network["state"], size, network["licence"], network["used_by"]
 
 
-def _verdict(file: dict[str, Any]) -> str:
+def _verdict(file: dict[str, Any], *, known: bool) -> str:
     if file["state"] == "missing":
         return "is not here"
+    digest = f"sha256 {file['sha256'][:12]}…"
     if file["pinned"]:
-        return f"is as it was when it was first seen (sha256 {file['sha256'][:12]}…)"
-    return f"is {file['state']} and whole (sha256 {file['sha256'][:12]}…)"
+        return f"is as it was when it was first seen ({digest})"
+    return (
+        f"is {file['state']} and whole ({digest})" if known else f"has nothing to be compared with ({digest})"
+    )

@@ -33,7 +33,7 @@ class Patience:
     timeout_s: float = 20.0  # for a connection, for the head of the answer, for each wait for more of it
     attempts: int = 5  # in a row that bring next to nothing
     first_wait_s: float = 1.0  # doubled after each
-    longest_wait_s: float = 60.0
+    longest_wait_s: float = 120.0
     slow_rate: float = 1024.0  # bytes a second, over the time below
     slow_time_s: float = 15.0
     enough: int = 1 << 16  # bytes that make an attempt worth another one

@@ -42,9 +42,9 @@ def fetch(network: Network, file: WeightFile) -> Path:
 def folder_for(target: Path) -> Path:
     """Make the folder of a file in the cache, and give it. Raises OSError."""
     folder = target.parent
-    folder.mkdir(parents=True, exist_ok=True)
     if leaves_cache(folder):
         raise OSError("a symbolic link leads out of the cache")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -109,7 +109,7 @@ def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
 def _understand(reply: Any, asked: int) -> Answer:
     head, offset = reply.headers, 0
     if head.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise Refused(f"sends the file packed ({head['Content-Encoding']}), which was not asked for")
+        raise Refused(f"sends the file packed ({head['Content-Encoding'][:40]}), which was not asked for")
     length = head.get("Content-Length", "")
     total = int(length) if re.fullmatch(r"\d{1,18}", length) else None
     if reply.status == 206:
@@ -119,7 +119,7 @@ def _understand(reply: Any, asked: int) -> Answer:
         offset = asked
         total = None if span[2] == "*" else int(span[2])
     elif reply.status != 200:
-        raise Refused(f"answered {reply.status} {reply.reason}".rstrip())
+        raise Refused(_answered(reply.status, reply.reason))
     tag = head.get("ETag", "")
     version = (
         tag if tag.startswith('"') else head.get("Last-Modified")
@@ -146,12 +146,17 @@ def _as_ours() -> Iterator[None]:
 
 
 def _http_error(error: urllib.error.HTTPError) -> Exception:
-    words = f"answered {error.code} {error.reason or ''}".rstrip()
+    words = _answered(error.code, error.reason)
     if error.code == 416:  # the file is shorter than what is here
         return Hiccup(words, restart=True)
     if error.code in _TRANSIENT:
         return Hiccup(words, _retry_after(error.headers.get("Retry-After", "")))
     return Refused(words)
+
+
+def _answered(status: int, reason: object) -> str:
+    """The server's own words, within bounds."""
+    return f"answered {status} {str(reason or '')[:60]}".rstrip()
 
 
 def _network_error(reason: object) -> Exception:
@@ -164,7 +169,9 @@ def _network_error(reason: object) -> Exception:
         return Hiccup("gave no answer in time")
     if isinstance(reason, socket.gaierror):
         return Hiccup("its name was not found: is there a network?")
-    if isinstance(reason, http.client.IncompleteRead | http.client.RemoteDisconnected | ssl.SSLEOFError):
+    if isinstance(reason, ConnectionRefusedError):
+        return Hiccup("refuses connections")
+    if isinstance(reason, http.client.IncompleteRead | ConnectionError | ssl.SSLEOFError):
         return Hiccup("cut the connection")
     if isinstance(reason, ssl.SSLError):
         return Hiccup(f"no secure connection ({reason.reason or reason})")

@@ -215,15 +215,16 @@ def test_pinned_on_first_download(online: Package, server: Server) -> None:
 def test_offline_asks_nobody(online: Package, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     url = server.publish("/far", DATA)
     place = online.add(url, data=DATA)
-    monkeypatch.setenv("STYLIZE_OFFLINE", "1")
-    monkeypatch.setattr(socket, "socket", None)
-    line = refusal()
+    with monkeypatch.context() as patch:
+        patch.setenv("STYLIZE_OFFLINE", "1")
+        patch.setattr(socket, "socket", None)
+        line = refusal()
     assert (
         f"far.safetensors is missing and STYLIZE_OFFLINE forbids fetching it; copy {url} to {place}" in line
     )
     assert server.requests == [] and not online.cache.exists()
-    monkeypatch.undo()
     monkeypatch.setenv("STYLIZE_OFFLINE", "0")
+    assert locate("far") == place
 
 
 @pytest.mark.parametrize("target", ["elsewhere", "in the cache"])
@@ -286,14 +287,15 @@ def test_certificate_that_nobody_signed(
 def test_connection_closed_during_tls(online: Package) -> None:
     with Rude() as address:
         online.add(f"{address}/far", data=DATA)
-        assert "(3 attempts)" in refusal()
+        line = refusal()
+    assert "cut the connection (3 attempts)" in line
 
 
 def test_nobody_answers(online: Package) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     online.add(f"http://localhost:{port}/far", data=DATA)
-    assert "cannot be reached (Connection refused) (3 attempts)" in refusal()
+    assert "refuses connections (3 attempts)" in refusal()
 
 
 def test_proxies_of_the_environment(

@@ -41,11 +41,13 @@ def test_ten_at_once(server: Server, tmp_path: Path) -> None:
     url = server.publish("/far", DATA, always=Mood(held=True))
     ten = [fetch(tmp_path, url) for _ in range(10)]
     # None gets a byte before all have said something, unless this machine is too busy for that.
-    threading.Timer(10, server.gate.set).start()
+    timer = threading.Timer(10, server.gate.set)
+    timer.start()
     first = []
     for process in ten:
         assert process.stderr is not None
         first.append(process.stderr.readline().strip())
+    timer.cancel()
     server.gate.set()
     for process in ten:
         _, said = process.communicate(timeout=200)
