@@ -44,7 +44,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | changes,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
     )
 
 
