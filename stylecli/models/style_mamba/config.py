@@ -21,6 +21,7 @@ class StyleMambaConfig:
         state: N, states of the selective scan for each channel.
         rank: width of the projection that gives the step sizes.
         mix_ratio: hidden width of the channel mix, relative to the level's width.
+        limit: bound of normalised values, in standard deviations.
     """
 
     latent: int = 12
@@ -32,6 +33,7 @@ class StyleMambaConfig:
     state: int = 8
     rank: int = 8
     mix_ratio: int = 2
+    limit: float = 5.0
 
     @property
     def stride(self) -> int:
