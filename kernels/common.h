@@ -118,15 +118,19 @@ inline Vec exp8(Vec x) {
     return scaled(mad8(mad8(high2, r2, low2), r2, r + 1.0f), shifted);
 }
 
-// 2^x, relative error about 1e-7 and exact at 0; x is held within -126 .. 127.
-inline Vec exp2_8(Vec x) {
-    x = clamp8(x, -126.0f, 127.0f);
+// 2^x, relative error about 1e-7 and exact at 0, for x in -126 .. 127.
+inline Vec exp2_inside8(Vec x) {
     const Vec shifted = x + MAGIC;
     const Vec r = x - (shifted - MAGIC);
-    const Vec r2 = r * r;
-    const Vec p = mad8(mad8(r, 1.3264727e-3f, 9.6715126e-3f), r2, mad8(r, 5.5507337e-2f, 2.4022242e-1f));
-    return scaled(mad8(p, r2, mad8(r, 6.9314698e-1f, 1.0f)), shifted);
+    Vec p = mad8(r, 1.3264727e-3f, 9.6715126e-3f);
+    p = mad8(p, r, Vec{} + 5.5507337e-2f);
+    p = mad8(p, r, Vec{} + 2.4022242e-1f);
+    p = mad8(p, r, Vec{} + 6.9314698e-1f);
+    return scaled(mad8(p, r, Vec{} + 1.0f), shifted);
 }
+// The same; x is held within -126 .. 127. And for x <= 0, held above -126.
+inline Vec exp2_8(Vec x) { return exp2_inside8(clamp8(x, -126.0f, 127.0f)); }
+inline Vec exp2_down8(Vec x) { return exp2_inside8(max8(Vec{} - 126.0f, x)); }
 
 // log(1 + exp(x)), with full relative accuracy far to the left too.
 inline Vec softplus8(Vec x) {
@@ -158,6 +162,7 @@ inline Row mad(Row a, float b, Row c) { return {mad8(a.lo, b, c.lo), mad8(a.hi, 
 inline Row max(Row a, Row b) { return {max8(a.lo, b.lo), max8(a.hi, b.hi)}; }
 inline Row exp(Row a) { return {exp8(a.lo), exp8(a.hi)}; }
 inline Row exp2(Row a) { return {exp2_8(a.lo), exp2_8(a.hi)}; }
+inline Row exp2_down(Row a) { return {exp2_down8(a.lo), exp2_down8(a.hi)}; }
 inline Row softplus(Row a) { return {softplus8(a.lo), softplus8(a.hi)}; }
 inline Row filled(float x) { return {Vec{} + x, Vec{} + x}; }
 inline Row sigmoid(Row a) { return filled(1.0f) / (exp(a * -1.0f) + 1.0f); }
