@@ -59,7 +59,7 @@ class MambaTraining:
         content: folders of photographs. styles: folder with captioned artworks and their ``manifest.csv``.
         vgg, autoencoder, siglip: weights files of the frozen networks. val_content: pictures of the contact sheets.
         steps, batch, crop, first_crop, first_share, lr, decay_from, workers: as for StyleRWKV.
-        artworks: how many artworks give one target. code_steps: of :func:`teach_code`.
+        artworks: how many artworks give one target. push: see :meth:`Targets.wanted`. code_steps: of :func:`teach_code`.
         warm_start: weights to begin with; their style code is learned anew.
         content_weight .. directional_weight: weights of the losses.
     """
@@ -79,6 +79,7 @@ class MambaTraining:
     lr: float = 1e-3
     decay_from: float = 0.4
     artworks: int = 4
+    push: float = 1.6
     code_steps: int = 2500
     content_weight: float = 0.5
     style_weight: float = 2.0
@@ -131,10 +132,24 @@ class Targets:
     prompts: Prompts
     statistics: list[Tensor]
     embeddings: dict[str, Tensor]
+    push: float
 
-    def mean_statistics(self, artworks: list[int]) -> list[Tensor]:
-        """(1, D) per layer."""
-        return [layer[artworks].float().mean(0, keepdim=True) for layer in self.statistics]
+    def __post_init__(self) -> None:
+        self.typical = [layer.float().mean(0, keepdim=True) for layer in self.statistics]
+
+    def wanted(self, artworks: list[int]) -> list[Tensor]:
+        """(1, D) per layer: the mean of the artworks, pushed away from the mean of all.
+
+        What artworks of one kind have in common is weaker than what a single one shows: unpushed, all came out
+        brownish."""
+        targets = []
+        for layer, typical in zip(self.statistics, self.typical, strict=True):
+            mean = layer[artworks].float().mean(0, keepdim=True)
+            lowest = 0.3 * torch.minimum(
+                mean, typical
+            )  # statistics of features after a ReLU are not negative
+            targets.append(torch.maximum(typical + self.push * (mean - typical), lowest))
+        return targets
 
 
 def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list[Tensor]:
@@ -195,7 +210,7 @@ def batches(
                 features[i] = content_features(vgg, image)
             content.append(image)
             embedding.append(targets.embeddings[prompt])
-            wanted.append((features[i], targets.mean_statistics(artworks)))
+            wanted.append((features[i], targets.wanted(artworks)))
             styled.append(float(prompt not in PHOTOGRAPHS))
         kept, style = (
             [torch.cat(layer).to(config.device) for layer in zip(*part, strict=True)]
@@ -236,9 +251,7 @@ def teach_code(
         for group in optimizer.param_groups:
             group["lr"] = cosine(2e-3, step, steps, 0.3)
         drawn = [targets.prompts.draw(rng, config.artworks) for _ in range(batch)]
-        wanted = [
-            torch.cat(layer) for layer in zip(*(targets.mean_statistics(a) for _, a in drawn), strict=True)
-        ]
+        wanted = [torch.cat(layer) for layer in zip(*(targets.wanted(a) for _, a in drawn), strict=True)]
         code = model.style_code(torch.stack([targets.embeddings[prompt] for prompt, _ in drawn]))
         loss = losses.code_loss(trained.probe(code), wanted, spreads, weight)
         optimizer.zero_grad(set_to_none=True)
@@ -269,7 +282,7 @@ def train(config: MambaTraining) -> Path:
     prompts = Prompts(config.styles)
     config.out.mkdir(parents=True, exist_ok=True)
     statistics = all_statistics(prompts, config.vgg, config.out / "statistics.safetensors", config.device)
-    targets = Targets(prompts, statistics, all_embeddings(prompts, load_siglip(config.siglip)))
+    targets = Targets(prompts, statistics, all_embeddings(prompts, load_siglip(config.siglip)), config.push)
     torch.manual_seed(config.seed)
     model = StyleMamba(config.network)
     if config.warm_start:

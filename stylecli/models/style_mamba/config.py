@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from stylecli.models.config import JsonConfig
 
 
 @dataclass(frozen=True)
-class StyleMambaConfig:
+class StyleMambaConfig(JsonConfig):
     """All that is needed to build the network.
 
     Attributes:
@@ -39,12 +39,3 @@ class StyleMambaConfig:
     def stride(self) -> int:
         """Latent tokens per token of the deepest level; latents are padded to a multiple of it."""
         return 4
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> StyleMambaConfig:
-        values: dict[str, Any] = json.loads(text)
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)
