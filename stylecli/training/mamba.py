@@ -59,7 +59,8 @@ class MambaTraining:
         content: folders of photographs. styles: folder with captioned artworks and their ``manifest.csv``.
         vgg, autoencoder, siglip: weights files of the frozen networks. val_content: pictures of the contact sheets.
         steps, batch, crop, first_crop, first_share, lr, decay_from, workers: as for StyleRWKV.
-        artworks: how many artworks give one target. push: see :meth:`Targets.wanted`. code_steps: of :func:`teach_code`.
+        artworks: how many artworks give one target. push: see :meth:`Targets.wanted`.
+        code_steps: of :func:`teach_code`.
         warm_start: weights to begin with; their style code is learned anew.
         content_weight .. directional_weight: weights of the losses.
     """
