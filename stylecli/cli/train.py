@@ -127,11 +127,11 @@ def siglip(
     phrases: Annotated[
         int, typer.Option(metavar="N", min=100, help="Phrases that the text tower learns.")
     ] = 150_000,
-    text_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the first phase.")] = 1_800,
+    text_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the first phase.")] = 2_900,
     text_batch: Annotated[int, typer.Option(metavar="N", min=2, help="Phrases per step.")] = 384,
-    image_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the second phase.")] = 1_500,
-    image_batch: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures per step.")] = 64,
-    crop: Annotated[int, typer.Option(metavar="PIXELS", min=56, help="Side of a crop.")] = 112,
+    image_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the second phase.")] = 1_400,
+    image_batch: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures per step.")] = 48,
+    crop: Annotated[int, typer.Option(metavar="PIXELS", min=56, help="Side of a crop.")] = 96,
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on from the checkpoints in --out, or begin anew.")
     ] = True,

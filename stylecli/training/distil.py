@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.models.siglip import Siglip
+from stylecli.models.siglip.spelling import learn_spelling
 from stylecli.models.siglip.text import PAD, START, UNKNOWN, bare_tokenizer
 from stylecli.training.minilm import MiniLm
 from stylecli.training.phrases import phrases, read_manifest
@@ -24,9 +25,10 @@ from stylecli.training.phrases import phrases, read_manifest
 if TYPE_CHECKING:
     from stylecli.training.siglip import SiglipTrainConfig
 
-DRAWN = 150_000  # phrases of which a run takes the first ones; their order is random
 HELD_OUT = 50  # every so-many-th phrase is kept out of the training, to measure on
-PASS = 0.985  # share of the held-out phrases that count as familiar
+# Share of the held-out phrases that count as familiar. A good part of them are rare words; of prompts that ask for a
+# style, more do.
+PASS = 0.955
 BLOCK = 32  # batches whose phrases are sorted by length together
 
 
@@ -38,14 +40,18 @@ class Distillation:
 
     def __init__(self, config: SiglipTrainConfig):
         teacher = MiniLm(config.teacher, config.device)
-        texts = phrases(config.seed, DRAWN, read_manifest(config.data), teacher.words())[: config.phrases]
+        texts = phrases(config.seed, config.phrases, read_manifest(config.data), teacher.words())
         targets = teacher_embeddings(config.out / "teacher.safetensors", teacher, texts)
         keep = torch.arange(len(texts)) % HELD_OUT != 0
         self.texts = [t for t, k in zip(texts, keep.tolist(), strict=True) if k]
         self.held_out = texts[::HELD_OUT]
         self.targets, self.held_out_targets = targets[keep], targets[~keep].float()
         self.config, self.steps, self.lr = config, config.text_steps, config.text_lr
-        vocabulary = learn_vocabulary(self.texts, config.entries)
+        # Kept, because the tokenizers library breaks ties at random: learned again, it would not be the same.
+        kept = config.out / "vocabulary.txt"
+        if not (config.resume and kept.exists()):
+            kept.write_text(" ".join(learn_vocabulary(self.texts, config.entries)), encoding="utf-8")
+        vocabulary = kept.read_text(encoding="utf-8").split(" ")
         network = replace(config.network, vocabulary=" ".join(vocabulary), width=teacher.width)
         self.model = Siglip(network).to(config.device)
         self.module = self.model.text
@@ -78,16 +84,14 @@ class Distillation:
     @torch.no_grad()
     def finish(self) -> Siglip:
         """The model with its text tower trained, and with the measure of familiarity set."""
-        sample = [self.texts[i] for i in range(0, len(self.texts), max(1, len(self.texts) // 30_000))]
-        points = _encode(self.model, sample)
-        self.model.centres.copy_(spherical_means(points, len(self.model.centres)))
-        # Kept in half precision in the released file: the threshold must be that of what is released.
+        # Kept in half precision in the released file: what follows must be true of what is released.
         self.model.half().float()
-        familiar = torch.cat(
-            [self.model.familiarity(self.held_out[i : i + 256]) for i in range(0, len(self.held_out), 256)]
-        )
-        threshold = float(familiar.quantile(1 - PASS))
-        self.model.config = replace(self.model.config, threshold=round(threshold, 4))
+        sample = self.texts[:: max(1, len(self.texts) // 30_000)]
+        centres = spherical_means(_encode(self.model, sample), self.config.network.centres).half().float()
+        letters = learn_spelling(self.texts).half().float()
+        self.model.set_familiar(centres, letters, 0.0)
+        threshold = float(self.model.familiarity(self.held_out).quantile(1 - PASS))
+        self.model.set_familiar(centres, letters, threshold)
         return self.model
 
     @torch.no_grad()
@@ -107,25 +111,20 @@ def _encode(model: Siglip, texts: list[str]) -> Tensor:
     return result
 
 
-def digest(texts: list[str]) -> str:
-    """Tells lists apart that do not begin alike; a longer list goes on where a shorter one ended."""
-    return hashlib.sha256(json.dumps(texts[:1000]).encode()).hexdigest()
-
-
 def teacher_embeddings(path: Path, teacher: MiniLm, texts: list[str], chunk: int = 10_000) -> Tensor:
     """(N, width) in float16, kept in ``path``; what an interrupted call has computed is not computed again."""
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
     done = torch.empty(0, teacher.width, dtype=torch.float16)
     if path.exists():
         with safe_open(path, "pt") as file:
-            kept = file.get_tensor("embeddings")[: len(texts)]
-            if (file.metadata() or {}).get("phrases") == digest(texts):
-                done = kept
+            if (file.metadata() or {}).get("phrases") == digest:
+                done = file.get_tensor("embeddings")
     bar = tqdm(total=len(texts), initial=len(done), desc="teacher", mininterval=10)
     while len(done) < len(texts):
         new = teacher.encode(texts[len(done) : len(done) + chunk]).half()
         done = torch.cat([done, new])
         part = path.with_suffix(".part")
-        save_file({"embeddings": done}, part, metadata={"phrases": digest(texts)})
+        save_file({"embeddings": done}, part, metadata={"phrases": digest})
         part.replace(path)
         bar.update(len(new))
     bar.close()
@@ -148,13 +147,13 @@ def begin_at_teacher(model: Siglip, teacher: MiniLm, vocabulary: list[str], targ
     """Let the text tower begin as a bag of words: each token at the teacher's embedding of it, in the directions in
     which phrases differ most, which the last map leads back out of. Own decision; it saves most of the training."""
     text = model.text
-    width = text.embedding.embedding_dim
+    width = min(text.embedding.embedding_dim, teacher.width)
     sample = targets[:20_000].float()
     basis = torch.linalg.eigh(sample.T @ sample).eigenvectors[:, -width:]  # (C, width), orthonormal
     found = teacher.encode([word.removeprefix("##") for word in vocabulary]) @ basis
     found[:3] = 0  # what stands for no word says nothing
-    text.embedding.weight.copy_(found * width**0.5 * 0.5)  # about as large as what the layers add
-    text.project.weight.copy_(basis)
+    text.embedding.weight[:, :width] = found * width**0.5 * 0.5  # about as large as what the layers add
+    text.project.weight[:, :width] = basis
     torch.nn.init.normal_(text.position, std=0.02)
     for layer in text.layers:
         for linear in (layer.out, layer.down):

@@ -19,6 +19,7 @@ class SiglipConfig:
         text_width, text_layers, text_heads: the text tower's transformer.
         image_widths: channels at strides 4, 8, 16 and 32. image_blocks: residual blocks per level.
         centres: points kept of where the training phrases lie.
+        spellings: rows of letters kept of how those phrases are spelled (see :mod:`stylecli.models.siglip.spelling`).
         threshold: a prompt of less familiarity than this is far from everything the encoder was trained on.
     """
 
@@ -31,6 +32,7 @@ class SiglipConfig:
     image_widths: tuple[int, ...] = (32, 64, 128, 160)
     image_blocks: tuple[int, ...] = (1, 2, 3, 2)
     centres: int = 256
+    spellings: int = 0
     threshold: float = 0.0
 
     def to_json(self) -> str:

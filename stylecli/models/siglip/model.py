@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from stylecli.errors import WeightsError
 from stylecli.models.siglip.config import SiglipConfig
 from stylecli.models.siglip.image import ImageTower
+from stylecli.models.siglip.spelling import Spelling
 from stylecli.models.siglip.text import TextTower
 
 
@@ -28,9 +29,14 @@ class Siglip(nn.Module):
         self.config = config
         self.text = TextTower(config)
         self.image = ImageTower(config)
-        self.scale = nn.Parameter(torch.tensor(2.3))  # log of the temperature's inverse, as SigLIP begins
-        self.bias = nn.Parameter(torch.tensor(-10.0))
+        # Log of the temperature's inverse, and the bias. SigLIP begins at 10 and -10, where one of thousands of pairs
+        # is true; here it is one of about thirty.
+        self.scale = nn.Parameter(torch.tensor(10.0).log())
+        self.bias = nn.Parameter(torch.tensor(-4.0))
+        self.centres: Tensor
+        self.letters: Tensor
         self.register_buffer("centres", torch.zeros(config.centres, config.width))
+        self.register_buffer("letters", torch.zeros(config.spellings, 3))
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         """(B, width) float32, of unit length. Any text will do, an empty one and a very long one too."""
@@ -47,12 +53,22 @@ class Siglip(nn.Module):
     def familiarity(self, prompts: list[str]) -> Tensor:
         """How close prompts are to what the encoder was trained on, (B,) in 0..1. Below ``config.threshold``: far.
 
-        Own decision, a measure and no word list: the cosine to the nearest centre of the training phrases, times the
-        square root of how much of the prompt the vocabulary knows.
+        Own decision, a measure and no word list: the root of the cosine to the nearest centre of the training
+        phrases, times the geometric mean of the probabilities of the prompt's letters. A prompt without letters is
+        far from everything.
         """
-        nearest = (self.encode_text(prompts) @ self.centres.T).amax(1)
-        known = torch.tensor([self.text.known(p) for p in prompts], device=nearest.device)
-        return nearest.clamp(min=0) * known.sqrt()
+        nearest = (self.encode_text(prompts) @ self.centres.T).amax(1).clamp(min=0)
+        spelling = Spelling(self.letters)
+        letters = [spelling.log_probability(p) for p in prompts]
+        return nearest.sqrt() * torch.tensor(letters, device=nearest.device).exp()
+
+    @torch.no_grad()
+    def set_familiar(self, centres: Tensor, letters: Tensor, threshold: float) -> None:
+        """Keep what :meth:`familiarity` measures by: (centres, width), (N, 3) and the limit."""
+        self.config = replace(
+            self.config, centres=len(centres), spellings=len(letters), threshold=round(threshold, 4)
+        )
+        self.centres, self.letters = centres.to(self.centres), letters.to(self.letters)
 
 
 def load_siglip(path: Path) -> Siglip:
@@ -74,8 +90,3 @@ def load_siglip(path: Path) -> Siglip:
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{path}: not weights of siglip ({str(error).splitlines()[0]})") from None
     return model.eval().requires_grad_(False)
-
-
-def with_threshold(model: Siglip, threshold: float) -> SiglipConfig:
-    """The model's configuration with another threshold of familiarity."""
-    return replace(model.config, threshold=threshold)

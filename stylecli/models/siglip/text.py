@@ -39,7 +39,6 @@ class TextTower(nn.Module):
         self.tokens = config.tokens
         words = config.vocabulary.split(" ")
         self.tokenizer = bare_tokenizer(words)
-        self.unknown = self.tokenizer.token_to_id(UNKNOWN)
         self.embedding = nn.Embedding(len(words), config.text_width)
         self.position = nn.Parameter(torch.zeros(config.tokens, config.text_width))
         self.layers = nn.ModuleList(
@@ -59,25 +58,14 @@ class TextTower(nn.Module):
         """(B, width), of unit length."""
         return self.embed(self.tokenize(prompts))
 
-    def known(self, prompt: str) -> float:
-        """How much of a prompt the vocabulary knows, 0..1: over its words, the share of the letters that lie in each
-        word's longest token. 1 where there is no word."""
-        tokens = self.tokenizer.encode(readable(prompt))
-        longest: dict[int, int] = {}
-        length: dict[int, int] = {}
-        for number, word, (begin, end) in zip(tokens.ids, tokens.word_ids, tokens.offsets, strict=True):
-            length[word] = length.get(word, 0) + end - begin
-            known = 0 if number == self.unknown else end - begin
-            longest[word] = max(longest.get(word, 0), known)
-        return sum(longest.values()) / sum(length.values()) if length else 1.0
-
     def embed(self, rows: list[list[int]]) -> Tensor:
         """What :meth:`tokenize` gave -> (B, width), of unit length."""
         longest = max(map(len, rows), default=1)
-        ids = torch.tensor([r + [0] * (longest - len(r)) for r in rows], device=self.position.device)
-        ids = ids.reshape(len(rows), longest)
-        real = torch.arange(longest) < torch.tensor([len(r) for r in rows])[:, None]
-        real = real.to(ids.device)  # (B, T)
+        device = self.position.device
+        padded = [r + [0] * (longest - len(r)) for r in rows]
+        ids = torch.tensor(padded, dtype=torch.long, device=device).reshape(len(rows), longest)  # (B, T)
+        lengths = torch.tensor([len(r) for r in rows], device=device)
+        real = torch.arange(longest, device=device) < lengths[:, None]  # (B, T)
         mask = None if bool(real.all()) else real[:, None, None]
         x = self.embedding(ids) + self.position[:longest]  # (B, T, C)
         for layer in self.layers:
