@@ -155,10 +155,9 @@ def begin_at_teacher(model: Siglip, teacher: MiniLm, vocabulary: list[str], targ
     text.embedding.weight[:, :width] = found * width**0.5 * 0.5  # about as large as what the layers add
     text.project.weight[:, :width] = basis
     torch.nn.init.normal_(text.position, std=0.02)
-    for layer in text.layers:
-        for linear in (layer.out, layer.down):
-            torch.nn.init.normal_(linear.weight, std=0.02)
-            torch.nn.init.zeros_(linear.bias)
+    for name, parameter in text.layers.named_parameters():
+        if ".out." in name or ".down." in name:  # what the layers add begins small
+            torch.nn.init.normal_(parameter, std=0.02 if name.endswith("weight") else 0.0)
 
 
 def spherical_means(points: Tensor, count: int, rounds: int = 15) -> Tensor:

@@ -62,7 +62,7 @@ class SiglipTrainConfig:
     network: SiglipConfig = field(default_factory=SiglipConfig)
 
     def record(self) -> dict[str, Any]:
-        values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
         values["network"].pop("vocabulary")  # long, and in the network's own configuration
         return values
 
@@ -73,7 +73,11 @@ class Phase(Protocol):
     name: str
     steps: int
     lr: float
-    module: nn.Module  # what it trains
+
+    @property
+    def module(self) -> nn.Module:
+        """What it trains."""
+        ...
 
     def terms(self, step: int) -> dict[str, Tensor]:
         """Weighted losses of a batch that depends on (seed, step) alone, so that a resumed run is exact."""

@@ -39,6 +39,7 @@ class TextTower(nn.Module):
         self.tokens = config.tokens
         words = config.vocabulary.split(" ")
         self.tokenizer = bare_tokenizer(words)
+        self.start = words.index(START)
         self.embedding = nn.Embedding(len(words), config.text_width)
         self.position = nn.Parameter(torch.zeros(config.tokens, config.text_width))
         self.layers = nn.ModuleList(
@@ -50,9 +51,8 @@ class TextTower(nn.Module):
     def tokenize(self, prompts: list[str]) -> list[list[int]]:
         """Numbers of at most ``tokens`` tokens per prompt, the first the same everywhere. Any text will do; what
         the vocabulary cannot spell becomes the token for the unknown."""
-        start = self.tokenizer.token_to_id(START)
         encoded = self.tokenizer.encode_batch([readable(p) for p in prompts])
-        return [[start, *e.ids][: self.tokens] for e in encoded]
+        return [[self.start, *e.ids][: self.tokens] for e in encoded]
 
     def forward(self, prompts: list[str]) -> Tensor:
         """(B, width), of unit length."""
