@@ -114,6 +114,71 @@ def rwkv(
     typer.echo(f"weights: {released}", err=True)
 
 
+@train.command()
+def siglip(
+    teacher: Annotated[
+        Path,
+        typer.Option(metavar="DIR", exists=True, help="Sentence encoder: all-MiniLM-L6-v2 as published."),
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", exists=True, help="Pictures, with their captions in manifest.csv.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, log, weights.")] = Path(
+        "runs/siglip"
+    ),
+    phrases: Annotated[
+        int, typer.Option(metavar="N", min=100, help="Phrases that the text tower learns.")
+    ] = 150_000,
+    text_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the first phase.")] = 2_900,
+    text_batch: Annotated[int, typer.Option(metavar="N", min=2, help="Phrases per step.")] = 384,
+    image_steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the second phase.")] = 1_400,
+    image_batch: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures per step.")] = 48,
+    crop: Annotated[int, typer.Option(metavar="PIXELS", min=56, help="Side of a crop.")] = 96,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on from the checkpoints in --out, or begin anew.")
+    ] = True,
+    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads.")
+    ] = None,
+) -> None:
+    """Train the text-image encoder. Ctrl-C is safe: the same command goes on from the last checkpoint."""
+    import logging
+
+    import torch
+
+    from stylecli.stylizer import choose_device
+    from stylecli.training.siglip import SiglipTrainConfig
+    from stylecli.training.siglip import train as run
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = SiglipTrainConfig(
+        teacher=teacher,
+        data=data,
+        out=out,
+        phrases=phrases,
+        text_steps=text_steps,
+        text_batch=text_batch,
+        image_steps=image_steps,
+        image_batch=image_batch,
+        crop=crop,
+        save_every=save_every,
+        seed=seed,
+        device=str(choose_device(device.value)),
+        resume=resume,
+    )
+    try:
+        released = run(config)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"weights: {released}", err=True)
+
+
 def _vgg() -> Path:
     from stylecli.console import Console
     from stylecli.weights import locate

@@ -1,0 +1,45 @@
+"""Size of a text-image encoder, and its vocabulary; stored as JSON in its weights file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SiglipConfig:
+    """All that is needed to build the encoder.
+
+    Attributes:
+        width: of the shared space (384, that of the sentence encoder that taught the text tower).
+        vocabulary: the tokenizer's entries in the order of their numbers, separated by blanks; ``##`` marks one that
+            continues a word.
+        tokens: most tokens of a prompt; what is longer is cut.
+        text_width, text_layers, text_heads: the text tower's transformer.
+        image_widths: channels at strides 4, 8, 16 and 32. image_blocks: residual blocks per level.
+        centres: points kept of where the training phrases lie.
+        spellings: rows of letters kept of how those phrases are spelled (see :mod:`stylecli.models.siglip.spelling`).
+        threshold: a prompt of less familiarity than this is far from everything the encoder was trained on.
+    """
+
+    width: int = 384
+    vocabulary: str = ""
+    tokens: int = 64
+    text_width: int = 192
+    text_layers: int = 3
+    text_heads: int = 6
+    image_widths: tuple[int, ...] = (32, 64, 128, 160)
+    image_blocks: tuple[int, ...] = (1, 2, 3, 2)
+    centres: int = 256
+    spellings: int = 0
+    threshold: float = 0.0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SiglipConfig:
+        values: dict[str, Any] = json.loads(text)
+        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**frozen)
