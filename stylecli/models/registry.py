@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import nn
 
 from stylecli.errors import WeightsError
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.loading import load_module
 from stylecli.models.siglip import Siglip, load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.model import StyleMamba
@@ -81,29 +81,8 @@ def load_painter(name: str, weights: Path | None = None) -> Painter:
 
 
 def load_network(path: Path, kind: str = "style-rwkv") -> nn.Module:
-    """Build a network from its weights file (safetensors with the configuration in its metadata).
-
-    Raises:
-        WeightsError: the file cannot be read or is of another architecture.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            config = (file.metadata() or {}).get("config")
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: weights cannot be read ({str(error).splitlines()[0]})") from None
-    if config is None:
-        raise WeightsError(
-            f"{path}: no configuration in the file's metadata; was it written by stylize train?"
-        )
-    try:
-        # Parameters come from the file: no time spent on initialising them.
-        with torch.device("meta"):
-            module = BUILDERS[kind](config)
-        module.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{path}: not weights of {kind} ({str(error).splitlines()[0]})") from None
-    return module.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    """A module of one of the kinds of BUILDERS from its weights file. Raises WeightsError."""
+    return load_module(path, kind, BUILDERS[kind])
 
 
 def training_record(path: Path) -> dict[str, Any]:

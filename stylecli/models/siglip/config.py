@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from stylecli.models.config import JsonConfig
 
 
 @dataclass(frozen=True)
-class SiglipConfig:
+class SiglipConfig(JsonConfig):
     """All that is needed to build the encoder.
 
     Attributes:
@@ -34,12 +34,3 @@ class SiglipConfig:
     centres: int = 256
     spellings: int = 0
     threshold: float = 0.0
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> SiglipConfig:
-        values: dict[str, Any] = json.loads(text)
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)

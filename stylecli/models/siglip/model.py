@@ -10,11 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stylecli.errors import WeightsError
+from stylecli.models.loading import load_module
 from stylecli.models.siglip.config import SiglipConfig
 from stylecli.models.siglip.image import ImageTower
 from stylecli.models.siglip.spelling import Spelling
@@ -73,20 +71,4 @@ class Siglip(nn.Module):
 
 def load_siglip(path: Path) -> Siglip:
     """The encoder in ``path`` (safetensors), in eval mode and fixed. Raises WeightsError."""
-    try:
-        with safe_open(path, "pt") as file:
-            config = (file.metadata() or {}).get("config")
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: weights cannot be read ({str(error).splitlines()[0]})") from None
-    if config is None:
-        raise WeightsError(
-            f"{path}: no configuration in the file's metadata; was it written by stylize train?"
-        )
-    try:
-        with torch.device("meta"):  # no time spent on initialising what the file replaces
-            model = Siglip(SiglipConfig.from_json(config))
-        model.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
-    except (TypeError, ValueError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{path}: not weights of siglip ({str(error).splitlines()[0]})") from None
-    return model.eval().requires_grad_(False)
+    return load_module(path, "siglip", lambda config: Siglip(SiglipConfig.from_json(config)))
