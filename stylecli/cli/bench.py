@@ -63,14 +63,13 @@ def text(
 ) -> None:
     """Prompt recognition: does a classifier of real artworks name what a phrase asked for?"""
     import dataclasses
-    import logging
 
     from stylecli.bench import prompts as measuring
-    from stylecli.console import print_json, print_table
+    from stylecli.console import Console, print_json, print_table
     from stylecli.weights import locate
 
-    log = logging.getLogger("stylecli.bench")
-    rows = measuring.run(data, photographs, vgg or locate("vgg16"), photos, progress=log.info)
+    with Console() as console:
+        rows = measuring.run(data, photographs, vgg or locate("vgg16"), photos, progress=console.say)
     if json:
         for row in rows:
             print_json(dataclasses.asdict(row))
@@ -86,6 +85,34 @@ def text(
             for r in rows
         ]
         print_table(("pictures", "count", "top-1", "top-3", "SSIM"), cells)
+
+
+@bench.command()
+def convergence(
+    photographs: Annotated[Path, typer.Option(metavar="DIR", exists=True, help="Folder of photographs.")],
+    photos: Annotated[int, typer.Option(min=1, metavar="N", help="Photographs to refine on.")] = 3,
+    iterations: Annotated[int, typer.Option(min=2, metavar="N", help="Length of the plain run.")] = 100,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the curves as a PNG.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Refinement: iterations until the directional loss is where the plain one gets, by the losses used."""
+    import dataclasses
+
+    from stylecli.bench import convergence as measuring
+    from stylecli.console import Console, print_json, print_table
+
+    with Console() as console:
+        rows = measuring.run(photographs, photos, iterations, progress=console.say)
+    if output is not None:
+        measuring.draw(rows).save(output, format="PNG")
+    if json:
+        for row in rows:
+            print_json(dataclasses.asdict(row))
+    else:
+        cells = [(r.losses, f"{r.iterations:.1f}", f"{r.reached:.0%}", f"{r.curve[-1]:.3f}") for r in rows]
+        print_table(("losses", "iterations", "reached", "last loss"), cells)
 
 
 HEADINGS = (
