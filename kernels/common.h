@@ -78,8 +78,10 @@ inline Vec mad8(Vec a, Vec b, Vec c) {
     return a * b + c;
 #endif
 }
-inline Vec mad8(Vec a, float b, Vec c) { return mad8(a, Vec{} + b, c); }
-inline Vec mad8(Vec a, float b, float c) { return mad8(a, Vec{} + b, Vec{} + c); }
+// Not Vec{} + x: that is an addition, for it makes 0 of -0.
+inline Vec filled8(float x) { return Vec{x, x, x, x, x, x, x, x}; }
+inline Vec mad8(Vec a, float b, Vec c) { return mad8(a, filled8(b), c); }
+inline Vec mad8(Vec a, float b, float c) { return mad8(a, filled8(b), filled8(c)); }
 
 // 2^n * p for whole n held as n + MAGIC: n goes straight into the exponent's bits.
 constexpr float MAGIC = 12582912.0f;
@@ -104,7 +106,7 @@ inline Vec min8(Vec a, Vec b) {
 #endif
 }
 
-inline Vec clamp8(Vec x, float low, float high) { return min8(Vec{} + high, max8(Vec{} + low, x)); }
+inline Vec clamp8(Vec x, float low, float high) { return min8(filled8(high), max8(filled8(low), x)); }
 
 // exp(x), relative error about 1e-7; x is held within -87 .. 88.
 inline Vec exp8(Vec x) {
@@ -118,14 +120,17 @@ inline Vec exp8(Vec x) {
     return scaled(mad8(mad8(high2, r2, low2), r2, r + 1.0f), shifted);
 }
 
-// 2^x, relative error about 1e-7 and exact at 0; x is held within -126 .. 127.
-inline Vec exp2_8(Vec x) {
-    x = clamp8(x, -126.0f, 127.0f);
-    const Vec shifted = x + MAGIC;
-    const Vec r = x - (shifted - MAGIC);
-    const Vec r2 = r * r;
-    const Vec p = mad8(mad8(r, 1.3264727e-3f, 9.6715126e-3f), r2, mad8(r, 5.5507337e-2f, 2.4022242e-1f));
-    return scaled(mad8(p, r2, mad8(r, 6.9314698e-1f, 1.0f)), shifted);
+// 2^x, relative error about 1e-7 and exact at 0, for x in -126 .. 127; several at once, step by step, because what
+// follows from one step alone has to wait for it.
+template <int COUNT>
+inline void exp2_inside8(Vec* x) {
+    Vec shifted[COUNT], p[COUNT];
+    for (int i = 0; i < COUNT; ++i) shifted[i] = x[i] + MAGIC;
+    for (int i = 0; i < COUNT; ++i) x[i] = x[i] - (shifted[i] - MAGIC);
+    for (int i = 0; i < COUNT; ++i) p[i] = mad8(x[i], 1.3264727e-3f, 9.6715126e-3f);
+    for (const float c : {5.5507337e-2f, 2.4022242e-1f, 6.9314698e-1f, 1.0f})
+        for (int i = 0; i < COUNT; ++i) p[i] = mad8(p[i], x[i], filled8(c));
+    for (int i = 0; i < COUNT; ++i) x[i] = scaled(p[i], shifted[i]);
 }
 
 // log(1 + exp(x)), with full relative accuracy far to the left too.
@@ -146,6 +151,8 @@ struct Row {
     Vec lo, hi;
 };
 
+inline Row filled(float x) { return {filled8(x), filled8(x)}; }
+
 inline Row operator+(Row a, Row b) { return {a.lo + b.lo, a.hi + b.hi}; }
 inline Row operator-(Row a, Row b) { return {a.lo - b.lo, a.hi - b.hi}; }
 inline Row operator*(Row a, Row b) { return {a.lo * b.lo, a.hi * b.hi}; }
@@ -156,10 +163,17 @@ inline Row& operator+=(Row& a, Row b) { return a = a + b; }
 inline Row mad(Row a, Row b, Row c) { return {mad8(a.lo, b.lo, c.lo), mad8(a.hi, b.hi, c.hi)}; }
 inline Row mad(Row a, float b, Row c) { return {mad8(a.lo, b, c.lo), mad8(a.hi, b, c.hi)}; }
 inline Row max(Row a, Row b) { return {max8(a.lo, b.lo), max8(a.hi, b.hi)}; }
+inline Row min(Row a, Row b) { return {min8(a.lo, b.lo), min8(a.hi, b.hi)}; }
 inline Row exp(Row a) { return {exp8(a.lo), exp8(a.hi)}; }
-inline Row exp2(Row a) { return {exp2_8(a.lo), exp2_8(a.hi)}; }
+// 2^a: for a within -126 .. 127; for a <= 0, held above -126; and for any a, held within both.
+inline Row exp2_inside(Row a) {
+    Vec x[2] = {a.lo, a.hi};
+    exp2_inside8<2>(x);
+    return {x[0], x[1]};
+}
+inline Row exp2_down(Row a) { return exp2_inside(max(filled(-126.0f), a)); }
+inline Row exp2(Row a) { return exp2_inside(min(filled(127.0f), max(filled(-126.0f), a))); }
 inline Row softplus(Row a) { return {softplus8(a.lo), softplus8(a.hi)}; }
-inline Row filled(float x) { return {Vec{} + x, Vec{} + x}; }
 inline Row sigmoid(Row a) { return filled(1.0f) / (exp(a * -1.0f) + 1.0f); }
 
 // The first n channels at p; the other lanes get `rest`.

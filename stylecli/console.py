@@ -24,17 +24,20 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from stylecli.run.events import STREAM, Done, Event, Failed, Notice, Skipped, Started, Tally
+from stylecli.weights.progress import Download, listening
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from stylecli.run.plan import Item
+
+DOWNLOAD_LINE_S = 15.0  # between lines about a download, where there is no terminal for a bar
 
 
 def one_line(text: object) -> str:
@@ -101,6 +104,9 @@ class Console:
         self._last_failure: tuple[Path, str] | None = None
         self._stdout_gone = False
         self._relay = _Relay(self)
+        self._open = ExitStack()
+        self._download: Progress | None = None
+        self._download_said = 0.0
 
     # Lines.
 
@@ -119,8 +125,9 @@ class Console:
             self._line(one_line(text))
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        bar = self._download or self._bar
+        if bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
+            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print_block(text)
 
@@ -219,15 +226,74 @@ class Console:
             self._bar.stop()
         self._bar = self._task = None
 
+    # Downloads.
+
+    def _downloading(self, event: Download) -> None:
+        """A bar of its own for the time of a download, or a plain line now and then."""
+        if event.ended:
+            self._stop_download()
+        elif self.quiet:
+            return
+        elif not sys.stderr.isatty():
+            now = time.monotonic()
+            if now - self._download_said > DOWNLOAD_LINE_S:
+                if self._download_said:
+                    of = f" of {event.total / 1e6:,.1f}" if event.total else ""
+                    self.say(f"{event.name}: {event.received / 1e6:,.1f}{of} MB")
+                self._download_said = now
+        else:
+            if self._download is None:
+                self._start_download(event.name)
+            assert self._download is not None
+            self._download.update(self._download.task_ids[0], completed=event.received, total=event.total)
+
+    def _start_download(self, name: str) -> None:
+        from rich.console import Console as RichConsole
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        if self._bar is not None:
+            self._bar.stop()  # a terminal has room for one at a time
+        self._download = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=RichConsole(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._download.add_task(one_line(name), total=None)
+        self._download.start()
+
+    def _stop_download(self) -> None:
+        self._download_said = 0.0
+        if self._download is not None:
+            self._download.stop()
+            self._download = None
+            if self._bar is not None:
+                self._bar.start()
+
     def __enter__(self) -> Console:
         log = logging.getLogger("stylecli")
         log.setLevel(logging.DEBUG if self.verbose else logging.INFO)
         log.addHandler(self._relay)
+        self._open.enter_context(listening(self._downloading))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open.close()
+        self._stop_download()
         self.stop_bar()
         logging.getLogger("stylecli").removeHandler(self._relay)
 

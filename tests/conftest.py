@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+os.environ["STYLIZE_OFFLINE"] = "1"  # no test leaves this machine
+
 COMMAND = [sys.executable, "-m", "stylecli"]
 
 

@@ -11,7 +11,11 @@
 // gradient (A is symmetric); the decay's gradient carries one more state per direction,
 //     P_t = sum_i (t - 1 - i) lam^(t - 1 - i) x_i,   P <- lam (P + S).
 // Chunks are independent and sums that cross them have a fixed order: any number of threads gives the same bits.
+//
+// A block of LANES channels jumps from row to row, which no hardware prefetcher follows, and half the time went into
+// waiting. So each block asks for its share of the next chunk, in the order in which that lies in memory.
 
+#include <type_traits>
 #include <vector>
 
 #include "../common.h"
@@ -21,14 +25,21 @@ namespace {
 using namespace stylecli;
 
 constexpr int CHUNK = 64;
+constexpr float LOG2E = 1.44269504f;
 
-// State of one direction for the two streams a and b.
+// State of one direction for the two streams a and b. Not initialised by itself: arrays of it are scratch.
 struct State {
-    Row a{}, b{};
+    Row a, b;
+    void add(Row weight, Row xa, Row xb) {
+        a = mad(weight, xa, a);
+        b = mad(weight, xb, b);
+    }
     void step(Row lam, Row xa, Row xb) {
         a = mad(lam, a, xa);
         b = mad(lam, b, xb);
     }
+    // Token t, that many steps away; far = lam^t.
+    void reach(Row far, int, Row xa, Row xb) { add(far, xa, xb); }
 };
 
 // A State with its slopes P.
@@ -38,6 +49,10 @@ struct Slope {
         p.a = lam * (p.a + s.a);
         p.b = lam * (p.b + s.b);
         s.step(lam, xa, xb);
+    }
+    void reach(Row far, int t, Row xa, Row xb) {
+        s.add(far, xa, xb);
+        p.add(far * static_cast<float>(t), xa, xb);
     }
 };
 
@@ -55,23 +70,36 @@ inline State scaled(const State& s, Row by) { return {s.a * by, s.b * by}; }
 // What sweep 1 leaves behind: the states that leave a chunk. Sweep 2 replaces them by the states that enter it.
 template <class S>
 struct Border {
-    Row top;  // largest key: of the chunk, then of all
+    Row top;  // largest key, times log2 e: of the chunk, then of all
     S left, right;
     Row dw, du;  // backward alone
 };
 
-// One chunk of one block of channels: rows t = 0 .. rows of n channels; lanes past n compute on harmless numbers.
+// N: the number of channels in use, a constant where all are: lanes past it compute on numbers that nobody reads.
+using Full = std::integral_constant<int, LANES>;
+
+// The rows of one tile in one array.
+template <class T, class N>
+struct Rows {
+    T* p;
+    Index C, next;
+    N n;
+    Row operator[](int t) const { return load(p + t * C, n); }
+    void put(int t, Row r) const { store(p + t * C, n, r); }
+    void ask_ahead(int t) const { __builtin_prefetch(p + next + t * LANES, 0, 2); }
+    void own_ahead(int t) const { __builtin_prefetch(p + next + t * LANES, 1, 2); }
+};
+
+// One chunk of one block of channels: tokens 0 .. rows, n channels.
+template <class N>
 struct Tile {
-    Index image, chunk, block, C, at;  // `at`: where it begins in a (B, T, C) array
-    int rows, n;
+    Index index, block, C, at;  // `at`: where it begins in a (B, T, C) array
+    int rows;
+    N n;
 
     template <class T>
-    Row row(const T* p, int t, float rest = 0.0f) const {
-        return load(p + at + t * C, n, rest);
-    }
-    template <class T>
-    void put(T* p, int t, Row r) const {
-        store(p + at + t * C, n, r);
+    Rows<T, N> of(T* p) const {
+        return {p + at, C, CHUNK * C + block * LANES * (CHUNK - 1), n};
     }
 };
 
@@ -80,18 +108,20 @@ struct Shape {
     Index chunks() const { return (T + CHUNK - 1) / CHUNK; }
     Index blocks() const { return (C + LANES - 1) / LANES; }
     int lanes(Index block) const { return static_cast<int>(C - block * LANES < LANES ? C - block * LANES : LANES); }
-    Index index(const Tile& t) const { return (t.image * chunks() + t.chunk) * blocks() + t.block; }
     Index size() const { return B * chunks() * blocks(); }
 
-    // Neighbouring blocks of one chunk follow each other: memory is read as it lies.
+    // Neighbouring blocks of one chunk follow each other.
     template <class F>
     void for_tiles(int threads, F f) const {
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (Index i = 0; i < size(); ++i) {
             const Index block = i % blocks(), chunk = i / blocks() % chunks(), image = i / blocks() / chunks();
-            const Index begin = chunk * CHUNK;
+            const Index begin = chunk * CHUNK, at = (image * T + begin) * C + block * LANES;
             const int rows = static_cast<int>(T - begin < CHUNK ? T - begin : CHUNK);
-            f(Tile{image, chunk, block, C, (image * T + begin) * C + block * LANES, rows, lanes(block)});
+            if (lanes(block) == LANES)
+                f(Tile<Full>{i, block, C, at, rows, {}});
+            else
+                f(Tile<int>{i, block, C, at, rows, lanes(block)});
         }
     }
 };
@@ -105,14 +135,17 @@ Row bonus(const Shape& shape, const float* u, Index block) {
     return exp(load(u + block * LANES, shape.lanes(block)));
 }
 
-template <class K>
-Row largest(const Tile& tile, const K* k) {
-    Row top = tile.row(k, 0);
-    for (int t = 1; t < tile.rows; ++t) top = max(top, tile.row(k, t));
-    return top;
+template <class R>
+Row largest(const R& k, int rows) {
+    Row top = k[0];
+    for (int t = 1; t < rows; ++t) top = max(top, k[t]);
+    return top * LOG2E;
 }
 
-// Sweep 2 for one block of one image. `relative`: sums are relative to each chunk's own largest key.
+// exp(k - max k), given `largest`.
+inline Row weight(Row k, Row top) { return exp2_down(mad(k, LOG2E, top * -1.0f)); }
+
+// Sweep 2 for one block of one image. `scale` takes what a chunk adds from its own largest key to that of all.
 template <class S, class Scale>
 void carry(const Shape& shape, const float* w, std::vector<Border<S>>& borders, int threads, Scale scale) {
     const Index chunks = shape.chunks(), blocks = shape.blocks();
@@ -145,42 +178,51 @@ template <class T>
 void forward(const Shape& shape, const float* w, const float* u, const T* k, const T* v, T* y, float* den,
              int threads) {
     std::vector<Border<State>> borders(shape.size());
-    shape.for_tiles(threads, [&](const Tile& tile) {
-        Border<State>& border = borders[shape.index(tile)];
-        const Row lam = decay(shape, w, tile.block, 1);
-        border.top = largest(tile, k);
-        Row e[CHUNK], ev[CHUNK];
-        State left, right;
+    shape.for_tiles(threads, [=, &borders](const auto& tile) {
+        const auto ks = tile.of(k), vs = tile.of(v);
+        const Row lam = decay(shape, w, tile.block, 1), top = largest(ks, tile.rows);
+        Row far = filled(1.0f);
+        State left{}, right{};
         for (int t = 0; t < tile.rows; ++t) {
-            e[t] = exp(tile.row(k, t) - border.top);
-            ev[t] = e[t] * tile.row(v, t);
-            left.step(lam, ev[t], e[t]);
+            ks.ask_ahead(t);
+            vs.ask_ahead(t);
+            const Row e = weight(ks[t], top), ev = e * vs[t];
+            left.step(lam, ev, e);
+            right.reach(far, t, ev, e);
+            far = far * lam;
         }
-        for (int t = tile.rows - 1; t >= 0; --t) right.step(lam, ev[t], e[t]);
-        border.left = left;
-        border.right = right;
+        borders[tile.index] = Border<State>{top, left, right, Row{}, Row{}};
     });
     carry(shape, w, borders, threads,
-          [](const State& s, Row own, Row top) { return scaled(s, exp(own - top)); });
-    shape.for_tiles(threads, [&](const Tile& tile) {
-        const Border<State>& border = borders[shape.index(tile)];
+          [](const State& s, Row own, Row top) { return scaled(s, exp2_down(own - top)); });
+    shape.for_tiles(threads, [=, &borders](const auto& tile) {
+        const auto ks = tile.of(k), vs = tile.of(v);
+        const auto ys = tile.of(y);
+        const Border<State>& border = borders[tile.index];
         const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
-        Row e[CHUNK], ev[CHUNK];
-        Row own_a[CHUNK], own_b[CHUNK];
+        State x[CHUNK], own[CHUNK];  // what enters, and what it and all to its right add up to
         State left = border.left, right = border.right;
         for (int t = tile.rows - 1; t >= 0; --t) {
-            e[t] = exp(tile.row(k, t) - top);
-            ev[t] = e[t] * tile.row(v, t);
-            own_a[t] = mad(self, ev[t], right.a);
-            own_b[t] = mad(self, e[t], right.b);
-            right.step(lam, ev[t], e[t]);
+            ks.ask_ahead(t);
+            vs.ask_ahead(t);
+            const Row e = weight(ks[t], top), ev = e * vs[t];
+            x[t] = {ev, e};
+            own[t] = {mad(self, ev, right.a), mad(self, e, right.b)};
+            right.step(lam, ev, e);
         }
-        for (int t = 0; t < tile.rows; ++t) {
-            const Row d = left.b + own_b[t];
-            tile.put(y, t, (left.a + own_a[t]) / d);
-            if (den) tile.put(den, t, d);
-            left.step(lam, ev[t], e[t]);
-        }
+        const auto results = [&](auto keep) {
+            for (int t = 0; t < tile.rows; ++t) {
+                ys.own_ahead(t);
+                const Row d = left.b + own[t].b;
+                ys.put(t, (left.a + own[t].a) / d);
+                keep(t, d);
+                left.step(lam, x[t].a, x[t].b);
+            }
+        };
+        if (den)
+            results([ds = tile.of(den)](int t, Row d) { ds.put(t, d); });
+        else
+            results([](int, Row) {});
     });
 }
 
@@ -189,44 +231,57 @@ void backward(const Shape& shape, const float* w, const float* u, const T* k, co
               const float* den, float* gw, float* gu, T* gk, T* gv, int threads) {
     std::vector<Border<Slope>> borders(shape.size());
     // The two streams that A is applied to.
-    auto streams = [&](const Tile& tile, int t, Row& a, Row& b) {
-        a = tile.row(grad, t) / tile.row(den, t, 1.0f);
-        b = a * tile.row(y, t) * -1.0f;
+    const auto streams = [=](const auto& tile) {
+        return [gs = tile.of(grad), ys = tile.of(y), ds = tile.of(den)](int t) -> State {
+            gs.ask_ahead(t);
+            ys.ask_ahead(t);
+            ds.ask_ahead(t);
+            const Row a = gs[t] / ds[t];
+            return {a, a * ys[t] * -1.0f};
+        };
     };
-    shape.for_tiles(threads, [&](const Tile& tile) {
-        Border<Slope>& border = borders[shape.index(tile)];
+    shape.for_tiles(threads, [=, &borders](const auto& tile) {
+        const auto stream = streams(tile);
         const Row lam = decay(shape, w, tile.block, 1);
-        border.top = largest(tile, k);
-        Row a[CHUNK], b[CHUNK];
-        Slope left, right;
+        Row far = filled(1.0f);
+        Slope left{}, right{};
         for (int t = 0; t < tile.rows; ++t) {
-            streams(tile, t, a[t], b[t]);
-            left.step(lam, a[t], b[t]);
+            const State x = stream(t);
+            left.step(lam, x.a, x.b);
+            right.reach(far, t, x.a, x.b);
+            far = far * lam;
         }
-        for (int t = tile.rows - 1; t >= 0; --t) right.step(lam, a[t], b[t]);
-        border.left = left;
-        border.right = right;
+        borders[tile.index] = Border<Slope>{largest(tile.of(k), tile.rows), left, right, Row{}, Row{}};
     });
     carry(shape, w, borders, threads, [](const Slope& z, Row, Row) { return z; });
-    shape.for_tiles(threads, [&](const Tile& tile) {
-        Border<Slope>& border = borders[shape.index(tile)];
+    shape.for_tiles(threads, [=, &borders](const auto& tile) {
+        const auto stream = streams(tile);
+        const auto ks = tile.of(k), vs = tile.of(v);
+        const auto gks = tile.of(gk), gvs = tile.of(gv);
+        Border<Slope>& border = borders[tile.index];
         const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
-        Row a[CHUNK], b[CHUNK], dw{}, du{};
+        Row dw{}, du{};
+        State x[CHUNK];
         Slope left = border.left, right = border.right, inside[CHUNK];
         for (int t = tile.rows - 1; t >= 0; --t) {
-            streams(tile, t, a[t], b[t]);
+            x[t] = stream(t);
             inside[t] = right;
-            right.step(lam, a[t], b[t]);
+            right.step(lam, x[t].a, x[t].b);
         }
         for (int t = 0; t < tile.rows; ++t) {
+            ks.ask_ahead(t);
+            vs.ask_ahead(t);
+            gks.own_ahead(t);
+            gvs.own_ahead(t);
+            const State z = x[t];
             const Slope& r = inside[t];
-            const Row e = exp(tile.row(k, t) - top), ev = e * tile.row(v, t);
-            const Row d_ev = mad(self, a[t], left.s.a + r.s.a), d_e = mad(self, b[t], left.s.b + r.s.b);
-            tile.put(gv, t, e * d_ev);
-            tile.put(gk, t, mad(ev, d_ev, e * d_e));  // max k cancels between numerator and denominator
+            const Row e = weight(ks[t], top), ev = e * vs[t];
+            const Row d_ev = mad(self, z.a, left.s.a + r.s.a), d_e = mad(self, z.b, left.s.b + r.s.b);
+            gvs.put(t, e * d_ev);
+            gks.put(t, mad(ev, d_ev, e * d_e));  // max k cancels between numerator and denominator
             dw += mad(ev, left.p.a + r.p.a, e * (left.p.b + r.p.b));
-            du += mad(ev, a[t], e * b[t]);
-            left.step(lam, a[t], b[t]);
+            du += mad(ev, z.a, e * z.b);
+            left.step(lam, z.a, z.b);
         }
         border.dw = dw;
         border.du = du;

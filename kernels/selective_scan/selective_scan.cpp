@@ -3,10 +3,13 @@
 // Channels lie in vector lanes, LANES at a time; the N states of each stay in the first-level cache, and so do the
 // decays' exponents A, scaled by log2 e so that a decay is one 2^x. What is computed once for a token and channel
 // (softplus, gate) is done for CHUNK tokens at a time, apart from the recurrence, so that its latency is hidden.
+// A block of LANES channels jumps from row to row of memory, a page with every second one, and would wait for most of
+// them: forward, a unit of work is up to MAX_BLOCKS neighbouring blocks that go through a chunk one after the other,
+// and ask for the next one in the order in which it lies in memory.
 // The backward pass keeps the states at chunk borders from a first sweep, recomputes those inside a chunk, and goes
 // through the chunks from the last to the first.
 //
-// Work is split over (image, group of channel blocks). Groups are the same for any number of threads; gradients of
+// Backward, work is split over (image, group of channel blocks), the same for any number of threads; gradients of
 // the matrices B and C are sums over channels: every group adds up its own, and the groups are added in their order.
 
 #include <algorithm>
@@ -19,6 +22,7 @@ namespace {
 using namespace stylecli;
 
 constexpr int CHUNK = 32;
+constexpr Index MAX_BLOCKS = 16;
 constexpr Index MAX_GROUPS = 16;  // of channels, in the backward pass: bounds the memory of their partial sums
 
 // Large tensors are stored as T; the small ones, A (D, N), B and C (L, N) of each image, skip and bias (D,), as float.
@@ -60,32 +64,78 @@ struct Block {
     Row step(Index t) const { return s.softplus ? softplus(raw(t)) : raw(t); }
 };
 
+// Whether every |a| is at most `limit`; not where one is NaN.
+inline bool within(Row a, float limit) {
+    float x[LANES];
+    store(x, LANES, a);
+    return std::all_of(x, x + LANES, [=](float f) { return f >= -limit && f <= limit; });
+}
+
+inline Row abs(Row a) { return max(a, a * -1.0f); }
+
+// Some neighbouring blocks of one image, and their states.
 template <class T>
-void forward_block(const Block<T>& k, T* out) {
+struct Unit {
+    std::vector<Block<T>> blocks;
+    std::vector<std::vector<Row>> states;
+    std::vector<Row> steepest;  // largest |A2|
+
+    Unit(const Scan<T>& s, Index image, Index first, Index count) : states(count, std::vector<Row>(s.N)) {
+        for (Index i = 0; i < count; ++i) {
+            blocks.emplace_back(s, image, first + i);
+            Row top{};
+            for (const Row& a : blocks.back().A2) top = max(top, abs(a));
+            steepest.push_back(top);
+        }
+    }
+    // Where line `number` of the tokens from `begin` lies, in the order of memory.
+    Index line(Index begin, Index number) const {
+        const Index count = static_cast<Index>(blocks.size());
+        return blocks[0].at(begin + number / count) + number % count * LANES;
+    }
+};
+
+// y of tokens begin .. begin + count. `mild`: every exponent is within the range of exp2_inside.
+template <bool mild, class T>
+void recur(const Block<T>& k, Index begin, int count, const Row* dt, Row* h, Row* y) {
     const Scan<T>& s = k.s;
-    const Index N = s.N;
-    std::vector<Row> h(N);
-    Row dt[CHUNK], y[CHUNK];
-    for (Index begin = 0; begin < s.L; begin += CHUNK) {
-        const int count = static_cast<int>(std::min<Index>(CHUNK, s.L - begin));
-        for (int t = 0; t < count; ++t) dt[t] = k.step(begin + t);
-        for (int t = 0; t < count; ++t) {
-            const float *B = k.B(begin + t), *C = k.C(begin + t);
-            const Row u = k.row(s.u, begin + t), d = dt[t], du = d * u;
-            Row sum = k.skip * u;
-            for (Index i = 0; i < N; ++i) {
-                h[i] = mad(exp2(d * k.A2[i]), h[i], du * B[i]);
-                sum = mad(h[i], C[i], sum);
-            }
-            y[t] = sum;
+    const Row* A2 = k.A2.data();
+    for (int t = 0; t < count; ++t) {
+        const float *B = k.B(begin + t), *C = k.C(begin + t);
+        const Row u = k.row(s.u, begin + t), d = dt[t], du = d * u;
+        Row sum = k.skip * u;
+        for (Index i = 0; i < s.N; ++i) {
+            const Row power = d * A2[i];
+            h[i] = mad(mild ? exp2_inside(power) : exp2(power), h[i], du * B[i]);
+            sum = mad(h[i], C[i], sum);
         }
-        for (int t = 0; t < count; ++t) {
-            if (s.z) {
-                const Row z = k.row(s.z, begin + t);
-                y[t] = y[t] * z * sigmoid(z);
-            }
-            store(out + k.at(begin + t), k.n, y[t]);
+        y[t] = sum;
+    }
+}
+
+template <class T>
+void forward_chunk(Unit<T>& unit, Index number, Index begin, T* out) {
+    const Block<T>& k = unit.blocks[number];
+    const Scan<T>& s = k.s;
+    const int count = static_cast<int>(std::min<Index>(CHUNK, s.L - begin));
+    Row dt[CHUNK], y[CHUNK], longest{};
+    for (int t = 0; t < count; ++t) {
+        dt[t] = k.step(begin + t);
+        longest = max(abs(dt[t]), longest);
+        const Index ahead = unit.line(begin + CHUNK, number * CHUNK + t);
+        __builtin_prefetch(s.u + ahead, 0, 2);
+        __builtin_prefetch(s.delta + ahead, 0, 2);
+        if (s.z) __builtin_prefetch(s.z + ahead, 0, 2);
+        __builtin_prefetch(out + ahead, 1, 2);
+    }
+    const bool mild = within(longest * unit.steepest[number], 126.0f);
+    (mild ? recur<true, T> : recur<false, T>)(k, begin, count, dt, unit.states[number].data(), y);
+    for (int t = 0; t < count; ++t) {
+        if (s.z) {
+            const Row z = k.row(s.z, begin + t);
+            y[t] = y[t] * z * sigmoid(z);
         }
+        store(out + k.at(begin + t), k.n, y[t]);
     }
 }
 
@@ -195,9 +245,15 @@ void backward_block(const Block<T>& k, const T* grad, const Gradients<T>& to) {
 
 template <class T>
 void forward(const Scan<T>& s, T* out, int threads) {
+    const Index wanted = s.images * s.blocks() / threads, size = std::max<Index>(1, std::min(wanted, MAX_BLOCKS));
+    const Index units = (s.blocks() + size - 1) / size;  // of one image
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (Index i = 0; i < s.images * s.blocks(); ++i)
-        forward_block(Block<T>(s, i / s.blocks(), i % s.blocks()), out);
+    for (Index i = 0; i < s.images * units; ++i) {
+        const Index first = i % units * size, count = std::min(size, s.blocks() - first);
+        Unit<T> unit(s, i / units, first, count);
+        for (Index begin = 0; begin < s.L; begin += CHUNK)
+            for (Index number = 0; number < count; ++number) forward_chunk(unit, number, begin, out);
+    }
 }
 
 // to[i] = sum over parts of parts[part][i], in their order.

@@ -5,12 +5,16 @@ Command modules import nothing heavy before their command runs, so ``--help`` an
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stylecli import __version__
-from stylecli.cli import train_text  # noqa: F401 - adds its commands to the group
+from stylecli.cli import (
+    options,
+    train_text,  # noqa: F401 - adds its commands to the group
+)
 from stylecli.cli.bench import bench
 from stylecli.cli.demo import demo
 from stylecli.cli.image import image
@@ -18,6 +22,7 @@ from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
 from stylecli.cli.text import text
 from stylecli.cli.train import train
+from stylecli.cli.weights import weights
 
 app = typer.Typer(
     name="stylize",
@@ -33,6 +38,7 @@ app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")
+app.add_typer(weights, name="weights")
 
 
 def _show_version(asked: bool) -> None:
@@ -41,12 +47,29 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _use_manifest(context: typer.Context, manifest: Path | None) -> Path | None:
+    if manifest is not None:
+        options.set_variable(context, "STYLIZE_WEIGHTS_MANIFEST", str(manifest))
+    return manifest
+
+
 @app.callback()
 def _options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
+    offline: options.Offline = False,
+    weights_manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            callback=_use_manifest,
+            help="More networks, in the format of weights.toml (STYLIZE_WEIGHTS_MANIFEST).",
+        ),
+    ] = None,
 ) -> None:
     """Stylize photographs and folders with linear-time style transfer models."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,21 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter("not a finite number")
     return value
+
+
+def set_variable(context: typer.Context, name: str, value: str) -> None:
+    """Set an environment variable until the command ends."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    context.call_on_close(
+        lambda: os.environ.pop(name, None) if before is None else os.environ.update({name: before})
+    )
+
+
+def go_offline(context: typer.Context, offline: bool) -> bool:
+    if offline:
+        set_variable(context, "STYLIZE_OFFLINE", "1")
+    return offline
 
 
 # What to paint with.
@@ -96,6 +112,10 @@ Weights = Annotated[
     typer.Option(
         metavar="FILE", show_default="the bundled ones", help="Weights trained with 'stylize train'."
     ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", callback=go_offline, help="Open no network connection (STYLIZE_OFFLINE=1)."),
 ]
 
 # What it says.

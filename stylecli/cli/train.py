@@ -69,6 +69,7 @@ def rwkv(
         int | None,
         typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads of a single worker."),
     ] = None,
+    offline: options.Offline = False,
 ) -> None:
     """Train StyleRWKV. Ctrl-C is safe: the same command goes on from the last checkpoint."""
     import logging
@@ -81,12 +82,13 @@ def rwkv(
 
     if threads is not None:
         torch.set_num_threads(threads)
+    vgg = vgg if vgg is not None else _vgg()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     where = choose_device(device.value)
     config = TrainConfig(
         content=content,
         style=style,
-        vgg=vgg if vgg is not None else _vgg(),
+        vgg=vgg,
         out=out,
         val_content=val_content,
         val_style=val_style,
@@ -113,6 +115,8 @@ def rwkv(
 
 
 def _vgg() -> Path:
+    from stylecli.console import Console
     from stylecli.weights import locate
 
-    return locate("vgg16")
+    with Console():  # shows a download
+        return locate("vgg16")

@@ -31,10 +31,14 @@ class AdaIn(nn.Module):
 
     y = s * (x - mean(x)) / std(x) + m with (m, log s) = the style's own statistics + W code. Where a site has no
     style feature of its own width (the head), its statistics come from W alone.
+
+    ``limit`` bounds the normalised values (own decision): in a flat picture one odd place would otherwise stand out
+    the more, the larger the picture, and grow from layer to layer into a bright spot.
     """
 
-    def __init__(self, channels: int, code: int):
+    def __init__(self, channels: int, code: int, limit: float | None = None):
         super().__init__()
+        self.limit = limit
         self.correction = nn.Linear(code, 2 * channels)
         nn.init.normal_(self.correction.weight, std=0.02)
         nn.init.zeros_(self.correction.bias)
@@ -45,7 +49,12 @@ class AdaIn(nn.Module):
             target = target + statistics
         mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
         own_mean, own_std = mean_std(x)
-        scale = torch.exp(log_std.clamp(-6, 4)) / own_std
+        scale = torch.exp(log_std.clamp(-6, 4))
+        if self.limit is not None:
+            flat = torch.addcmul((-own_mean / own_std).to(x.dtype), x, (1 / own_std).to(x.dtype))
+            flat = flat.clamp(-self.limit, self.limit)
+            return torch.addcmul(mean.to(x.dtype), flat, scale.to(x.dtype))
+        scale = scale / own_std
         return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
 
 
@@ -72,10 +81,10 @@ class StyledResidual(nn.Module):
     ``gain`` starts at zero, so that a network can grow these while it trains.
     """
 
-    def __init__(self, channels: int, code: int):
+    def __init__(self, channels: int, code: int, limit: float | None = None):
         super().__init__()
-        self.conv1, self.norm1 = conv(channels, channels), AdaIn(channels, code)
-        self.conv2, self.norm2 = conv(channels, channels), AdaIn(channels, code)
+        self.conv1, self.norm1 = conv(channels, channels), AdaIn(channels, code, limit)
+        self.conv2, self.norm2 = conv(channels, channels), AdaIn(channels, code, limit)
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:

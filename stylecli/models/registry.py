@@ -77,7 +77,7 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
         return Painter(painter, Descriptor(), published)
     known = load_manifest().get(name)
     kind = "style-rwkv" if known is None else known.kind  # a path to a file of one's own
-    path = weights if weights is not None else locate(name)
+    path = locate(name if weights is None else weights)
     if kind == "style-rwkv":
         return Painter(load_network(path, kind), Descriptor())
     if kind != "style-mamba":

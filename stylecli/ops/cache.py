@@ -17,11 +17,12 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
+from stylecli.weights.lock import locked
 from stylecli.weights.store import cache_dir, digest_of
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 60.0  # then build without the lock: somebody else's builder hangs
-_POLL_S = 0.05
 _ROOM = 32 << 20  # bytes; a compiler's output and its intermediate files fit well into this
 _OURS = re.compile(r"[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+")
 
@@ -80,7 +80,7 @@ def cached(
         found = _load_first(shared, stem, key, suffix, load)
         if found is not None:
             return found[0]
-        with _locked(shared / f"{stem}.lock"):
+        with locked(shared / f"{stem}.lock", LOCK_TIMEOUT_S):
             found = _load_first(shared, stem, key, suffix, load)  # the other one has finished meanwhile
             if found is not None:
                 return found[0]
@@ -183,29 +183,3 @@ def _sweep(folder: Path) -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > 3600:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock, or go on without it after the time-out or where the file system has no locks."""
-    with path.open("ab") as file:  # not inherited by the compiler: it must not outlive this process
-        until = time.monotonic() + LOCK_TIMEOUT_S
-        while not _try_lock(file) and time.monotonic() < until:
-            time.sleep(_POLL_S)
-        yield
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """True when the lock is held, or there is no such thing here. Closing the file releases it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-    return True

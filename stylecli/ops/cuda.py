@@ -112,7 +112,9 @@ def load(operator: str, device: torch.device, *defines: str) -> Kernels | None:
 def outcome(operator: str, device: torch.device, *defines: str) -> Outcome:
     """What ``load`` found, with the reason where that is nothing. Tried once in a process."""
     if not kernels_wanted("cuda"):
-        _latest[operator] = Outcome(reason=f"not yet run on a card: {VARIABLE}=all uses it")
+        off = not kernels_wanted("cpu")
+        reason = f"{VARIABLE}=off" if off else f"not yet run on a card: {VARIABLE}=all uses it"
+        _latest[operator] = Outcome(reason=reason)
         return _latest[operator]
     index = torch.cuda.current_device() if device.index is None else device.index
     with _once:

@@ -47,6 +47,7 @@ from stylecli.training.vgg import Vgg16
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+_CODE_SIZE, _CODE_RATE = 0.25, 0.03  # root mean square of a code; its learning rate, relative
 _SIDE = 256  # of the artworks that statistics are taken from
 
 
@@ -58,7 +59,7 @@ class MambaTraining:
         content: folders of photographs. styles: folder with captioned artworks and their ``manifest.csv``.
         vgg, autoencoder, siglip: weights files of the frozen networks. val_content: pictures of the contact sheets.
         steps, batch, crop, first_crop, first_share, lr, decay_from, workers: as for StyleRWKV.
-        artworks: how many artworks give one target. code_steps: of :func:`teach_code`.
+        artworks: how many artworks give one target. push: see :meth:`Targets.wanted`. code_steps: of :func:`teach_code`.
         warm_start: weights to begin with; their style code is learned anew.
         content_weight .. directional_weight: weights of the losses.
     """
@@ -78,6 +79,7 @@ class MambaTraining:
     lr: float = 1e-3
     decay_from: float = 0.4
     artworks: int = 4
+    push: float = 1.6
     code_steps: int = 2500
     content_weight: float = 0.5
     style_weight: float = 2.0
@@ -130,10 +132,24 @@ class Targets:
     prompts: Prompts
     statistics: list[Tensor]
     embeddings: dict[str, Tensor]
+    push: float
 
-    def mean_statistics(self, artworks: list[int]) -> list[Tensor]:
-        """(1, D) per layer."""
-        return [layer[artworks].float().mean(0, keepdim=True) for layer in self.statistics]
+    def __post_init__(self) -> None:
+        self.typical = [layer.float().mean(0, keepdim=True) for layer in self.statistics]
+
+    def wanted(self, artworks: list[int]) -> list[Tensor]:
+        """(1, D) per layer: the mean of the artworks, pushed away from the mean of all.
+
+        What artworks of one kind have in common is weaker than what a single one shows: unpushed, all came out
+        brownish."""
+        targets = []
+        for layer, typical in zip(self.statistics, self.typical, strict=True):
+            mean = layer[artworks].float().mean(0, keepdim=True)
+            lowest = 0.3 * torch.minimum(
+                mean, typical
+            )  # statistics of features after a ReLU are not negative
+            targets.append(torch.maximum(typical + self.push * (mean - typical), lowest))
+        return targets
 
 
 def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list[Tensor]:
@@ -194,7 +210,7 @@ def batches(
                 features[i] = content_features(vgg, image)
             content.append(image)
             embedding.append(targets.embeddings[prompt])
-            wanted.append((features[i], targets.mean_statistics(artworks)))
+            wanted.append((features[i], targets.wanted(artworks)))
             styled.append(float(prompt not in PHOTOGRAPHS))
         kept, style = (
             [torch.cat(layer).to(config.device) for layer in zip(*part, strict=True)]
@@ -235,9 +251,7 @@ def teach_code(
         for group in optimizer.param_groups:
             group["lr"] = cosine(2e-3, step, steps, 0.3)
         drawn = [targets.prompts.draw(rng, config.artworks) for _ in range(batch)]
-        wanted = [
-            torch.cat(layer) for layer in zip(*(targets.mean_statistics(a) for _, a in drawn), strict=True)
-        ]
+        wanted = [torch.cat(layer) for layer in zip(*(targets.wanted(a) for _, a in drawn), strict=True)]
         code = model.style_code(torch.stack([targets.embeddings[prompt] for prompt, _ in drawn]))
         loss = losses.code_loss(trained.probe(code), wanted, spreads, weight)
         optimizer.zero_grad(set_to_none=True)
@@ -245,6 +259,13 @@ def teach_code(
         optimizer.step()
         if step % 250 == 0 or step == steps - 1:
             log.info("style code: step %d, loss %.4f", step, float(loss.detach()))
+    with torch.no_grad():
+        # Small, so that one step of Adam in the many layers that read the code cannot overturn a picture.
+        every = model.style_code(torch.stack(list(targets.embeddings.values())))
+        scale = _CODE_SIZE / every.square().mean().sqrt()
+        last = model.code[-1]
+        assert isinstance(last, torch.nn.Linear)
+        last.weight.mul_(scale), last.bias.mul_(scale), trained.probe.weight.div_(scale)
     return trained
 
 
@@ -261,7 +282,7 @@ def train(config: MambaTraining) -> Path:
     prompts = Prompts(config.styles)
     config.out.mkdir(parents=True, exist_ok=True)
     statistics = all_statistics(prompts, config.vgg, config.out / "statistics.safetensors", config.device)
-    targets = Targets(prompts, statistics, all_embeddings(prompts, load_siglip(config.siglip)))
+    targets = Targets(prompts, statistics, all_embeddings(prompts, load_siglip(config.siglip)), config.push)
     torch.manual_seed(config.seed)
     model = StyleMamba(config.network)
     if config.warm_start:
@@ -286,7 +307,10 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     model = trained.network
     assert isinstance(model, StyleMamba)
     parameters = list(trained.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
+    # The code is taught already; what painting has to say of it comes through every layer at once.
+    slow = [*model.code.parameters(), *trained.probe.parameters()]
+    fast = [p for p in parameters if all(p is not q for q in slow)]
+    optimizer = torch.optim.Adam([{"params": fast}, {"params": slow}], lr=config.lr, betas=(0.9, 0.99))
     state = State(config.out / CHECKPOINT, trained, optimizer, config.ema)
     if config.resume:
         state.load()
@@ -294,8 +318,8 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     bar = tqdm(total=config.steps, initial=state.step, desc="StyleMamba", mininterval=10, disable=rank > 0)
     weights = {name: weight for name, weight in config.loss_weights.items() if weight}
     for step, batch in batches(config, targets, vgg, state.step, rank):
-        for group in optimizer.param_groups:
-            group["lr"] = cosine(config.lr, step, config.steps, config.decay_from)
+        for group, share in zip(optimizer.param_groups, (1.0, _CODE_RATE), strict=True):
+            group["lr"] = share * cosine(config.lr, step, config.steps, config.decay_from)
         with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
             with torch.no_grad():
                 latent = autoencoder.encode(batch.content)

@@ -7,41 +7,62 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from stylecli.errors import WeightsError
 
 LAYERS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3", "5_1")
+_TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24), strict=True))
+"""Where each convolution sits in torchvision's ``features``; ReLUs and poolings take the places between."""
 
 
 class Vgg16(nn.Module):
-    """Convolutions of VGG-16 in the Caffe convention (BGR, 0-255, mean subtracted), frozen.
+    """Convolutions of VGG-16, frozen. Which convention they follow shows in their names.
+
+    Caffe's, ``conv1_1.weight``, … : the network wants BGR in 0..255 with its mean subtracted. torchvision's,
+    ``features.0.weight``, … : RGB in 0..1, normalised by ImageNet's means and standard deviations.
 
     Args:
-        path: safetensors file with ``conv1_1.weight``, ``conv1_1.bias``, … up to the layers that are asked for.
+        path: safetensors file of either kind, up to the layers that are asked for. Other tensors are not read.
+
+    Raises:
+        WeightsError: the file cannot be read or holds neither kind.
     """
 
     mean: Tensor
+    scale: Tensor
 
     def __init__(self, path: Path):
         super().__init__()
         try:
-            weights = load_file(path)
+            with safe_open(path, "pt") as file:
+                held = set(file.keys())
+                self.bgr = "conv1_1.weight" in held
+                for layer in LAYERS:
+                    name = f"conv{layer}" if self.bgr else f"features.{_TORCHVISION[layer]}"
+                    if {f"{name}.weight", f"{name}.bias"} <= held:
+                        weight = file.get_tensor(f"{name}.weight").float()
+                        self.register_buffer(
+                            f"w{layer}", weight.contiguous(memory_format=torch.channels_last)
+                        )
+                        self.register_buffer(f"b{layer}", file.get_tensor(f"{name}.bias").float())
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: VGG-16 weights cannot be read ({error})") from None
-        for name in LAYERS:
-            if f"conv{name}.weight" in weights:
-                weight, bias = (weights[f"conv{name}.{part}"].float() for part in ("weight", "bias"))
-                self.register_buffer(f"w{name}", weight.contiguous(memory_format=torch.channels_last))
-                self.register_buffer(f"b{name}", bias)
-        self.register_buffer("mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1))
+        if not hasattr(self, "w1_1"):
+            raise WeightsError(f"{path}: no VGG-16 in it (neither conv1_1.weight nor features.0.weight)")
+        if self.bgr:
+            mean, scale = [123.68 / 255, 116.779 / 255, 103.939 / 255], [255.0] * 3
+        else:
+            mean, scale = [0.485, 0.456, 0.406], [1 / 0.229, 1 / 0.224, 1 / 0.225]
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))  # of red, green, blue in 0..1
+        self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1))
 
     def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Images (B, 3, H, W) in 0..1 to ``{layer: relu features (B, C, h, w)}``; stops at the deepest layer."""
         wanted, out, block = set(layers), {}, "1"
-        x = (x.flip(1) * 255 - self.mean).contiguous(memory_format=torch.channels_last)
+        x = (x - self.mean) * self.scale
+        x = (x.flip(1) if self.bgr else x).contiguous(memory_format=torch.channels_last)
         for name in LAYERS:
             if name[0] != block:
                 x, block = F.max_pool2d(x, 2), name[0]

@@ -7,16 +7,15 @@ rewrites that file's size and sha256 lines in ``weights.toml``; comments and eve
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import re
 import shutil
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 from stylecli.errors import StylizeError, UsageError, WeightsError
 from stylecli.weights import manifest
+from stylecli.weights.content import SUFFIX, problem_inside
 from stylecli.weights.manifest import WeightFile, load_manifest, manifest_path, parse_manifest
 from stylecli.weights.store import digest_of
 
@@ -39,7 +38,7 @@ def register(name: str, trained: Path, manifest_file: Path | None = None) -> Wei
     old = networks[name].file()
     if old.bundled is None:
         raise UsageError(f"{name} is not a bundled network: its file in {manifest_file} has no bundled path")
-    _check_header(trained)
+    _check(trained)
     size, digest = trained.stat().st_size, digest_of(trained)
     if size > LIMIT:
         raise UsageError(f"{trained}: {size:,} bytes; a bundled file may have {LIMIT:,} (is it float16?)")
@@ -77,19 +76,14 @@ def rewrite(text: str, network: str, file: str, size: int, digest: str) -> str:
     raise WeightsError(f"weights.toml: no [[{network}.files]] table names {file}")
 
 
-def _check_header(path: Path) -> None:
-    """Raise WeightsError unless ``path`` begins as a safetensors file does: a length, then JSON."""
+def _check(path: Path) -> None:
+    """Raise WeightsError unless ``path`` is a whole safetensors file."""
     try:
-        with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > path.stat().st_size - 8:
-                raise ValueError("the header is longer than the file")
-            if not isinstance(json.loads(stream.read(length)), dict):
-                raise ValueError("the header is not a table")
+        problem = problem_inside(path, SUFFIX)
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (struct.error, ValueError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from error
+        problem = f"cannot be read ({error.strerror})"
+    if problem is not None:
+        raise WeightsError(f"{path}: {problem}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,25 +1,53 @@
 """From a network's name to a local file that has been checked, byte for byte.
 
-The order: the file inside the package, then the user's cache. A file that is not the one the manifest
-describes is never handed out.
+The order: the file inside the package, then the user's cache, then its publisher. A file that is not the one the
+manifest describes is never handed out. Where the manifest has no sha256, the file's own is pinned when it is first
+seen: recorded beside it, in a form that ``sha256sum -c`` reads, and asked of it ever after.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from stylecli.errors import WeightsError
 from stylecli.weights import manifest
-from stylecli.weights.manifest import SUFFIX, Network, WeightFile
+from stylecli.weights.content import SUFFIX, problem_inside
+from stylecli.weights.manifest import Network, WeightFile
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    bundled = "bundled"
+    cached = "cached"
+    missing = "missing"
+    damaged = "damaged"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a file is and how it is: ``problem`` follows the path's name; ``sha256`` is that of a good file."""
+
+    state: State
+    path: Path
+    problem: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    pinned: bool = False  # the digest it was checked against is the one that it had when it was first seen
 
 
 def locate(name: str | os.PathLike[str], file: str | None = None) -> Path:
-    """The path of a network's safetensors file.
+    """The path of a network's file, which is fetched first if it is neither here nor offline.
 
-    ``name`` is a name in ``weights.toml``, or the path of an existing ``.safetensors`` file, which is taken
-    as it is (there is nothing to check it against). ``file`` picks one of a network's files; the first is
+    ``name`` is a name in ``weights.toml``, or the path of an existing ``.safetensors`` file, of which only the
+    header is checked (there is nothing to compare it with). ``file`` picks one of a network's files; the first is
     the default. A file of the manifest is verified by size and sha256 at every call: about 10 ms for 12 MB.
 
     Raises WeightsError, one line with what to do, for an unknown name and for a missing or damaged file.
@@ -27,11 +55,41 @@ def locate(name: str | os.PathLike[str], file: str | None = None) -> Path:
     text = os.fspath(name)
     if _looks_like_path(text):
         return _users_own(Path(text))
+    network = named(text)
+    entry = network.file(file)
+    found = inspect(network, entry)
+    if found.state is State.damaged or (found.state is State.missing and not entry.urls):
+        raise WeightsError(f"weights {network.name}: {found.path} {found.problem}; {_remedy(network, entry)}")
+    if found.state is State.missing:
+        from stylecli.weights.fetching import fetch
+
+        return fetch(network, entry)
+    if found.state is State.cached and entry.sha256 is None and not found.pinned and found.sha256 is not None:
+        _pin_first_seen(found.path, found.sha256)
+    return found.path
+
+
+def named(name: str) -> Network:
+    """The network of the manifest that is called so. Raises WeightsError, naming the known ones."""
     networks = manifest.load_manifest()
-    if text not in networks:
+    if name not in networks:
         known = ", ".join(sorted(networks))
-        raise WeightsError(f"no weights are called {text!r}; known: {known}, or the path of a {SUFFIX} file")
-    return _verified(networks[text], networks[text].file(file))
+        raise WeightsError(f"no weights are called {name!r}; known: {known}, or the path of a {SUFFIX} file")
+    return networks[name]
+
+
+def inspect(network: Network, file: WeightFile) -> Found:
+    """Look for a file and check it, byte for byte. Changes nothing, asks nobody."""
+    first_problem = None
+    for state, place in _places(network, file):
+        found = _check(state, place, file)
+        if found.problem is None:
+            return found
+        # A damaged file tells more than an absent one does, and the package's place more than the cache.
+        if first_problem is None or (first_problem.state, found.state) == (State.missing, State.damaged):
+            first_problem = found
+    assert first_problem is not None
+    return first_problem
 
 
 def cache_dir() -> Path:
@@ -49,10 +107,88 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("stylecli", appauthor=False))
 
 
+def cached_path(network: Network, file: WeightFile) -> Path:
+    """Where the file lies in the cache once it is there."""
+    return cache_dir() / "weights" / network.name / file.name
+
+
 def digest_of(path: Path) -> str:
     """The file's sha256 in lower-case hex, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def pin_path(path: Path) -> Path:
+    """Where the digest of ``path`` is recorded, if the manifest does not know it."""
+    return path.with_name(path.name + ".sha256")
+
+
+def pinned(path: Path) -> str | None:
+    """The digest that was recorded for ``path``; None without a record. Raises OSError or ValueError."""
+    try:
+        text = pin_path(path).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    found = re.match(r"[0-9a-f]{64}\b", text)
+    if found is None:
+        raise ValueError(f"{pin_path(path).name} holds no sha256")
+    return found[0]
+
+
+def pin(path: Path, digest: str) -> None:
+    """Record the digest of ``path``. Raises OSError."""
+    record = pin_path(path)
+    part = record.with_name(record.name + ".part")
+    part.unlink(missing_ok=True)  # not through a link
+    part.write_text(f"{digest}  {path.name}\n", encoding="ascii")
+    part.replace(record)
+
+
+def leaves_cache(path: Path) -> bool:
+    """True for a path in the cache that a symbolic link leads out of it."""
+    return not path.resolve().is_relative_to(cache_dir().resolve())
+
+
+def _places(network: Network, file: WeightFile) -> Iterator[tuple[State, Path]]:
+    if file.bundled is not None:
+        yield State.bundled, manifest.PACKAGE.joinpath(*file.bundled.parts)
+    yield State.cached, cached_path(network, file)
+
+
+def _check(state: State, path: Path, file: WeightFile) -> Found:
+    """The file at ``path`` as it is. ``state`` is what it is in if it is good."""
+    expected = "" if file.size is None else f" (expected: {file.size:,} bytes)"
+    try:
+        if state is State.cached and leaves_cache(path):
+            return Found(State.damaged, path, "is refused: a symbolic link leads out of the cache")
+        if not os.path.lexists(path):
+            return Found(State.missing, path, f"is missing{expected}")
+        if not path.is_file():
+            return Found(State.damaged, path, "is not a file")
+        size = path.stat().st_size
+        if file.size is not None and size != file.size:
+            return Found(State.damaged, path, f"is damaged ({size:,} bytes instead of {file.size:,})")
+        problem = problem_inside(path)
+        if problem is not None:
+            return Found(State.damaged, path, problem)
+        record = pinned(path) if file.sha256 is None else None
+        digest, wanted = digest_of(path), file.sha256 or record
+        if wanted is not None and digest != wanted:
+            since = "" if record is None else ", which it had when it was first seen"
+            problem = f"is damaged (sha256 {digest[:12]}… instead of {wanted[:12]}…{since})"
+            return Found(State.damaged, path, problem)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+        return Found(State.damaged, path, f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    return Found(state, path, None, size, digest, pinned=record is not None)
+
+
+def _pin_first_seen(path: Path, digest: str) -> None:
+    """For a file that was put into the cache by hand."""
+    try:
+        pin(path, digest)
+    except OSError:  # a cache that cannot be written holds no record
+        return
+    log.info("%s: no sha256 is known for it; pinned the one it has now, %s…", path, digest[:12])
 
 
 def _looks_like_path(text: str) -> bool:
@@ -60,49 +196,23 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _users_own(path: Path) -> Path:
-    if not path.is_file():
-        raise WeightsError(f"weights {path}: there is no such file")
-    if path.suffix.lower() != SUFFIX:
-        raise WeightsError(f"weights {path}: only {SUFFIX} files are read (a pickle could run any code)")
+    try:
+        if not path.is_file():
+            raise WeightsError(f"weights {path}: there is no such file")
+        if path.suffix.lower() != SUFFIX:
+            raise WeightsError(f"weights {path}: only {SUFFIX} files are read (a pickle could run any code)")
+        problem = problem_inside(path)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    if problem is not None:
+        raise WeightsError(f"weights {path}: {problem}")
     return path
 
 
-def _verified(network: Network, file: WeightFile) -> Path:
-    """The first of the file's possible places that holds the right bytes."""
-    cached = cache_dir() / "weights" / network.name / file.name
-    places = [cached]
+def _remedy(network: Network, file: WeightFile) -> str:
+    place = cached_path(network, file)
     if file.bundled is not None:
-        places.insert(0, manifest.PACKAGE.joinpath(*file.bundled.parts))
-    complaint = None
-    for place in places:
-        problem = _problem(place, file)
-        if problem is None:
-            return place
-        # A damaged file tells more than an absent one does.
-        if place.exists() and complaint is None:
-            complaint = f"{place} {problem}"
-    if complaint is None:
-        expected = "" if file.size is None else f" (expected: {file.size:,} bytes)"
-        complaint = f"{places[0]} is missing{expected}"
-    if file.bundled is not None:
-        remedy = f"reinstall stylecli, or copy the right file to {cached}"
-    else:
-        remedy = f"copy the right file to {cached}, or give the path of one"
-    raise WeightsError(f"weights {network.name}: {complaint}; {remedy}")
-
-
-def _problem(path: Path, file: WeightFile) -> str | None:
-    """What is wrong with the file at ``path``, worded to follow its name; None where nothing is."""
-    try:
-        if not path.is_file():
-            return "is not a file"
-        size = path.stat().st_size
-        if file.size is not None and size != file.size:
-            return f"is damaged ({size:,} bytes instead of {file.size:,})"
-        if file.sha256 is not None:
-            digest = digest_of(path)
-            if digest != file.sha256:
-                return f"is damaged (sha256 {digest[:12]}… instead of {file.sha256[:12]}…)"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return None
+        return f"reinstall stylecli, or copy the right file to {place}"
+    if file.urls:
+        return f"'stylize weights fetch {network.name}' fetches it again"
+    return f"copy the right file to {place}, or give the path of one"

@@ -35,6 +35,7 @@ def stylize_in_process(*arguments: str) -> set[str]:
         ["train", "--help"],
         ["kernels", "--help"],
         ["bench", "--help"],
+        ["weights", "--help"],
     ],
     ids=" ".join,
 )
@@ -42,7 +43,7 @@ def test_nothing_heavy_on_the_way(arguments: list[str]) -> None:
     assert stylize_in_process(*arguments) & HEAVY == set()
 
 
-@pytest.mark.parametrize("group", ["train", "kernels", "bench"])
+@pytest.mark.parametrize("group", ["train", "kernels", "bench", "weights"])
 def test_a_group_without_a_command_shows_its_help(stylize, group) -> None:  # type: ignore[no-untyped-def]
     done = stylize(group)
     assert done.returncode == 2
@@ -55,10 +56,19 @@ def test_version_and_help_texts(stylize) -> None:  # type: ignore[no-untyped-def
     assert stylize("--version").stdout.decode().strip() == f"stylize {__version__}"
     text = stylize().stdout.decode()  # no arguments: help
     assert text == stylize("--help").stdout.decode() == stylize("-h").stdout.decode()
-    for command in ("image", "sheet", "demo", "train", "kernels", "bench", "--install-completion"):
+    for command in (
+        "image",
+        "text",
+        "sheet",
+        "demo",
+        "train",
+        "kernels",
+        "bench",
+        "weights",
+        "--install-completion",
+    ):
         assert command in text
-    for later in ("text", "video"):
-        assert f"\n  {later} " not in text
+    assert "\n  video " not in text  # not there yet
 
 
 def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-def]

@@ -80,6 +80,16 @@ def test_bfloat16_is_read_and_written_as_it_is(path, B):
         assert relative_rms(g, e) < 4e-3
 
 
+def test_slopes_on_whole_tokens_are_those_of_the_formula(path):
+    x, offset = case(1, 33, 60)
+    offset = offset.round().clamp(-6, 6)
+    grad = torch.randn(x.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    got = path[1](grad.float(), x.float(), offset.float())[1][
+        :, 8:-8, 8:-8
+    ]  # on the border it is a convention
+    assert relative_rms(got, formula_gradients(x.float(), offset, grad.float())[1][:, 8:-8, 8:-8]) < 1e-4
+
+
 def test_what_lies_outside_has_no_gradient_of_its_place(path):
     x, offset = (t.float() for t in case())
     offset[..., 0] = 100.0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from package_kit import MANIFEST, Package, safetensors_bytes
+from server_kit import Server
 
-from stylecli.weights import manifest
+from stylecli.weights import download, manifest
 
 
 @pytest.fixture
@@ -22,3 +25,22 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     monkeypatch.setattr(manifest, "PACKAGE", made.root)
     monkeypatch.setenv("STYLIZE_CACHE", str(made.cache))
     return made
+
+
+@pytest.fixture
+def online(package: Package, monkeypatch: pytest.MonkeyPatch) -> Package:
+    """The package, free to use the network of this machine, with little patience."""
+    for name in os.environ:
+        if name.lower().endswith("_proxy") or name == "STYLIZE_OFFLINE":
+            monkeypatch.delenv(name)
+    hasty = download.Patience(
+        timeout_s=0.8, attempts=3, first_wait_s=0.01, longest_wait_s=1.0, slow_time_s=0.3, enough=1 << 12
+    )
+    monkeypatch.setattr(download, "PATIENCE", hasty)
+    return package
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as running:
+        yield running

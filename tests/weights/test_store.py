@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from package_kit import Package
+from package_kit import Package, safetensors_bytes
 
 from stylecli.errors import WeightsError
 from stylecli.weights import cache_dir, locate
@@ -73,8 +73,11 @@ def test_unbundled_network_comes_from_the_cache(package: Package) -> None:
     place = package.cache / "weights" / "loose" / "loose.safetensors"
     assert f"copy the right file to {place}" in refusal("loose")
     place.parent.mkdir(parents=True)
-    place.write_bytes(b"anything: no digest is known")
+    place.write_bytes(safetensors_bytes(seed=3))
     assert locate("loose") == place
+    # No digest is known: the one it had at first is asked of it ever after.
+    place.write_bytes(safetensors_bytes(seed=4))
+    assert "instead of" in refusal("loose")
 
 
 def test_unknown_name_lists_the_known_ones(package: Package) -> None:
@@ -89,7 +92,7 @@ def test_unknown_file_of_a_network() -> None:
 
 def test_path_of_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
     mine = tmp_path / "mine.safetensors"
-    mine.write_bytes(b"whatever")
+    mine.write_bytes(safetensors_bytes())
     assert locate(mine) == mine
     assert locate(str(mine)) == mine
 
@@ -100,8 +103,10 @@ def test_path_without_a_file(tmp_path: Path) -> None:
 
 def test_pickle_is_refused(tmp_path: Path) -> None:
     pickle = tmp_path / "model.pth"
-    pickle.write_bytes(b"\x80\x04")
+    pickle.write_bytes(b"\x80\x04\x95pickle")
     assert "only .safetensors files are read" in refusal(pickle)
+    renamed = pickle.rename(tmp_path / "model.safetensors")
+    assert "is a pickle, which could run any code" in refusal(renamed)
 
 
 def test_cache_without_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,5 +127,6 @@ def test_cache_override_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_heavy_imports_stay_away() -> None:
-    code = "import sys, stylecli.weights; sys.exit(bool({'torch', 'platformdirs', 'av'} & set(sys.modules)))"
+    heavy = {"torch", "platformdirs", "av", "socket", "ssl", "http"}  # sockets: only to fetch something
+    code = f"import sys, stylecli.weights; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

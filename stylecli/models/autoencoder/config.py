@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from stylecli.models.config import JsonConfig
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class AutoencoderConfig(JsonConfig):
     """All that is needed to build the network.
 
     Attributes:
@@ -27,10 +28,3 @@ class AutoencoderConfig:
     def stride(self) -> int:
         """Pixels per token of the latent; images are padded to a multiple of it."""
         return 4
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> AutoencoderConfig:
-        return cls(**json.loads(text))

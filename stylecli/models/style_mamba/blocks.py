@@ -108,7 +108,7 @@ class ConditionalBlock(nn.Module):
 
     def __init__(self, channels: int, config: StyleMambaConfig):
         super().__init__()
-        self.norm1, self.norm2 = AdaIn(channels, config.code), AdaIn(channels, config.code)
+        self.norm1, self.norm2 = (AdaIn(channels, config.code, config.limit) for _ in range(2))
         self.scan, self.mix = ConditionalScan(channels, config), ChannelMix(channels, config)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:

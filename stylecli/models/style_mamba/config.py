@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from stylecli.models.config import JsonConfig
 
 
 @dataclass(frozen=True)
-class StyleMambaConfig:
+class StyleMambaConfig(JsonConfig):
     """All that is needed to build the network.
 
     Attributes:
@@ -21,6 +21,7 @@ class StyleMambaConfig:
         state: N, states of the selective scan for each channel.
         rank: width of the projection that gives the step sizes.
         mix_ratio: hidden width of the channel mix, relative to the level's width.
+        limit: bound of normalised values, in standard deviations.
     """
 
     latent: int = 12
@@ -32,17 +33,9 @@ class StyleMambaConfig:
     state: int = 8
     rank: int = 8
     mix_ratio: int = 2
+    limit: float = 5.0
 
     @property
     def stride(self) -> int:
         """Latent tokens per token of the deepest level; latents are padded to a multiple of it."""
         return 4
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> StyleMambaConfig:
-        values: dict[str, Any] = json.loads(text)
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)

@@ -41,13 +41,17 @@ class StyleMamba(nn.Module):
         self.fuse = conv(2 * fine, fine)
         self.noise_fine = Noise(fine)
         self.leave = self._blocks(fine, config.blocks[2])
-        self.texture_fine = nn.ModuleList(StyledResidual(fine, config.code) for _ in range(config.texture[0]))
-        self.norm_fine = AdaIn(fine, config.code)
+        self.texture_fine = nn.ModuleList(
+            StyledResidual(fine, config.code, config.limit) for _ in range(config.texture[0])
+        )
+        self.norm_fine = AdaIn(fine, config.code, config.limit)
         self.up_top = conv(fine, top)
         self.noise_top = Noise(top)
-        self.norm_top = AdaIn(top, config.code)
-        self.texture_top = nn.ModuleList(StyledResidual(top, config.code) for _ in range(config.texture[1]))
-        self.norm_out = AdaIn(top, config.code)
+        self.norm_top = AdaIn(top, config.code, config.limit)
+        self.texture_top = nn.ModuleList(
+            StyledResidual(top, config.code, config.limit) for _ in range(config.texture[1])
+        )
+        self.norm_out = AdaIn(top, config.code, config.limit)
         self.out = conv(top, config.latent)
         for gain in (m.gain for m in self.modules() if isinstance(m, Noise | StyledResidual)):
             nn.init.constant_(gain, 0.2)  # from zero they hardly grow

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+
+from stylecli.models.config import JsonConfig
 
 
 @dataclass(frozen=True)
-class StyleRwkvConfig:
+class StyleRwkvConfig(JsonConfig):
     """All that is needed to build the network.
 
     Attributes:
@@ -49,12 +49,3 @@ class StyleRwkvConfig:
     def stride(self) -> int:
         """Pixels per token of the deepest level; images are padded to a multiple of it."""
         return 32
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> StyleRwkvConfig:
-        values: dict[str, Any] = json.loads(text)
-        frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**frozen)

@@ -10,14 +10,29 @@ from stylecli.ops.deform_shift import compiled, cuda
 _BILINEAR, _BORDER, _ALIGN_CORNERS = 0, 1, True
 
 
-def _grid(offset: Tensor) -> Tensor:
-    """(B, H, W, G, 2) displacements in tokens -> (B G, H, W, 2) positions (x, y) in -1..1, as grid_sample wants."""
+def _grid(offset: Tensor, *, for_slopes: bool = False) -> Tensor:
+    """(B, H, W, G, 2) displacements in tokens -> (B G, H, W, 2) positions (x, y) in -1..1, as grid_sample wants.
+
+    ``for_slopes``: never just below a whole token, see :func:`_above_whole`.
+    """
     B, H, W, G, _ = offset.shape
     rows = torch.arange(H, device=offset.device, dtype=offset.dtype)[:, None, None]
     cols = torch.arange(W, device=offset.device, dtype=offset.dtype)[None, :, None]
-    y = (rows + offset[..., 0]) * (2 / max(H - 1, 1)) - 1
-    x = (cols + offset[..., 1]) * (2 / max(W - 1, 1)) - 1
+    y, x = rows + offset[..., 0], cols + offset[..., 1]
+    if for_slopes:
+        y, x = _above_whole(y, H), _above_whole(x, W)
+    y, x = (p * (2 / max(size - 1, 1)) - 1 for p, size in ((y, H), (x, W)))
     return torch.stack([x, y], -1).permute(0, 3, 1, 2, 4).reshape(B * G, H, W, 2)
+
+
+def _above_whole(position: Tensor, size: int) -> Tensor:
+    """Positions on a whole token moved up by as much as rounding may take away on the way through -1..1.
+
+    There the slope jumps: the formula and the compiled kernels take the upper side, grid_sample takes either. A new
+    network displaces nothing, so all of its positions are whole.
+    """
+    whole = (position == position.floor()) & (position > 0)
+    return torch.where(whole, position + size * torch.finfo(position.dtype).eps, position)
 
 
 def _split(x: Tensor, groups: int) -> Tensor:
@@ -71,7 +86,7 @@ def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Ten
 def sampled_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
     """The torch path of ``deform_shift``'s gradients."""
     B, H, W, G, _ = offset.shape
-    image, grid = _split(_working(x), G), _grid(_working(offset).to(_working(x).dtype))
+    image, grid = _split(_working(x), G), _grid(_working(offset).to(_working(x).dtype), for_slopes=True)
     grad_image, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
         _split(_working(grad.contiguous()), G), image, grid, _BILINEAR, _BORDER, _ALIGN_CORNERS, [True, True]
     )
