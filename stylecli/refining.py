@@ -75,7 +75,7 @@ def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> dict[str, Tensor]:
             tell,
         )
     # As it will be read from the cache, so that the first picture is like all others.
-    return {k: v.detach().cpu().half() for k, v in fusion.state_dict().items()}
+    return {k: v.detach().cpu().half().contiguous() for k, v in fusion.state_dict().items()}
 
 
 def _photographs() -> Tensor:

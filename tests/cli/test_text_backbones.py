@@ -35,7 +35,7 @@ def run(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
     changes = {"STYLIZE_CACHE": str(folder / "cache"), "STYLIZE_OFFLINE": "", "STYLIZE_KERNELS": "off"}
     command = [sys.executable, "-c", program]
     env = environment(changes)
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
 
 
 def test_the_command_knows_every_backbone() -> None:
