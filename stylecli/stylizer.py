@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError
+from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
 from stylecli.models.siglip import Siglip
 from stylecli.scaling import enlarge_with_detail, resize, working_size
@@ -109,6 +110,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return _DTYPES[name]
 
 
+def _warn_if_unfamiliar(encoder: Siglip, prompt: str) -> None:
+    familiarity, threshold = float(encoder.familiarity([prompt])), encoder.config.threshold
+    if familiarity < threshold:
+        shown = prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
+        log.warning(
+            f"'{shown}' is far from everything that the text encoder was trained on "
+            f"(familiarity {familiarity:.2f}, usual above {threshold:.2f}): do not expect much"
+        )
+
+
 @dataclass(frozen=True)
 class Stylizer:
     """A painting network, and the style it holds. Immutable: ``encode_style`` returns another one.
@@ -123,7 +134,7 @@ class Stylizer:
     descriptor: Descriptor
     device: torch.device
     dtype: torch.dtype
-    encoder: Siglip | None = None
+    encoder: Siglip | PublishedSiglip | None = None
     style: Style | None = None
 
     @classmethod
@@ -134,20 +145,23 @@ class Stylizer:
         device: str = "auto",
         dtype: str = "auto",
         weights: Path | None = None,
+        seed: int = 0,
     ) -> Stylizer:
         """Load a network.
 
         Args:
-            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase.
+            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase; or
+                "siglip-sd" or "siglip-taesd", the papers' networks, which give the photograph back until refined.
             device: auto, cpu or cuda. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
+            seed: what an untrained network starts from.
 
         Raises:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
         """
         where = choose_device(device)
         precision = choose_dtype(dtype, where)
-        painter = load_painter(name, weights)
+        painter = load_painter(name, weights, seed)
         return cls(
             painter.network.to(where, precision), painter.descriptor, where, precision, painter.encoder
         )
@@ -181,13 +195,8 @@ class Stylizer:
                 "this network paints like a style image: use encode_style, or stylemamba-s for phrases"
             )
         with torch.inference_mode():
-            familiarity, threshold = float(self.encoder.familiarity([prompt])), self.encoder.config.threshold
-            if familiarity < threshold:
-                shown = prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
-                log.warning(
-                    f"'{shown}' is far from everything that the text encoder was trained on "
-                    f"(familiarity {familiarity:.2f}, usual above {threshold:.2f}): do not expect much"
-                )
+            if isinstance(self.encoder, Siglip):
+                _warn_if_unfamiliar(self.encoder, prompt)
             return self.with_style(Style(self.encoder.encode_text([prompt]).clone()))
 
     def with_style(self, style: Style) -> Stylizer:

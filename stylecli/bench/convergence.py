@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.stylizer import Stylizer
@@ -75,7 +76,7 @@ def run(
 
 
 def _curve(
-    painter: TextPainter, encoder: Siglip, image: Tensor, style: Tensor, how: Refinement
+    painter: TextPainter, encoder: Siglip | PublishedSiglip, image: Tensor, style: Tensor, how: Refinement
 ) -> list[float]:
     """Directional loss after every iteration."""
     seen: list[float] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,12 @@ from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.stylizer import Stylizer
+
+
+class Backbone(StrEnum):
+    own = "own"
+    siglip_sd = "siglip-sd"
+    siglip_taesd = "siglip-taesd"
 
 
 def text(
@@ -31,15 +38,23 @@ def text(
         list[str] | None,
         typer.Option("--blend", metavar="A:0.6,B:0.4", help="Mix phrases by weight into one; repeatable."),
     ] = None,
+    backbone: Annotated[
+        Backbone,
+        typer.Option(
+            help="Between which networks to paint: our own, or SigLIP and Stable Diffusion's auto-encoder "
+            "(or its small sister), as in the paper. No trained weights exist for those: they are refined."
+        ),
+    ] = Backbone.own,
     refine: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="N",
             min=0,
             max=1000,
             help="Iterations that adapt the network to each phrase; 15 to 40 are usual.",
+            show_default="0; 20 with another --backbone",
         ),
-    ] = 0,
+    ] = None,
     strength: options.Strength = 1.0,
     stroke_size: options.StrokeSize = 1.0,
     preserve_color: options.PreserveColor = False,
@@ -80,17 +95,30 @@ def text(
         max_pixels=max_pixels,
         format=format,
         quality=quality,
-        manner=Manner(strength, preserve_color, stroke_size, seed, refine),
+        manner=Manner(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
     )
 
     def load() -> Stylizer:
         from stylecli.stylizer import Stylizer
 
         return Stylizer.from_pretrained(
-            "stylemamba-s", device=device.value, dtype=dtype.value, weights=weights
+            "stylemamba-s" if backbone is Backbone.own else backbone.value,
+            device=device.value,
+            dtype=dtype.value,
+            weights=weights,
+            seed=seed,
         )
 
     paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+
+
+def _iterations(asked: int | None, backbone: Backbone) -> int:
+    """Raises UsageError where nothing but the photograph could come out."""
+    if backbone is Backbone.own:
+        return asked or 0
+    if asked == 0:
+        raise UsageError(f"--backbone {backbone.value} has no trained weights: --refine must be 1 or more")
+    return 20 if asked is None else asked
 
 
 def _split(arguments: list[str], *, named: bool) -> tuple[list[str], list[str]]:

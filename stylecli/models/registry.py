@@ -12,9 +12,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from stylecli.errors import WeightsError
+from stylecli.errors import UsageError, WeightsError
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.backbones.encoder import PublishedSiglip
+from stylecli.models.backbones.load import BACKBONES, load_backbone
 from stylecli.models.loading import load_module
 from stylecli.models.siglip import Siglip, load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
@@ -48,7 +50,7 @@ class Painter:
 
     network: nn.Module
     descriptor: Descriptor
-    encoder: Siglip | None = None
+    encoder: Siglip | PublishedSiglip | None = None
 
 
 # A module of every kind that weights files hold, from its configuration (JSON text).
@@ -59,12 +61,20 @@ BUILDERS: dict[str, Callable[[str], nn.Module]] = {
 }
 
 
-def load_painter(name: str, weights: Path | None = None) -> Painter:
+def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Painter:
     """A painting network of ``weights.toml`` with all its parts; ``weights`` replaces the file of the network itself.
+
+    A name of ``BACKBONES`` gives the papers' own networks, with a painting network that starts untrained from ``seed``.
 
     Raises:
         WeightsError: missing or damaged weights, or no network that paints.
+        UsageError: ``weights`` for a backbone, or its libraries are not installed.
     """
+    if name in BACKBONES:
+        if weights is not None:
+            raise UsageError(f"--weights {weights}: none can be trained for --backbone {name}")
+        painter, published = load_backbone(name, seed)
+        return Painter(painter, Descriptor(), published)
     known = load_manifest().get(name)
     kind = "style-rwkv" if known is None else known.kind  # a path to a file of one's own
     path = locate(name if weights is None else weights)

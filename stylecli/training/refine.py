@@ -2,8 +2,8 @@
 
 StyleMamba (arXiv 2405.05027) trains its fusion module per prompt with a masked and a second-order directional loss,
 in some 15 to 40 iterations. Here they start from the trained weights. Own decisions: squares of a quarter to 70 % of
-the picture's side, each seen at 96 pixels; the whole picture takes part in every iteration; what the trained weights
-painted holds the coarse colours; Adam.
+the picture's side, each seen at 96 pixels, or at the size that a published encoder takes; the whole picture takes part
+in every iteration; what the weights painted before holds the coarse colours; Adam.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.training import losses
 
-_SEEN = 96  # side at which the image tower sees a crop
+_SEEN = 96  # side at which our own image tower sees a crop
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Refinement:
 
 def refine(
     painter: TextPainter,
-    encoder: Siglip,
+    encoder: Siglip | PublishedSiglip,
     photos: Tensor,
     style: Tensor,
     how: Refinement,
@@ -65,6 +66,7 @@ def refine(
     """
     fusion = copy.deepcopy(painter.fusion).requires_grad_(True)
     neutral = painter.photograph.clone()
+    side = encoder.side if isinstance(encoder, PublishedSiglip) else _SEEN
     generator = torch.Generator().manual_seed(how.seed)
     optimizer = torch.optim.Adam(fusion.parameters(), lr=how.lr, betas=(0.9, 0.99))
     with torch.no_grad():
@@ -74,12 +76,13 @@ def refine(
     for iteration in range(1, how.iterations + 1):
         output = painter.autoencoder.decode(fusion(latent, fusion.style_code(style), how.seed))
         boxes = _boxes(photos.shape[-2:], how.crops, generator)
-        after, before = (encoder.encode_image(_crops(x, boxes)) for x in (output, photos))
+        after, before = (encoder.encode_image(_crops(x, boxes, side)) for x in (output, photos))
         if how.masked:
             loss = losses.masked_directional_loss(after, before.detach(), style, neutral)
         else:
             loss = losses.directional_loss(after, before.detach(), style, neutral).mean()
-        whole, origin = encoder.encode_image(_seen(output)), encoder.encode_image(_seen(photos)).detach()
+        whole = encoder.encode_image(_seen(output, side))
+        origin = encoder.encode_image(_seen(photos, side)).detach()
         if how.second_order and previous is not None:
             second = losses.second_order_directional_loss(whole, previous, origin, style, neutral)
             loss = loss + second.mean()
@@ -106,10 +109,10 @@ def _boxes(size: tuple[int, ...], count: int, generator: torch.Generator) -> lis
     return boxes
 
 
-def _crops(image: Tensor, boxes: list[tuple[int, int, int]]) -> Tensor:
-    """(B, 3, H, W) to (P B, 3, 96, 96)."""
-    return torch.cat([_seen(image[..., y : y + side, x : x + side]) for y, x, side in boxes])
+def _crops(image: Tensor, boxes: list[tuple[int, int, int]], seen: int) -> Tensor:
+    """(B, 3, H, W) to (P B, 3, seen, seen)."""
+    return torch.cat([_seen(image[..., y : y + side, x : x + side], seen) for y, x, side in boxes])
 
 
-def _seen(image: Tensor) -> Tensor:
-    return F.interpolate(image, (_SEEN, _SEEN), mode="bilinear", antialias=True)
+def _seen(image: Tensor, side: int) -> Tensor:
+    return F.interpolate(image, (side, side), mode="bilinear", antialias=True)

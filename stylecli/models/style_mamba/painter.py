@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.backbones.autoencoder import PublishedAutoencoder
 from stylecli.models.style_mamba.model import StyleMamba
 
 # How far to go beyond a prompt's own style code, away from "a photo" (see StyleMamba.style_code): chosen by eye.
@@ -16,12 +17,14 @@ class TextPainter(nn.Module):
     """Images are (B, 3, H, W) in 0..1, sRGB; a style is a prompt embedding (1 or B, E).
 
     Args:
-        fusion, autoencoder: the trained parts. photograph: (1, E) embedding of "a photo".
+        fusion, autoencoder: its parts. photograph: (1, E) embedding of "a photo".
     """
 
     photograph: Tensor
 
-    def __init__(self, fusion: StyleMamba, autoencoder: Autoencoder, photograph: Tensor):
+    def __init__(
+        self, fusion: StyleMamba, autoencoder: Autoencoder | PublishedAutoencoder, photograph: Tensor
+    ):
         super().__init__()
         self.fusion, self.autoencoder = fusion, autoencoder
         self.register_buffer("photograph", photograph)
