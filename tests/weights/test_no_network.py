@@ -54,7 +54,7 @@ def test_the_watch_works(tmp_path: Path) -> None:
     assert "socket.connect" in (tmp_path / "watched").read_text()
 
 
-def test_demo_and_image(tmp_path: Path) -> None:
+def test_demo_image_and_text(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 48), (90, 140, 60)).save(photo)
     # All but one of the demo's paintings are there already: one is enough here.
@@ -65,10 +65,14 @@ def test_demo_and_image(tmp_path: Path) -> None:
     style = f"stylize-demo/styles/{next(iter(STYLES))}.png"
     demo = ["demo", "--size", "64"]
     image = ["image", "photo.png", "-s", style, "-o", "out.png", "--stroke-size", "8"]  # painted small
-    both = f"from stylecli.__main__ import _run; raise SystemExit(_run({demo}) or _run({image}))"
-    done = run(tmp_path, "-c", both)
+    text = ["text", "photo.png", "Paul Gauguin style", "-o", "said.png", "--stroke-size", "8"]
+    program = (
+        f"from stylecli.__main__ import _run; raise SystemExit(any(_run(c) for c in {[demo, image, text]}))"
+    )
+    done = run(tmp_path, "-c", program)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("1 done") == 2
+    assert done.stderr.count("1 done") == 3
+    assert (tmp_path / "said.png").exists()
     assert (tmp_path / "out.png").exists()
     assert not (tmp_path / "watched").exists(), (tmp_path / "watched").read_text()
     assert not (tmp_path / "cache").exists()
