@@ -237,7 +237,7 @@ def test_a_network_by_name_paints(world: World, weights: Weights, tmp_path: Path
 def test_unknown_names(weights: Weights, arguments: list[str]) -> None:
     code, out, err = weights(*arguments)
     assert (code, out) == (2, "")
-    assert err.count("\n") == 1 and "known: known, pair, " in err
+    assert err.count("\n") == 1 and "known, pair, " in err
 
 
 def test_manifest_that_is_not_there(weights: Weights, tmp_path: Path) -> None:

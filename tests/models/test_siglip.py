@@ -58,9 +58,9 @@ def test_a_prompt_does_not_depend_on_its_neighbours(tiny):
 
 def test_case_accents_and_length_beyond_the_limit_change_nothing(tiny):
     a, b = tiny.encode_text(["Réd SKY", "red sky"])
-    assert torch.equal(a, b)
+    assert torch.allclose(a, b, atol=1e-5)  # rows of one batch may be added up in another order
     a, b = tiny.encode_text(["red " * 15, "red " * 900])
-    assert torch.equal(a, b)
+    assert torch.allclose(a, b, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 71), (128, 40), (201, 97)])

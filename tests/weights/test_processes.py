@@ -33,7 +33,12 @@ def fetch(folder: Path, url: str) -> subprocess.Popen[str]:
     kept |= {"STYLIZE_CACHE": str(folder / "cache"), "STYLIZE_OFFLINE": ""}
     arguments = ["--weights-manifest", str(folder / "mine.toml"), "weights", "fetch", "far"]
     return subprocess.Popen(
-        [sys.executable, "-m", "stylecli", *arguments], env=kept, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "stylecli", *arguments],
+        env=kept,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A background job of a shell inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
