@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -72,8 +73,6 @@ def rwkv(
     offline: options.Offline = False,
 ) -> None:
     """Train StyleRWKV. Ctrl-C is safe: the same command goes on from the last checkpoint."""
-    import logging
-
     import torch
 
     from stylecli.stylizer import choose_device, choose_dtype
@@ -82,8 +81,7 @@ def rwkv(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    vgg = vgg if vgg is not None else _vgg()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    vgg = vgg if vgg is not None else vgg16_file()
     where = choose_device(device.value)
     config = TrainConfig(
         content=content,
@@ -106,12 +104,7 @@ def rwkv(
         warm_start=warm_start,
         resume=resume,
     )
-    try:
-        released = run(config)
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
-        raise typer.Exit(130) from None
-    typer.echo(f"weights: {released}", err=True)
+    run_training(lambda: run(config), out)
 
 
 @train.command()
@@ -145,8 +138,6 @@ def siglip(
     ] = None,
 ) -> None:
     """Train the text-image encoder. Ctrl-C is safe: the same command goes on from the last checkpoint."""
-    import logging
-
     import torch
 
     from stylecli.stylizer import choose_device
@@ -155,7 +146,6 @@ def siglip(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = SiglipTrainConfig(
         teacher=teacher,
         data=data,
@@ -171,15 +161,24 @@ def siglip(
         device=str(choose_device(device.value)),
         resume=resume,
     )
+    run_training(lambda: run(config), out)
+
+
+def run_training(training: Callable[[], Path], out: Path) -> None:
+    """Train, and say where the weights are; a Ctrl-C ends with 130 and the way to go on."""
+    import logging
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        released = run(config)
+        released = training()
     except KeyboardInterrupt:
         typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"weights: {released}", err=True)
 
 
-def _vgg() -> Path:
+def vgg16_file() -> Path:
+    """The weights named vgg16, fetched where they are missing."""
     from stylecli.console import Console
     from stylecli.weights import locate
 

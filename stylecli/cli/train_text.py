@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.train import train
+from stylecli.cli.train import run_training, train, vgg16_file
 
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")]
 Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")]
@@ -68,7 +67,7 @@ def autoencoder(
         device=str(choose_device(device.value)),
         workers=workers,
     )
-    _run(lambda: run(config), out)
+    run_training(lambda: run(config), out)
 
 
 @train.command()
@@ -111,7 +110,7 @@ def mamba(
     config = MambaTraining(
         content=content,
         styles=styles,
-        vgg=vgg or locate("vgg16"),
+        vgg=vgg or vgg16_file(),
         autoencoder=autoencoder or locate("autoencoder-s"),
         siglip=siglip or locate("siglip-s"),
         out=out,
@@ -128,16 +127,4 @@ def mamba(
         warm_start=warm_start,
         resume=resume,
     )
-    _run(lambda: run(config), out)
-
-
-def _run(training: Callable[[], Path], out: Path) -> None:
-    import logging
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        released = training()
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
-        raise typer.Exit(130) from None
-    typer.echo(f"weights: {released}", err=True)
+    run_training(lambda: run(config), out)

@@ -24,8 +24,6 @@ from stylecli.training import checkpoint
 
 log = logging.getLogger(__name__)
 
-RELEASED = "release.safetensors"
-
 
 @dataclass
 class SiglipTrainConfig:
@@ -113,7 +111,7 @@ def train(config: SiglipTrainConfig) -> Path:
 
 def release(model: Siglip, config: SiglipTrainConfig, record: dict[str, Any]) -> Path:
     """Write the weights as they are now, with a record of how they came about."""
-    path = config.out / RELEASED
+    path = config.out / checkpoint.RELEASE
     training = {"config": config.record(), **record}
     checkpoint.save_release(path, model.state_dict(), model.config.to_json(), training)
     return path

@@ -10,19 +10,9 @@ from torch import Tensor
 
 from stylecli.models.siglip import Siglip
 from stylecli.training.phrases import Labels
+from stylecli.training.prompts import PROBE_CLASSES
 
-ARTISTS = (
-    "Vincent van Gogh", "Claude Monet", "Andy Warhol", "Rembrandt", "Paul Gauguin", "Piet Mondrian", "Egon Schiele",
-    "Marc Chagall", "Jackson Pollock", "Joan Miro", "Mark Rothko", "Roy Lichtenstein",
-)  # fmt: skip
-MOVEMENTS = ("ukiyo-e", "cubism", "pointillism", "rococo")
-MEDIA = ("line sketch", "cartoon", "rock", "bubbly", "crystalline", "woven carpet", "mosaic tiles", "wood")
-
-CLASSES = (
-    *((name, "artist") for name in ARTISTS),
-    *((name, "movement") for name in MOVEMENTS),
-    *((name, "medium") for name in MEDIA),
-)
+CLASSES = tuple((name, column) for column, names in PROBE_CLASSES.items() for name in names)
 WAYS = ("{} style", "{}", "a {} picture", "in the style of {}")
 
 
