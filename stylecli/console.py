@@ -60,6 +60,11 @@ def print_block(text: str) -> None:
         print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
 
+def print_text(text: str) -> None:
+    """Lines for a file or another program, on stdout."""
+    print(text.rstrip("\n"), flush=True)
+
+
 def print_json(fields: Mapping[str, object]) -> None:
     """One object on a line of stdout."""
     print(json.dumps(dict(fields), default=str), flush=True)

@@ -4,14 +4,15 @@ plain directional loss makes it in 100 (StyleMamba, arXiv 2405.05027: the headli
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
+from stylecli.bench.plots import line_plot
+from stylecli.bench.section import Progress, Section
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.painter import TextPainter
@@ -36,7 +37,6 @@ VARIANTS = {
     "both": (True, True),
 }
 _SIDE = 160
-_COLOURS = ("#888888", "#1f77b4", "#d98200", "#c0392b")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def run(
     photos: int = 3,
     iterations: int = 100,
     prompts: tuple[str, ...] = PROMPTS,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text: None,
 ) -> list[Row]:
     """One row per variant of the losses. Raises UsageError, InputError or WeightsError."""
     stylizer = Stylizer.from_pretrained("stylemamba-s", dtype="fp32")
@@ -98,28 +98,16 @@ def _row(name: str, curves: list[list[float]], plain: list[list[float]]) -> Row:
     )
 
 
-def draw(rows: list[Row], width: int = 720, height: int = 420) -> Image.Image:
-    """The mean curves: directional loss against iterations."""
-    image = Image.new("RGB", (width, height), "white")
-    pen, left, top, right, bottom = ImageDraw.Draw(image), 60, 20, width - 20, height - 40
-    values = [v for row in rows for v in row.curve]
-    low, high, count = min(values), max(values), len(rows[0].curve)
-    for k in range(5):
-        level = low + (high - low) * k / 4
-        y = bottom - (bottom - top) * k / 4
-        pen.line([(left, y), (right, y)], fill="#dddddd")
-        pen.text((8, y - 6), f"{level:.3f}", fill="black")
-        x = left + (right - left) * k / 4
-        pen.text((x - 8, bottom + 6), str(round(1 + (count - 1) * k / 4)), fill="black")
-    pen.text((left, height - 18), "iterations; directional loss of the whole picture, mean", fill="black")
-    for k, (row, colour) in enumerate(zip(rows, _COLOURS, strict=False)):
-        points = [
-            (
-                left + (right - left) * i / max(1, count - 1),
-                bottom - (bottom - top) * (v - low) / max(1e-9, high - low),
-            )
-            for i, v in enumerate(row.curve)
-        ]
-        pen.line(points, fill=colour, width=2)
-        pen.text((right - 110, top + 16 * k), row.losses, fill=colour)
-    return image
+def section(rows: Sequence[Row], photographs: Path) -> Section:
+    """The rows as a table, and their mean curves as a plot."""
+    curves = {row.losses: list(enumerate(row.curve, 1)) for row in rows}
+    plot = line_plot(curves, "iterations", "directional loss of the whole picture, mean", marks=False)
+    return Section(
+        "convergence",
+        "Iterations until the directional loss is where the plain one gets",
+        f"stylize bench convergence --photographs {photographs.name}",
+        ("losses", "iterations", "reached", "last loss"),
+        [(r.losses, f"{r.iterations:.1f}", f"{r.reached:.0%}", f"{r.curve[-1]:.3f}") for r in rows],
+        [asdict(row) for row in rows],
+        (("Directional loss while refining.", plot),),
+    )

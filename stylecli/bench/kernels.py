@@ -9,19 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
+from stylecli.bench.section import Run, Section
 from stylecli.ops.bi_wkv import bi_wkv, chunked
 from stylecli.ops.catalog import OPERATORS
 from stylecli.ops.deform_shift import deform_shift
 from stylecli.ops.deform_shift.op import sampled, sampled_backward
 from stylecli.ops.selective_scan import selective_scan
 from stylecli.ops.selective_scan.chunked import selective_scan_chunked, selective_scan_chunked_backward
-
-Run = Callable[[], object]
 
 LOOP_TOKENS = 512  # the Python loop is timed on so many tokens, and its time scaled to all of them
 
@@ -274,3 +273,47 @@ def run(device: torch.device, count: int | None = None) -> Iterator[Row]:
         copy = copy_bandwidth(device)
         for case in cases(device):
             yield measure(case, copy)
+
+
+HEADINGS = (
+    "operator",
+    "size",
+    "dtype",
+    "path",
+    "ms",
+    "ns each",
+    "GB/s",
+    "of copy",
+    "x read",
+    "vs torch",
+    "vs loop",
+)
+
+
+def section(rows: Iterable[Row]) -> Section:
+    """The rows as a table."""
+    kept = list(rows)
+    return Section(
+        "kernels",
+        "Operators",
+        "stylize bench kernels",
+        HEADINGS,
+        [_cells(row) for row in kept],
+        [asdict(row) for row in kept],
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.op,
+        row.size,
+        row.dtype,
+        row.path,
+        f"{row.seconds * 1e3:.2f}",
+        f"{row.ns_per_element:.2f}",
+        f"{row.bandwidth / 1e9:.2f}",
+        f"{row.copy_share:.0%}",
+        f"{row.read_ratio:.1f}",
+        f"{row.torch_ratio:.1f}",
+        "" if row.loop_ratio is None else f"{row.loop_ratio:.0f}",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,18 +11,113 @@ import typer
 from stylecli.cli import options
 
 if TYPE_CHECKING:
-    from stylecli.bench.kernels import Row
+    from stylecli.bench.section import Section
 
 bench = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode=None,
-    help="Measure this machine, and what the networks paint.",
+    help="Measure this machine, and what the networks paint. Without a command: a summary in about a minute.",
 )
 
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write tables, plots and sheets as one HTML page, too."),
+]
+Photographs = Annotated[
+    Path, typer.Option("--photographs", metavar="DIR", exists=True, help="Folder of photographs.")
+]
+Styles = Annotated[Path, typer.Option("--styles", metavar="DIR", exists=True, help="Folder of style images.")]
+Data = Annotated[
+    Path,
+    typer.Option("--data", metavar="DIR", exists=True, help="Folder of artworks with a manifest.csv."),
+]
+Vgg = Annotated[
+    Path | None,
+    typer.Option("--vgg", metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+]
+Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Times that everything is measured.")]
 
-@bench.callback()
-def _group() -> None:
+
+@bench.callback(invoke_without_command=True)
+def _summary(
+    context: typer.Context,
+    device: options.DeviceOption = options.Device.auto,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
     """Measure this machine, and what the networks paint."""
+    if context.invoked_subcommand is not None:
+        return
+    from stylecli.bench import samples, speed
+    from stylecli.console import Console
+
+    with Console() as console:
+        sections = speed.run((512, 1024), device=device.value, repeats=3, progress=console.say)
+        sections.append(samples.run(device.value))
+    _deliver(sections, json, markdown, html)
+
+
+@bench.command()
+def speed(
+    sizes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--size",
+            min=16,
+            metavar="N",
+            show_default="256 to 4096",
+            help="Side of the photograph; repeatable.",
+        ),
+    ] = None,
+    dtypes: Annotated[
+        list[options.Dtype] | None,
+        typer.Option("--dtype", show_default="auto", help="Number format; repeatable."),
+    ] = None,
+    device: options.DeviceOption = options.Device.auto,
+    repeats: Repeats = 5,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Seconds per picture by size, where the time goes, and the whole command from a cold start."""
+    from stylecli.bench import speed as measuring
+    from stylecli.console import Console
+
+    names = tuple(dtype.value for dtype in dtypes or [options.Dtype.auto])
+    with Console() as console:
+        sections = measuring.run(sizes or measuring.SIZES, names, device.value, repeats, console.say)
+    _deliver(sections, json, markdown, html)
+
+
+@bench.command()
+def quality(
+    photographs: Photographs,
+    styles: Styles,
+    vgg: Vgg = None,
+    most: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Photographs, and styles, to take at most.")
+    ] = 20,
+    size: Annotated[
+        int, typer.Option(min=16, metavar="N", help="Side that photographs are cut to, in pixels.")
+    ] = 512,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also two slow methods, on some of the pairs.")
+    ] = False,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Paintings like style images: how much style arrives, how much of the photograph stays."""
+    from stylecli.bench import quality as measuring
+    from stylecli.console import Console
+    from stylecli.weights import locate
+
+    with Console() as console:
+        sections = measuring.run(
+            photographs, styles, vgg or locate("vgg16"), most, size, baselines, console.say
+        )
+    _deliver(sections, json, markdown, html)
 
 
 @bench.command()
@@ -32,115 +128,82 @@ def kernels(
         typer.Option(min=1, metavar="N", show_default="all cores", help="CPU threads to use."),
     ] = None,
     json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
 ) -> None:
     """Time the operators: bandwidth against a plain copy, and against the same work in plain PyTorch."""
-    import dataclasses
-
     from stylecli.bench import kernels as measuring
-    from stylecli.console import print_json, print_table
     from stylecli.stylizer import choose_device
 
     rows = measuring.run(choose_device(device), threads)
-    if json:
-        for row in rows:
-            print_json(dataclasses.asdict(row))
-    else:
-        print_table(HEADINGS, map(_cells, rows))
+    _deliver([measuring.section(rows)], json, markdown, html)
 
 
 @bench.command()
 def text(
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", exists=True, help="Folder of artworks with a manifest.csv.")
-    ],
-    photographs: Annotated[Path, typer.Option(metavar="DIR", exists=True, help="Folder of photographs.")],
-    vgg: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
-    ] = None,
+    data: Data,
+    photographs: Photographs,
+    vgg: Vgg = None,
     photos: Annotated[int, typer.Option(min=1, metavar="N", help="Photographs to paint.")] = 10,
     json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
 ) -> None:
     """Prompt recognition: does a classifier of real artworks name what a phrase asked for?"""
-    import dataclasses
-
     from stylecli.bench import prompts as measuring
-    from stylecli.console import Console, print_json, print_table
+    from stylecli.console import Console
     from stylecli.weights import locate
 
     with Console() as console:
         rows = measuring.run(data, photographs, vgg or locate("vgg16"), photos, progress=console.say)
-    if json:
-        for row in rows:
-            print_json(dataclasses.asdict(row))
-    else:
-        cells = [
-            (
-                r.pictures,
-                str(r.count),
-                f"{r.top1:.2f}",
-                f"{r.top3:.2f}",
-                "" if r.ssim is None else f"{r.ssim:.2f}",
-            )
-            for r in rows
-        ]
-        print_table(("pictures", "count", "top-1", "top-3", "SSIM"), cells)
+    _deliver([measuring.section(rows)], json, markdown, html)
 
 
 @bench.command()
 def convergence(
-    photographs: Annotated[Path, typer.Option(metavar="DIR", exists=True, help="Folder of photographs.")],
+    photographs: Photographs,
     photos: Annotated[int, typer.Option(min=1, metavar="N", help="Photographs to refine on.")] = 3,
     iterations: Annotated[int, typer.Option(min=2, metavar="N", help="Length of the plain run.")] = 100,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the curves as a PNG.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save the curves as a PNG.")
     ] = None,
     json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
 ) -> None:
     """Refinement: iterations until the directional loss is where the plain one gets, by the losses used."""
-    import dataclasses
-
     from stylecli.bench import convergence as measuring
-    from stylecli.console import Console, print_json, print_table
+    from stylecli.console import Console
 
     with Console() as console:
-        rows = measuring.run(photographs, photos, iterations, progress=console.say)
+        section = measuring.section(
+            measuring.run(photographs, photos, iterations, progress=console.say), photographs
+        )
     if output is not None:
-        measuring.draw(rows).save(output, format="PNG")
+        section.pictures[0][1].save(output, format="PNG")
+    _deliver([section], json, markdown, html)
+
+
+def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:
+    """Show measurements as asked; ``html`` is written besides."""
+    from stylecli.bench import report
+    from stylecli.bench.section import machine
+    from stylecli.console import print_block, print_json, print_table, print_text
+
+    if html is not None:
+        from stylecli.media import atomic_path
+
+        with atomic_path(html) as part:
+            part.write_text(report.page(sections, machine()), encoding="utf-8")
     if json:
-        for row in rows:
-            print_json(dataclasses.asdict(row))
+        for section in sections:
+            for record in section.records:
+                print_json({"bench": section.name, "table": section.title, **record})
+    elif markdown:
+        print_text(report.markdown(sections, machine()))
     else:
-        cells = [(r.losses, f"{r.iterations:.1f}", f"{r.reached:.0%}", f"{r.curve[-1]:.3f}") for r in rows]
-        print_table(("losses", "iterations", "reached", "last loss"), cells)
-
-
-HEADINGS = (
-    "operator",
-    "size",
-    "dtype",
-    "path",
-    "ms",
-    "ns each",
-    "GB/s",
-    "of copy",
-    "x read",
-    "vs torch",
-    "vs loop",
-)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.op,
-        row.size,
-        row.dtype,
-        row.path,
-        f"{row.seconds * 1e3:.2f}",
-        f"{row.ns_per_element:.2f}",
-        f"{row.bandwidth / 1e9:.2f}",
-        f"{row.copy_share:.0%}",
-        f"{row.read_ratio:.1f}",
-        f"{row.torch_ratio:.1f}",
-        "" if row.loop_ratio is None else f"{row.loop_ratio:.0f}",
-    )
+        for section in sections:
+            print_block(f"\n{section.title}")
+            print_table(section.headings, section.rows)
+            for remark in section.remarks:
+                print_block(remark)

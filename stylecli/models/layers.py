@@ -18,6 +18,13 @@ def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean[..., None, None], (var + _EPS).sqrt()[..., None, None]
 
 
+def normalised(x: Tensor, limit: float) -> Tensor:
+    """(x - mean) / std over the image, kept within ``limit`` standard deviations (see AdaIn); x is (B, C, H, W)."""
+    mean, std = mean_std(x)
+    flat = torch.addcmul((-mean / std).to(x.dtype), x, (1 / std).to(x.dtype))
+    return flat.clamp(-limit, limit)
+
+
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
 
@@ -48,12 +55,10 @@ class AdaIn(nn.Module):
         if statistics is not None:
             target = target + statistics
         mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        own_mean, own_std = mean_std(x)
         scale = torch.exp(log_std.clamp(-6, 4))
         if self.limit is not None:
-            flat = torch.addcmul((-own_mean / own_std).to(x.dtype), x, (1 / own_std).to(x.dtype))
-            flat = flat.clamp(-self.limit, self.limit)
-            return torch.addcmul(mean.to(x.dtype), flat, scale.to(x.dtype))
+            return torch.addcmul(mean.to(x.dtype), normalised(x, self.limit), scale.to(x.dtype))
+        own_mean, own_std = mean_std(x)
         scale = scale / own_std
         return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
 

@@ -125,6 +125,22 @@ def second_order_directional_loss(
     return 1 - F.cosine_similarity(now - before, missing, dim=-1)
 
 
+def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
+    """SSIM (Wang et al. 2004) of pictures (B, 3, H, W) in 0..1, per picture (B,): luma, 11 x 11 Gaussian window."""
+    luma = a.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    x, y = ((image * luma).sum(1, keepdim=True) for image in (a, b))
+    g = torch.exp(-((torch.arange(11, device=a.device) - 5.0) ** 2) / 4.5)
+    g = g / g.sum()
+
+    def blur(z: Tensor) -> Tensor:
+        return F.conv2d(F.conv2d(z, g.view(1, 1, 11, 1)), g.view(1, 1, 1, 11))
+
+    mx, my = blur(x), blur(y)
+    vx, vy, cov = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+    score = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    return score.mean((1, 2, 3))
+
+
 def out_of_range(image: Tensor) -> Tensor:
     """Mean distance of (B, 3, H, W) from the range 0..1, where it is outside."""
     return F.relu((image - 0.5).abs() - 0.5).mean()

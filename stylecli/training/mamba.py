@@ -45,6 +45,7 @@ from stylecli.training.vgg import Vgg16
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
+AUTOENCODER = "autoencoder.safetensors"  # released beside the network, whose painting it was fitted to
 _CODE_SIZE, _CODE_RATE = 0.25, 0.03  # root mean square of a code; its learning rate, relative
 
 
@@ -54,7 +55,8 @@ class MambaTraining:
 
     Attributes:
         content: folders of photographs. styles: folder with captioned artworks and their ``manifest.csv``.
-        vgg, autoencoder, siglip: weights files of the frozen networks. val_content: pictures of the contact sheets.
+        vgg, autoencoder, siglip: weights files of the networks that are there; of these, only the decoder learns.
+        val_content: pictures of the contact sheets.
         steps, batch, crop, first_crop, first_share, lr, decay_from, workers: as for StyleRWKV.
         artworks: how many artworks give one target. push: see :meth:`Targets.wanted`.
         code_steps: of :func:`teach_code`.
@@ -82,7 +84,9 @@ class MambaTraining:
     content_weight: float = 0.5
     style_weight: float = 2.0
     fine_weight: float = 0.5
+    structure_weight: float = 1.0
     identity_weight: float = 1.0
+    reconstruction_weight: float = 5.0
     tv_weight: float = 0.02
     range_weight: float = 2.0
     code_weight: float = 0.5
@@ -104,7 +108,9 @@ class MambaTraining:
             "content": self.content_weight,
             "style": self.style_weight,
             "fine": self.fine_weight,
+            "structure": self.structure_weight,
             "identity": self.identity_weight,
+            "reconstruction": self.reconstruction_weight,
             "tv": self.tv_weight,
             "range": self.range_weight,
             "code": self.code_weight,
@@ -243,10 +249,13 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     photo = targets.embeddings[PHOTOGRAPHS[0]][None].to(config.device)
     _, spreads = mean_and_spread([[layer.float() for layer in targets.statistics]])
     spreads = [s.to(config.device) for s in spreads]
+    # The decoder learns on with what it is to paint: made for photographs only, it left a weave of its 4 x 4 blocks.
+    trained.add_module("autoencoder", autoencoder)
+    autoencoder.encoder.requires_grad_(False)
     trained = trained.to(config.device)
     model = trained.network
     assert isinstance(model, StyleMamba)
-    parameters = list(trained.parameters())
+    parameters = [p for p in trained.parameters() if p.requires_grad]
     # The code is taught already; what painting has to say of it comes through every layer at once.
     slow = [*model.code.parameters(), *trained.probe.parameters()]
     fast = [p for p in parameters if all(p is not q for q in slow)]
@@ -268,6 +277,8 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
             terms, _ = painting_terms(output, batch.wanted, vgg, spreads)
             identity = (output - batch.content).abs().mean((1, 2, 3)) * (1 - batch.wanted.styled)
             terms["identity"] = identity.mean()
+            terms["structure"] = 1 - losses.structural_similarity(output, batch.content).mean()
+            terms["reconstruction"] = (autoencoder.decode(latent).float() - batch.content).abs().mean()
             terms["range"] = losses.out_of_range(output)
             terms["code"] = losses.code_loss(
                 trained.probe(code).float(), batch.wanted.style, spreads, batch.wanted.styled
@@ -291,10 +302,13 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
             record = {"config": config.record()}
             state.save(record)
             state.release(config.out / RELEASE, config.network.to_json(), record, part="network.")
+            state.release(config.out / AUTOENCODER, autoencoder.config.to_json(), record, part="autoencoder.")
         if config.val_content and (state.step % config.sheet_every == 0 or last):
             averaged = StyleMamba(config.network).to(config.device)
             averaged.load_state_dict(state.averaged("network."))
+            decoding = Autoencoder(autoencoder.config).to(config.device)
+            decoding.load_state_dict(state.averaged("autoencoder."))
             write_prompt_sheet(
-                config.out / f"sheet-{state.step:06d}.png", config.val_content, averaged, autoencoder, siglip
+                config.out / f"sheet-{state.step:06d}.png", config.val_content, averaged, decoding, siglip
             )
     bar.close()

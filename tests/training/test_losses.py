@@ -89,3 +89,12 @@ def test_second_order_loss_looks_at_the_change_since_the_last_iteration():
 def test_only_what_is_out_of_range_costs():
     assert float(losses.out_of_range(torch.rand(1, 3, 4, 4))) == 0
     assert float(losses.out_of_range(torch.full((1, 3, 4, 4), 1.25))) == pytest.approx(0.25)
+
+
+def test_structural_similarity_is_one_for_the_same_picture_and_falls_with_noise():
+    torch.manual_seed(0)
+    photo = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), 64, mode="bilinear")
+    noisy = [(photo + s * torch.randn_like(photo)).clamp(0, 1) for s in (0, 0.05, 0.2)]
+    same, little, much = losses.structural_similarity(torch.cat(noisy), photo.expand(3, -1, -1, -1)).tolist()
+    assert same == pytest.approx(1)
+    assert 1 > little > much > 0

@@ -22,6 +22,7 @@ class StyleMambaConfig(JsonConfig):
         rank: width of the projection that gives the step sizes.
         mix_ratio: hidden width of the channel mix, relative to the level's width.
         limit: bound of normalised values, in standard deviations.
+        detail: channels of the photograph's outlines, at stride 4, that the way out may see.
     """
 
     latent: int = 12
@@ -34,6 +35,7 @@ class StyleMambaConfig(JsonConfig):
     rank: int = 8
     mix_ratio: int = 2
     limit: float = 5.0
+    detail: int = 8
 
     @property
     def stride(self) -> int:
