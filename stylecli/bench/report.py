@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
@@ -55,7 +56,7 @@ def _section(section: Section) -> str:
     rows = "".join(
         "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in section.rows
     )
-    remarks = "".join(f"<p>{_text(remark)}</p>" for remark in section.remarks)
+    remarks = "".join(f"<p>{_prose(remark)}</p>" for remark in section.remarks)
     figures = "".join(
         f'<figure><img alt="{_text(caption or section.title)}" src="{_data(picture)}">'
         f"<figcaption>{_text(caption)}</figcaption></figure>"
@@ -70,6 +71,11 @@ def _section(section: Section) -> str:
 
 def _text(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _prose(text: str) -> str:
+    """Text with `code` in it, as in Markdown."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def _data(picture: Image.Image) -> str:

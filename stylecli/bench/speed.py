@@ -51,9 +51,13 @@ def run(
     peer = find_peer(torch.get_num_threads())
     return [
         _warm(stylizers, photo, style, sizes, repeats, peer, progress),
-        _shares(photo.resize((1024, 1024)), style, device, repeats, progress),
-        _cold(photo.resize((512, 512)), style, min(repeats, 3), progress),
+        _shares(_square(photo, min(1024, max(sizes))), style, device, repeats, progress),
+        _cold(_square(photo, min(512, max(sizes))), style, min(repeats, 3), progress),
     ]
+
+
+def _square(photo: Image.Image, size: int) -> Image.Image:
+    return photo.resize((size, size), Image.Resampling.BICUBIC)
 
 
 def _ready(stylizer: Stylizer, style: Image.Image) -> Stylizer:
@@ -72,7 +76,7 @@ def _warm(
     rows, records = [], []
     for size in sizes:
         progress(f"speed: {size} x {size}")
-        picture = photo.resize((size, size), Image.Resampling.BICUBIC)
+        picture = _square(photo, size)
         runs: dict[str, Run] = {
             f"{kind}, {_name(s.dtype)}": partial(s, picture) for (kind, _), s in stylizers.items()
         }
@@ -124,7 +128,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _shares(photo: Image.Image, style: Image.Image, device: str, repeats: int, progress: Progress) -> Section:
-    """Seconds of every stage for one photograph of 1 MP in a file."""
+    """Seconds of every stage for one photograph in a file."""
     rows, records = [], []
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "photo.jpg", Path(folder) / "painted.jpg"
@@ -149,7 +153,7 @@ def _shares(photo: Image.Image, style: Image.Image, device: str, repeats: int, p
             records.append({"what": kind, **{stage: s.median for stage, s in spreads.items()}})
     return Section(
         "speed",
-        "Where the time goes: seconds for one JPEG of 1024 x 1024, warm",
+        f"Where the time goes: seconds for one JPEG of {photo.width} x {photo.height}, warm",
         "stylize bench speed",
         ("what", "load", "encode style", "read", "paint", "write"),
         rows,
@@ -174,10 +178,11 @@ def _cold(photo: Image.Image, style: Image.Image, repeats: int, progress: Progre
         source, look, target = (str(Path(folder) / n) for n in ("photo.jpg", "style.jpg", "painted.jpg"))
         photo.save(source, quality=95)
         style.save(look, quality=95)
+        ending, size = ["-o", target, "--overwrite"], f"{photo.width} x {photo.height}"
         commands = {
             "stylize --help": ["--help"],
-            "stylize image, 512 x 512": ["image", source, "--style", look, "-o", target, "--overwrite"],
-            "stylize text, 512 x 512": ["text", source, PHRASE, "-o", target, "--overwrite"],
+            f"stylize image, {size}": ["image", source, "--style", look, *ending],
+            f"stylize text, {size}": ["text", source, PHRASE, *ending],
         }
         progress("speed: cold start")
         runs: dict[str, Run] = {name: partial(_command, given) for name, given in commands.items()}

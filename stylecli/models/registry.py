@@ -26,6 +26,9 @@ from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.weights import load_manifest, locate
 
+AUTOENCODER = "autoencoder.safetensors"
+"""Beside a StyleMamba of one's own: the auto-encoder whose decoder was trained with it."""
+
 
 @dataclass(frozen=True)
 class Descriptor:
@@ -82,7 +85,9 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
         return Painter(load_network(path, kind), Descriptor())
     if kind != "style-mamba":
         raise WeightsError(f"weights {name}: of kind {kind}, which does not paint")
-    fusion, autoencoder = load_network(path, kind), load_network(locate("autoencoder-s"), "autoencoder")
+    beside = path.with_name(AUTOENCODER)
+    fitted = beside if weights is not None and beside.is_file() else locate("autoencoder-s")
+    fusion, autoencoder = load_network(path, kind), load_network(fitted, "autoencoder")
     assert isinstance(fusion, StyleMamba) and isinstance(autoencoder, Autoencoder)
     encoder = load_siglip(locate("siglip-s"))
     with torch.inference_mode():

@@ -1,10 +1,11 @@
 """``stylize train mamba``: trains StyleMamba on photographs and on captioned artworks.
 
-One step: crops of photographs through the frozen auto-encoder, a prompt for each, VGG-16 losses on the decoded
-result: the style's target is the mean of the statistics of some artworks that the prompt stands for, others every
-time. A prompt such as "a photo" is to change nothing. Before the first step the style code alone learns, in a minute,
-which statistics a prompt stands for: otherwise the network takes long to find out that prompts differ. The paper's
-directional loss can be added where the text-image encoder has learned pictures.
+One step: crops of photographs through the auto-encoder, a prompt for each, VGG-16 losses on the decoded result: the
+style's target is the mean of the statistics of some artworks that the prompt stands for, others every time. A prompt
+such as "a photo" is to change nothing. The decoder learns with the network; the encoder is frozen. Before the first
+step the style code alone learns, in a minute, which statistics a prompt stands for: otherwise the network takes long
+to find out that prompts differ. The paper's directional loss can be added where the text-image encoder has learned
+pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from stylecli.errors import UsageError
 from stylecli.models.autoencoder.model import Autoencoder
-from stylecli.models.registry import load_network
+from stylecli.models.registry import AUTOENCODER, load_network
 from stylecli.models.siglip import Siglip, load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.model import StyleMamba
@@ -45,7 +46,6 @@ from stylecli.training.vgg import Vgg16
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.safetensors"
-AUTOENCODER = "autoencoder.safetensors"  # released beside the network, whose painting it was fitted to
 _CODE_SIZE, _CODE_RATE = 0.25, 0.03  # root mean square of a code; its learning rate, relative
 
 
@@ -251,7 +251,7 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
     spreads = [s.to(config.device) for s in spreads]
     # The decoder learns on with what it is to paint: made for photographs only, it left a weave of its 4 x 4 blocks.
     trained.add_module("autoencoder", autoencoder)
-    autoencoder.encoder.requires_grad_(False)
+    autoencoder.decoder.requires_grad_(True)
     trained = trained.to(config.device)
     model = trained.network
     assert isinstance(model, StyleMamba)

@@ -43,7 +43,7 @@ def test_nothing_heavy_on_the_way(arguments: list[str]) -> None:
     assert stylize_in_process(*arguments) & HEAVY == set()
 
 
-@pytest.mark.parametrize("group", ["train", "kernels", "bench", "weights"])
+@pytest.mark.parametrize("group", ["train", "kernels", "weights"])
 def test_a_group_without_a_command_shows_its_help(stylize, group) -> None:  # type: ignore[no-untyped-def]
     done = stylize(group)
     assert done.returncode == 2

@@ -11,7 +11,7 @@ from training_kit import pictures
 
 from stylecli.errors import InputError, UsageError
 from stylecli.models.autoencoder.config import AutoencoderConfig
-from stylecli.models.registry import load_network, training_record
+from stylecli.models.registry import load_network, load_painter, training_record
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.training import autoencoder, mamba
@@ -31,6 +31,16 @@ def test_an_interrupted_run_resumes_exactly(tmp_path):
     assert same(whole, parts)
     assert isinstance(load_network(whole, "style-mamba"), StyleMamba)
     assert training_record(whole)["step"] == 4
+
+
+def test_the_decoder_learns_with_the_network_and_is_used_with_it(tmp_path):
+    config = tiny_mamba_run(tmp_path, out=tmp_path / "run", lr=0.01)
+    trained = mamba.train(config)
+    before, after = load_file(config.autoencoder), load_file(trained.with_name("autoencoder.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
+    painter = load_painter("stylemamba-s", trained).network
+    assert torch.equal(painter.autoencoder.decoder.linear.weight, after["decoder.linear.weight"].float())
 
 
 def test_sheets_are_drawn_and_wrong_sizes_refused(tmp_path):
