@@ -22,6 +22,8 @@ from stylecli.errors import OutOfMemoryError, UsageError, WeightsError
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
 from stylecli.models.siglip import Siglip
+from stylecli.pixels import Canvas, Photo
+from stylecli.rows import strips
 from stylecli.scaling import enlarge_with_detail, resize, working_size
 
 log = logging.getLogger(__name__)
@@ -178,13 +180,13 @@ class Stylizer:
             raise UsageError(
                 "this network paints like a phrase: use encode_prompt, or stylerwkv-s for style images"
             )
-        x = _to_batch(image).to(self.device)
-        H, W = x.shape[2:]
+        photo = Photo(image)
+        H, W = photo.height, photo.width
         scale = self.descriptor.style_side / min(H, W)
         longest = _LONGEST * self.descriptor.style_side
         size = tuple(max(self.descriptor.smallest, min(longest, round(n * scale))) for n in (H, W))
         with torch.inference_mode():
-            encoded = self.network.encode_style(resize(x, (size[0], size[1])).to(self.dtype))  # type: ignore[operator]
+            encoded = self.network.encode_style(resize(photo, (size[0], size[1]), self.device).to(self.dtype))  # type: ignore[operator]
         return self.with_style(Style(encoded.float().cpu().clone()))
 
     def encode_prompt(self, prompt: str) -> Stylizer:
@@ -215,7 +217,7 @@ class Stylizer:
         """Paint a photograph in the style in hand.
 
         Args:
-            photo: a Pillow picture, an array (H, W, 3) of uint8 or of floats in 0..1, or a tensor (3, H, W) or
+            photo: a Pillow picture, an array (H, W, 3) of uint8, uint16 or floats in 0..1, or a tensor (3, H, W) or
                 (B, 3, H, W) of floats in 0..1; sRGB.
             strength: 0 gives the photograph back, 1 the style in full.
             preserve_color: take only lightness from the painting, colours from the photograph.
@@ -237,34 +239,35 @@ class Stylizer:
             raise UsageError(f"stroke size {stroke_size:g} is not above 0")
         try:
             with torch.inference_mode():
-                painted = self._paint(_to_batch(photo), strength, preserve_color, stroke_size, seed)
+                return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
         except RuntimeError as error:
             if "can't allocate memory" in str(error) or "not enough memory" in str(error):
                 raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
             raise
-        return _like(painted, photo)
 
     def _paint(
-        self, photo: Tensor, strength: float, preserve_color: bool, stroke_size: float, seed: int
-    ) -> Tensor:
-        """(B, 3, H, W) float32 on the CPU to the same."""
-        assert self.style is not None
-        if strength == 0:
-            return photo.clone()
-        photo = photo.to(self.device)
-        H, W = photo.shape[2:]
-        side = self.descriptor.working_side
-        small = resize(photo, working_size(H, W, side, stroke_size, self.descriptor.smallest))
-        painted = self._forward(small, strength, seed)
-        if self.descriptor.smallest > H or self.descriptor.smallest > W:
-            painted = resize(painted, (H, W))  # tiny pictures were enlarged to be painted
-        else:
-            painted = enlarge_with_detail(painted, small, photo)
-        if preserve_color:
-            painted = keep_color(painted, photo)
-        return painted.cpu()
+        self, photo: Photo, strength: float, preserve_color: bool, stroke_size: float, seed: int
+    ) -> Any:
+        """The painting, of the same kind and size as ``photo``."""
+        H, W = photo.height, photo.width
+        size = working_size(H, W, self.descriptor.working_side, stroke_size, self.descriptor.smallest)
+        if strength > 0:
+            small = resize(photo, size, self.device)
+            painted = self._forward(small, strength, seed)
+            if self.descriptor.smallest > H or self.descriptor.smallest > W:
+                # Tiny pictures were enlarged to be painted.
+                painted = resize(Photo(painted), (H, W), self.device)
+        canvas = Canvas(photo)
+        for top, bottom in strips(H, W):
+            rows = photo.rows(top, bottom).to(self.device)
+            if strength == 0:
+                canvas.put(top, rows)
+                continue
+            result = enlarge_with_detail(painted, small, rows, top, H)
+            canvas.put(top, keep_color(result, rows) if preserve_color else result)
+        return canvas.done()
 
     def _forward(self, small: Tensor, strength: float, seed: int) -> Tensor:
         """Paint x (B, 3, h, w) at the working size, with a mirrored margin around it that is cut off again: at its
@@ -283,32 +286,3 @@ def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
     weights = photo.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     change = ((painted - photo) * weights).sum(1, keepdim=True)
     return (photo + change).clamp(0, 1)
-
-
-def _to_batch(image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
-    """Any accepted picture to (B, 3, H, W), float32 in 0..1. Raises UsageError for another shape."""
-    if isinstance(image, Image.Image):
-        image = np.array(image.convert("RGB"))
-    if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3:
-            raise UsageError(f"a picture as an array has the shape (H, W, 3), not {image.shape}")
-        scale = 255.0 if image.dtype == np.uint8 else 1.0
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / scale
-    x = image[None] if image.ndim == 3 else image
-    if x.ndim != 4 or x.shape[1] != 3:
-        raise UsageError(
-            f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {tuple(image.shape)}"
-        )
-    return x.float()
-
-
-def _like(result: Tensor, photo: Picture) -> Picture:
-    """(B, 3, H, W) back to the type of ``photo``."""
-    if isinstance(photo, Tensor):
-        return (result if photo.ndim == 4 else result[0]).to(photo.device, photo.dtype)
-    array = result[0].permute(1, 2, 0).contiguous().numpy()
-    if isinstance(photo, Image.Image):
-        return Image.fromarray((array * 255).round().astype(np.uint8))
-    if photo.dtype == np.uint8:
-        return (array * 255).round().astype(np.uint8)
-    return array.astype(photo.dtype, copy=False)

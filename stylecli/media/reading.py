@@ -10,15 +10,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylecli.errors import InputError
+from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.metadata import read_metadata
 from stylecli.media.modes import to_srgb
-from stylecli.media.picture import Picture
+from stylecli.media.picture import Picture, WholeArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
+from stylecli.media.wide import pixel_layout, read_wide, turned
 
 DEFAULT_MAX_PIXELS = 400_000_000
+_WIDE_WITHIN = 12  # of 255: by how much a colour may differ when computed with more bits
 
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,8 +44,8 @@ def read_picture(
     error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
     header, before anything of that size is allocated.
 
-    Raises ``InputError``, and nothing else, with one line that starts with the name and says what is
-    wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
+    Raises ``InputError``, or ``OutOfMemoryError``, and nothing else, with one line that starts with the name and says
+    what is wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
     """
     label = one_line(name or (source.name if isinstance(source, Path) else "input"))
     try:
@@ -54,7 +58,7 @@ def read_picture(
     except InputError:
         raise
     except MemoryError as error:
-        raise InputError(f"{label}: not enough memory to decode it") from error
+        raise OutOfMemoryError(f"{label}: not enough memory to decode it") from error
     except OSError as error:
         raise InputError(f"{label}: {_system_words(error)}") from error
 
@@ -97,6 +101,7 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             kind = "pages" if file_format == "TIFF" else "frames"
             notices.append(f"first of {frames} {kind} taken")
         full_scale, inverted = _grey_scale(image)
+        layout = pixel_layout(image)
         try:
             image.load()
         except Image.DecompressionBombError as error:
@@ -115,7 +120,11 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             if metadata.orientation in _TURNS:
                 upright = image.transpose(_TURNS[metadata.orientation])
                 upright.format = image.format
-            pixels, alpha, icc = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
+            wide = read_wide(stream, image, layout)
+            alpha: WholeArray | None
+            pixels, alpha, kept = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
+            if wide is not None:
+                pixels, alpha = _with_all_bits(turned(wide, metadata.orientation), pixels, alpha, icc)
         except MemoryError:
             raise
         except Exception as error:
@@ -125,7 +134,7 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
         return Picture(
             pixels=pixels,
             alpha=alpha,
-            icc=icc,
+            icc=kept,
             exif=metadata.exif,
             xmp=metadata.xmp,
             format=file_format,
@@ -133,6 +142,23 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             frames=frames,
             notices=tuple(one_line(line) for line in notices),
         )
+
+
+def _with_all_bits(
+    wide: WholeArray, pixels: WholeArray, alpha: WholeArray | None, icc: bytes | None
+) -> tuple[WholeArray, WholeArray | None]:
+    """Pixels and alpha with 16 bits, from the samples in the file and from what 8 of their bits gave."""
+    colours = np.ascontiguousarray(wide[..., :3])
+    if icc is not None:
+        try:
+            profile = rgb_profile(icc)
+        except ProfileError:  # left out, as to_srgb has said
+            pass
+        else:
+            colours = colours if profile.to_srgb is None else apply_wide(profile.to_srgb, colours)
+    if np.abs(colours[::64, ::64].astype(np.int32) // 257 - pixels[::64, ::64]).max() > _WIDE_WITHIN:
+        return pixels, alpha  # a profile for another kind of picture: then 8 bits in the right colours
+    return colours, np.ascontiguousarray(wide[..., 3]) if wide.shape[2] == 4 else alpha
 
 
 def _count_frames(image: Image.Image, file_format: str) -> int:

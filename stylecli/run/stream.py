@@ -21,12 +21,10 @@ from stylecli.run.events import Done, Event, Failed, Notice, Started
 from stylecli.run.plan import Item
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from stylecli.media import Picture
+    from stylecli.media.picture import PixelArray
 
-Painter = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+Painter = Callable[["PixelArray"], "PixelArray"]
 
 _T = TypeVar("_T")
 _AHEAD = 2  # pictures waiting between two stages

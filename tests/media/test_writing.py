@@ -59,7 +59,7 @@ def test_alpha_is_exact(tmp_path: Path, suffix: str, quality: int | None) -> Non
 def test_transparency_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     black = picture(pixels=np.zeros((8, 8, 3), np.float32), alpha=np.zeros((8, 8), np.uint8))
     write_picture(black, tmp_path / f"a{suffix}")
-    assert read_picture(tmp_path / f"a{suffix}").pixels.min() > 0.98
+    assert read_picture(tmp_path / f"a{suffix}").pixels.min() > 250
 
 
 def test_jpeg_quality_and_chroma(tmp_path: Path) -> None:
