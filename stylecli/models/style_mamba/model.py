@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, upsample
+from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, held, upsample
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 
@@ -87,6 +87,7 @@ class StyleMamba(nn.Module):
         fine = F.leaky_relu(self.down_fine(top), 0.2)
         for block in self.enter:
             fine = block(fine, code)
+        fine = held(fine)
         x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
         for block in self.middle:
             x = block(x, code)
