@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -55,6 +56,30 @@ class Photo:
     def all(self) -> Tensor:
         """(B, 3, H, W), float32 in 0..1."""
         return self.rows(0, self.height)
+
+
+class Framed:
+    """A photograph with a mirrored margin around it."""
+
+    def __init__(self, photo: Photo, margin: int):
+        self._photo = photo
+        self.top, self.left = min(margin, photo.height - 1), min(margin, photo.width - 1)
+        self.height, self.width = photo.height + 2 * self.top, photo.width + 2 * self.left
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """(B, 3, bottom - top, width), rows counted from the margin's first."""
+        last = self._photo.height - 1
+        at = [last - abs(last - abs(y - self.top)) for y in range(top, bottom)]  # mirrored at both ends
+        first = min(at)
+        rows = self._photo.rows(first, max(at) + 1)
+        if at != list(range(first, first + len(at))):
+            rows = rows[:, :, [y - first for y in at]]
+        return F.pad(rows, (self.left, self.left, 0, 0), mode="reflect")
+
+    def without(self, framed: Any) -> Any:
+        """(B, C, height, width) with the margin cut off."""
+        top, left = self.top, self.left
+        return framed[..., top : top + self._photo.height, left : left + self._photo.width]
 
 
 class Canvas:

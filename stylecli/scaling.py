@@ -111,7 +111,7 @@ def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
     return F.interpolate(rows, size=(len(at), width), mode=mode)
 
 
-def enlarge_with_detail(painted: Tensor, small: Tensor, photo: Tensor, top: int, height: int) -> Tensor:
+def enlarge_with_detail(painted: Tensor, small: Photo, photo: Tensor, top: int, height: int) -> Tensor:
     """Bring some rows of a painted picture to the photograph's full size without going soft.
 
     The detail that the photograph lost on its way down to the working size is added back, in every place by the
@@ -125,15 +125,13 @@ def enlarge_with_detail(painted: Tensor, small: Tensor, photo: Tensor, top: int,
     Returns:
         (B, 3, n, W), these rows of the painting, in 0..1.
     """
-    (h, w), (n, W) = painted.shape[2:], photo.shape[2:]
-    if (h, w) == (height, W):
-        return painted[:, :, top : top + n]
+    h, (n, W) = painted.shape[2], photo.shape[2:]
     # These rows' places among those of the working size.
     at = (torch.arange(top, top + n, dtype=torch.float64) + 0.5) * (h / height) - 0.5
     # Two rows around for the interpolation, and a window's radius around these for the gain.
     first = max(0, math.floor(float(at[0])) - 1 - _RADIUS)
     last = min(h, math.floor(float(at[-1])) + 3 + _RADIUS)
-    painted, guide = painted[:, :, first:last], _luma(small[:, :, first:last])
+    painted, guide = painted[:, :, first:last], _luma(small.rows(first, last).to(painted.device))
     gain = _gain(painted, guide)
     coarse = _enlarged(torch.cat([painted, guide], 1), at - first, W, "bicubic")  # (B, 4, n, W)
     gain = _enlarged(gain, at - first, W, "bilinear")

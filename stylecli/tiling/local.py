@@ -83,7 +83,17 @@ def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = N
 
 @handles(
     *(F.leaky_relu, F.relu, F.silu, F.gelu, F.linear, F.layer_norm),
-    *(torch.add, torch.sub, torch.mul, torch.addcmul, torch.lerp, torch.sigmoid, torch.tanh, torch.square, torch.cat),
+    *(
+        torch.add,
+        torch.sub,
+        torch.mul,
+        torch.addcmul,
+        torch.lerp,
+        torch.sigmoid,
+        torch.tanh,
+        torch.square,
+        torch.cat,
+    ),
     *(Tensor.add, Tensor.sub, Tensor.mul, Tensor.__add__, Tensor.__radd__, Tensor.__mul__, Tensor.__rmul__),
     *(Tensor.clamp, Tensor.float, Tensor.to, Tensor.square, Tensor.unflatten, Tensor.contiguous),
 )
@@ -157,10 +167,12 @@ def _conv2d(
 
 
 @handles(F.pad)
-def _pad(func: Any, x: Strips, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Strips:
+def _pad(
+    func: Any, x: Strips, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Strips:
     if mode != "replicate" or len(pad) != 4 or x.axis != 2:
         raise NotImplementedError(f"padding of kind {mode}, {pad} is not known to stylecli/tiling")
-    left, right, above, below = pad
+    left, right, above = pad[:3]
 
     def needs(top: int, bottom: int) -> Range:
         # Rows beyond the border repeat the last one there.
@@ -194,7 +206,9 @@ def _pixel_shuffle(func: Any, x: Strips, factor: int) -> Strips:
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
         return func(rows, factor).narrow(2, top - factor * have[0], bottom - top)
 
-    return _scaled(x, _outcome(func, (x, factor), {}), lambda top, bottom: (top // factor, -(-bottom // factor)), run)
+    return _scaled(
+        x, _outcome(func, (x, factor), {}), lambda top, bottom: (top // factor, -(-bottom // factor)), run
+    )
 
 
 @handles(F.pixel_unshuffle)

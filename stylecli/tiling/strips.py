@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +95,20 @@ class Strips:
         hold(self)
         return self
 
+    def whole(self) -> Tensor:
+        """All of its rows, in main memory."""
+        hold(self)
+        assert self.kept is not None
+        return self.kept
+
     def keep(self, whole: Tensor) -> None:
         """From now on these are its numbers."""
+        axis, device = (
+            self.axis,
+            self.grid.device,
+        )  # not self: a circle would keep it alive after its last use
         self.kept, self.parents, self.needs, self.run = whole, (), None, None
-        self.read = lambda top, bottom: whole.narrow(self.axis, top, bottom - top).to(self.grid.device)
+        self.read = lambda top, bottom: whole.narrow(axis, top, bottom - top).to(device)
 
     # What makes it pass for a tensor: every function of torch ends here.
 
@@ -119,13 +131,13 @@ class Strips:
         return HANDLERS[Tensor.__getitem__](Tensor.__getitem__, self, index)
 
     def __add__(self, other: Any) -> Any:
-        return torch.add(self, other)  # type: ignore[call-overload]
+        return torch.add(self, other)  # type: ignore
 
     def __sub__(self, other: Any) -> Any:
-        return torch.sub(self, other)  # type: ignore[call-overload]
+        return torch.sub(self, other)  # type: ignore
 
     def __mul__(self, other: Any) -> Any:
-        return torch.mul(self, other)  # type: ignore[call-overload]
+        return torch.mul(self, other)  # type: ignore
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -133,7 +145,7 @@ class Strips:
 def evaluate(targets: Sequence[Strips], top: int, bottom: int) -> list[Tensor]:
     """The same rows of several maps of one height; what they have in common is computed once."""
     order = _parents_first(targets)
-    wanted: dict[Strips, Range] = {target: (top, bottom) for target in targets}
+    wanted: dict[Strips, Range] = dict.fromkeys(targets, (top, bottom))
     uses = dict.fromkeys(order, 0)
     for node in reversed(order):
         if node.needs is None:
@@ -215,6 +227,12 @@ def hold(*maps: Strips) -> None:
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype, axis: int = 1) -> Tensor:
-    """Room for a whole map in main memory, in which rows follow one another whatever the order of its axes."""
-    order = torch.channels_last if axis == 2 else torch.contiguous_format
-    return torch.empty(tuple(shape), dtype=dtype, memory_format=order)
+    """Room for a whole map in main memory, in which rows follow one another whatever the order of its axes.
+
+    Straight from the system, which gets it back with the last use of it: of what torch allocates in between for its
+    strips, the C library keeps large parts for itself.
+    """
+    rows_first = [shape[0], *shape[2:], shape[1]] if axis == 2 else list(shape)
+    room = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    whole = torch.frombuffer(room, dtype=dtype).view(rows_first)
+    return whole.permute(0, 3, 1, 2) if axis == 2 else whole

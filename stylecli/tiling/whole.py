@@ -81,18 +81,15 @@ def _tokens(x: Strips) -> int:
 
 
 @handles(wkv_of_map)
-def _wkv_of_map(
-    func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int, columns: bool
-) -> Strips:
+def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int, columns: bool) -> Strips:
     """Bi-WKV by segments. ``v`` is used up: the result takes its place in memory.
 
     With e = exp(k - max k), numerator and denominator of a token are sums over all others, decayed by their distance.
     First every segment says what it adds to the sums of those after it and before it, relative to its own largest key;
     then each is computed by itself, and what it gets from both sides is added.
     """
-    hold(k, v)
-    keys, values = k.kept, v.kept
-    assert keys is not None and values is not None
+    hold(k, v)  # together: nearly all of what they are computed from is the same
+    keys, values = k.whole(), v.whole()
     (_, H, W, _), device = k.shape, k.device
     parts = list(segments(H, W, skip, columns, _tokens(k)))
     decay = -w.float() / (H * W)  # logarithm, for one step
@@ -154,8 +151,7 @@ def _scan_of_map(func: Any, u: Strips, choices: Strips, by: Recurrence, directio
     """
     backwards = direction % 2 == 1
     (B, H, W, D), device, N = u.shape, u.device, by.decay.shape[1]
-    inputs, chosen = (t.kept if t.kept is not None else t.hold().kept for t in (u, choices))
-    assert inputs is not None and chosen is not None
+    inputs, chosen = u.whole(), choices.whole()
     result = empty(u.shape, u.dtype)
     decay, ones = by.decay.float(), torch.eye(N, device=device).expand(B, N, N)
     # The state's first numbers come in first and decay a little until the last one is in.

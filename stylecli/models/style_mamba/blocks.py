@@ -22,7 +22,7 @@ DIRECTIONS = 4  # rows and columns, each from both ends
 
 
 class Recurrence(NamedTuple):
-    """Parameters of one direction: of the step sizes (rank, D) and (D,), decay rates (D, N), weights of the input (D,)."""
+    """Parameters of one direction: step sizes (rank, D) and (D,), decay rates (D, N), weights of the input (D,)."""
 
     step: Tensor
     step_bias: Tensor
