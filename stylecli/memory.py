@@ -5,9 +5,11 @@ The figures for networks were measured with ``stylize bench scale`` on a CPU, an
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ _LEAST_SIDE = 128  # at less than this a painting shows nothing of its photograp
 
 # Bytes for each pixel of a file, from decoding to encoding: pixels, result, and what Pillow or OpenCV keep beside them.
 _FILE_BYTES, _WIDE_FILE_BYTES = 14, 24
+_SMALL = 1 << 20  # pixels: whether these fit will be seen
+_PROGRAM = 400 << 20  # what the program takes by itself once torch and a network are loaded
 
 
 def parse_size(text: str) -> int:
@@ -45,6 +49,12 @@ def free_memory(limit: int | None = None) -> int:
         rooms.append(limit - _status("VmRSS"))
     rooms.append(_address_space())
     return max(0, min(rooms))
+
+
+def give_back() -> None:
+    """Return to the system what the C library keeps of freed memory: whoever comes next may be another library."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status(name: str) -> int:
@@ -99,8 +109,9 @@ def _address_space() -> int:
 
 def check_file(label: str, width: int, height: int, wide: bool, limit: int | None) -> None:
     """Raise OutOfMemoryError if a picture of that size cannot be read, painted and written; ``wide``: of 16 bits."""
-    needed, room = width * height * (_WIDE_FILE_BYTES if wide else _FILE_BYTES), free_memory(limit)
-    if needed > room:
+    needed = width * height * (_WIDE_FILE_BYTES if wide else _FILE_BYTES)
+    room = free_memory(limit) - max(0, _PROGRAM - _status("VmRSS"))
+    if width * height > _SMALL and needed > room:
         raise OutOfMemoryError(
             f"{label}: {width} × {height} pixels need about {show_size(needed)} of memory, "
             f"{show_size(room)} may be used (see --memory-limit)"

@@ -24,7 +24,7 @@ class Photo:
     0..1, or a tensor (3, H, W) or (B, 3, H, W) of floats in 0..1; raises UsageError for another shape.
 
     Attributes:
-        batch, height, width: its size.
+        batch, height, width: its size. nbytes: what its numbers take.
     """
 
     def __init__(self, image: Image.Image | npt.NDArray[Any] | Tensor):
@@ -43,6 +43,7 @@ class Photo:
             data = data if data.ndim == 4 else data[None]
             self.batch, self.height, self.width = data.shape[0], data.shape[2], data.shape[3]
         self._data: Any = data  # an array or a tensor
+        self.nbytes: int = data.nbytes
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """(B, 3, bottom - top, W), float32 in 0..1."""

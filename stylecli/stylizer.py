@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
-from stylecli.memory import Cut, cut, free_memory
+from stylecli.memory import Cut, cut, free_memory, give_back
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
 from stylecli.models.siglip import Siglip
@@ -278,6 +278,8 @@ class Stylizer:
             if preserve_color:
                 result = keep_color(result, photo.rows(top, bottom).to(result.device))
             canvas.put(top, result)
+        del small, painted
+        give_back()
         return canvas.done()
 
     def _at_full_size(
@@ -303,7 +305,7 @@ class Stylizer:
         self, photo: Photo, size: tuple[int, int], strength: float, seed: int
     ) -> tuple[Photo, Tensor | Strips]:
         """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
-        how = self._cut(size)
+        how = self._cut(size, photo.nbytes)
         if (how.height, how.width) != size:
             log.warning(
                 f"painted at {how.width} × {how.height} instead of {size[1]} × {size[0]}, which makes strokes larger: "
@@ -321,9 +323,10 @@ class Stylizer:
                 log.info("not enough memory to paint at once: painting in strips")
         return small, self._forward_in_strips(small, strength, seed, how.rows or _FALLBACK_ROWS)
 
-    def _cut(self, size: tuple[int, int]) -> Cut:
+    def _cut(self, size: tuple[int, int], canvas_bytes: int) -> Cut:
         on_card = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
-        return cut(*size, self.descriptor.appetite, self.tile, free_memory(self.memory_limit), on_card)
+        room = free_memory(self.memory_limit) - canvas_bytes
+        return cut(*size, self.descriptor.appetite, self.tile, room, on_card)
 
     def _forward(self, small: Photo, strength: float, seed: int) -> Tensor:
         """Paint at the working size, with a mirrored margin around it that is cut off again: at its border a network

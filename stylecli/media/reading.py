@@ -20,6 +20,7 @@ from stylecli.media.modes import to_srgb
 from stylecli.media.picture import Picture, WholeArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.wide import pixel_layout, read_wide, turned
+from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
 _WIDE_WITHIN = 12  # of 255: by how much a colour may differ when computed with more bits
@@ -36,13 +37,18 @@ _TURNS = {  # EXIF orientation -> what makes the picture upright
 
 
 def read_picture(
-    source: Path | BinaryIO, *, name: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    source: Path | BinaryIO,
+    *,
+    name: str | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    memory_limit: int | None = None,
 ) -> Picture:
     """Read a picture: upright, in sRGB, first frame or page; thread-safe.
 
     ``source`` is a path or a binary stream (read to its end, need not be seekable). ``name`` stands in
     error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
-    header, before anything of that size is allocated.
+    header, before anything of that size is allocated, and so are more than fit into memory (``memory_limit`` is in
+    bytes, for the whole process; None: what is free).
 
     Raises ``InputError``, or ``OutOfMemoryError``, and nothing else, with one line that starts with the name and says
     what is wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
@@ -54,8 +60,8 @@ def read_picture(
             if not head:
                 raise InputError(f"{label}: empty file (0 bytes)")
             stream.seek(0)
-            return _read(stream, head, label, max_pixels)
-    except InputError:
+            return _read(stream, head, label, max_pixels, memory_limit)
+    except (InputError, OutOfMemoryError):
         raise
     except MemoryError as error:
         raise OutOfMemoryError(f"{label}: not enough memory to decode it") from error
@@ -77,7 +83,7 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield stream if stat.S_ISREG(mode) else BytesIO(stream.read())  # a shell's <(command) is a FIFO
 
 
-def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture:
+def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None) -> Picture:
     try:
         image: Image.Image = Image.open(stream, formats=readable_formats())
     except UnidentifiedImageError as error:
@@ -102,6 +108,7 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             notices.append(f"first of {frames} {kind} taken")
         full_scale, inverted = _grey_scale(image)
         layout = pixel_layout(image)
+        check_file(label, *image.size, "16" in layout or image.mode[0] in "IF", memory_limit)
         try:
             image.load()
         except Image.DecompressionBombError as error:

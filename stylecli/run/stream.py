@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, TypeVar
 
-from stylecli.errors import OutOfMemoryError, StylizeError
+from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.run.events import Done, Event, Failed, Notice, Started
 from stylecli.run.plan import Item
 
@@ -29,7 +29,7 @@ Painter = Callable[["PixelArray"], "PixelArray"]
 _T = TypeVar("_T")
 _AHEAD = 2  # pictures waiting between two stages
 _POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
-_PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
+PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Work:
     read: Callable[[Path], Picture]
     painters: Callable[[], Mapping[str, Painter]]
     write: Callable[[Picture, Path], Sequence[str]]
+    pixels_in_flight: int = PIXELS_IN_FLIGHT
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class _Stream:
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
         self._painters: Mapping[str, Painter] | None = None
         self._emitting = threading.Lock()
-        self._in_flight = _Flight(self.stopped)
+        self._in_flight = _Flight(self.work.pixels_in_flight, self.stopped)
 
     def run(self, plan: Sequence[Item]) -> None:
         threads = [
@@ -207,8 +208,8 @@ class _Stream:
 class _Flight:
     """Counts the pixels that are being worked on, so that a folder of huge scans fits into memory."""
 
-    def __init__(self, stopped: threading.Event) -> None:
-        self._pixels = 0
+    def __init__(self, most: int, stopped: threading.Event) -> None:
+        self._most, self._pixels = most, 0
         self._changed = threading.Condition()
         self._stopped = stopped
 
@@ -220,7 +221,7 @@ class _Flight:
     def wait(self) -> bool:
         """Wait until another picture may be read; False when the run was stopped meanwhile."""
         with self._changed:
-            while self._pixels > _PIXELS_IN_FLIGHT and not self._stopped.is_set():
+            while self._pixels > self._most and not self._stopped.is_set():
                 self._changed.wait(_POLL_S)
         return not self._stopped.is_set()
 
@@ -234,10 +235,10 @@ def _failed(item: Item, error: Exception | None) -> Failed:
     trace = None
     if isinstance(error, StylizeError):
         reason = str(error).removeprefix(f"{item.source}: ")
-    elif isinstance(error, MemoryError):
+    elif error is not None and is_out_of_memory(error):
         reason = "not enough memory for a picture of this size (try --max-size)"
     else:
         reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
         trace = "".join(traceback.format_exception(error))
-    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
+    out_of_memory = error is not None and is_out_of_memory(error)
     return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)
