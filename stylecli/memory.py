@@ -20,7 +20,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([KMGT]?)(?:i?B)?", re.IGN
 
 _LEAST_ROWS = 32  # of a strip: with fewer the work is mostly done twice
 _MOST_ROWS = 512  # more would save no time
-_LEAST_SIDE = 128  # at less than this a painting shows nothing of its photograph
+_LEAST_SIDE = 256  # a painting of less, enlarged, is worse than a line that says what is missing
 
 # Bytes for each pixel of a file, from decoding to encoding: pixels, result, and what Pillow or OpenCV keep beside them.
 _FILE_BYTES, _WIDE_FILE_BYTES = 14, 24

@@ -17,6 +17,15 @@ PixelArray = npt.NDArray[Any]  # uint8, uint16 or float32
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One frame of an animation: pixels and alpha as a :class:`Picture` has them, and milliseconds."""
+
+    pixels: PixelArray
+    alpha: WholeArray | None
+    duration: float
+
+
+@dataclass(frozen=True)
 class Picture:
     """An upright image in sRGB, with what has to be written back beside it.
 
@@ -40,8 +49,19 @@ class Picture:
     """Horizontal and vertical pixels per inch."""
     frames: int = 1
     """Frames or pages in the file; ``pixels`` holds the first."""
+    more: tuple[Frame, ...] = ()
+    """The other frames, where an animation was asked for; all of one size."""
+    duration: float = 0.0
+    """Milliseconds that the first of several frames is shown."""
+    loop: int | None = None
+    """How often an animation is played, 0 for ever; None where the file does not say."""
     notices: tuple[str, ...] = ()
     """Lines for the user: what was repaired, guessed or left out while reading."""
+
+    @property
+    def count(self) -> int:
+        """Pixels of all frames that are here."""
+        return self.pixels.shape[0] * self.pixels.shape[1] * (1 + len(self.more))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +87,11 @@ def resize_to_fit(picture: Picture, max_size: int) -> Picture:
     for channel in range(3):  # one plane at a time: Pillow has neither float RGB nor 16-bit RGB
         pixels[..., channel] = _shrunk(picture.pixels[..., channel], (new_width, new_height))
     alpha = None if picture.alpha is None else _shrunk(picture.alpha, (new_width, new_height))
-    return replace(picture, pixels=pixels, alpha=alpha)
+    more = []
+    for frame in picture.more:
+        small = resize_to_fit(Picture(frame.pixels, frame.alpha), max_size)
+        more.append(replace(frame, pixels=small.pixels, alpha=small.alpha))
+    return replace(picture, pixels=pixels, alpha=alpha, more=tuple(more))
 
 
 def _shrunk(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.media.animation import ANIMATED, duration, read_frames
 from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.metadata import read_metadata
 from stylecli.media.modes import to_srgb
@@ -42,8 +43,9 @@ def read_picture(
     name: str | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     memory_limit: int | None = None,
+    animated: bool = False,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, first frame or page; thread-safe.
+    """Read a picture: upright, in sRGB, first frame or page (``animated``: all frames of an animation); thread-safe.
 
     ``source`` is a path or a binary stream (read to its end, need not be seekable). ``name`` stands in
     error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
@@ -60,7 +62,7 @@ def read_picture(
             if not head:
                 raise InputError(f"{label}: empty file (0 bytes)")
             stream.seek(0)
-            return _read(stream, head, label, max_pixels, memory_limit)
+            return _read(stream, head, label, max_pixels, memory_limit, animated)
     except (InputError, OutOfMemoryError):
         raise
     except MemoryError as error:
@@ -83,7 +85,9 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield stream if stat.S_ISREG(mode) else BytesIO(stream.read())  # a shell's <(command) is a FIFO
 
 
-def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None) -> Picture:
+def _read(
+    stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None, animated: bool
+) -> Picture:
     try:
         image: Image.Image = Image.open(stream, formats=readable_formats())
     except UnidentifiedImageError as error:
@@ -103,12 +107,21 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_lim
             raise InputError(f"{label}: has no pixels ({image.width} × {image.height})")
         notices: list[str] = []
         frames = _count_frames(image, file_format)
-        if frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
+        animated = animated and frames > 1 and file_format in ANIMATED
+        if animated:
+            _check_frames(label, image.size, frames, max_pixels)
+        elif frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
             kind = "pages" if file_format == "TIFF" else "frames"
             notices.append(f"first of {frames} {kind} taken")
         full_scale, inverted = _grey_scale(image)
         layout = pixel_layout(image)
-        check_file(label, *image.size, "16" in layout or image.mode[0] in "IF", memory_limit)
+        check_file(
+            label,
+            image.width,
+            image.height * (frames if animated else 1),
+            "16" in layout or image.mode[0] in "IF",
+            memory_limit,
+        )
         try:
             image.load()
         except Image.DecompressionBombError as error:
@@ -127,11 +140,14 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_lim
             if metadata.orientation in _TURNS:
                 upright = image.transpose(_TURNS[metadata.orientation])
                 upright.format = image.format
-            wide = read_wide(stream, image, layout)
+            wide = None if animated else read_wide(stream, image, layout)
             alpha: WholeArray | None
             pixels, alpha, kept = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
             if wide is not None:
                 pixels, alpha = _with_all_bits(turned(wide, metadata.orientation), pixels, alpha, icc)
+            first, more = duration(image) if animated else 0.0, []
+            if animated:
+                more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, [])[:2], notices)
         except MemoryError:
             raise
         except Exception as error:
@@ -147,6 +163,9 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_lim
             format=file_format,
             dpi=metadata.dpi,
             frames=frames,
+            more=tuple(more),
+            duration=first,
+            loop=_loop(image) if animated else None,
             notices=tuple(one_line(line) for line in notices),
         )
 
@@ -166,6 +185,19 @@ def _with_all_bits(
     if np.abs(colours[::64, ::64].astype(np.int32) // 257 - pixels[::64, ::64]).max() > _WIDE_WITHIN:
         return pixels, alpha  # a profile for another kind of picture: then 8 bits in the right colours
     return colours, np.ascontiguousarray(wide[..., 3]) if wide.shape[2] == 4 else alpha
+
+
+def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:
+    if frames * size[0] * size[1] > max_pixels:
+        raise InputError(
+            f"{label}: {frames} frames of {size[0]} × {size[1]} are over the limit of {max_pixels / 1e6:.6g} "
+            "megapixels; raise --max-pixels to read them"
+        )
+
+
+def _loop(image: Image.Image) -> int | None:
+    value = image.info.get("loop")
+    return value if isinstance(value, int) else None
 
 
 def _count_frames(image: Image.Image, file_format: str) -> int:
@@ -248,7 +280,7 @@ def _what_it_is(head: bytes) -> str:
         return "an SVG drawing; export it as PNG first"
     if head[4:8] == b"ftyp":
         if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-            return "a HEIC photo, which cannot be read; convert it to JPEG or PNG first"
+            return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"
         return "not an image that can be read (video?)"
     if head.startswith(b"\x1aE\xdf\xa3") or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return "not an image that can be read (video?)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.media import animation
 from stylecli.media.atomic import atomic_path, write_error
 from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
@@ -25,7 +26,7 @@ DEFAULT_QUALITY = 95
 _WITH_ICC = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_DPI = frozenset({"JPEG", "PNG", "TIFF", "BMP"})
-_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"})
+_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "GIF"})
 _WITH_16_BITS = frozenset({"PNG", "TIFF"})
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "TGA": 65535}  # pixels
 _SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
@@ -63,6 +64,16 @@ def write_picture(
     with pillow_limits(width * height):
         image, icc = _build_image(picture, writer, label, notices)
         options = _options(picture, writer, quality, notices)
+        if picture.more and writer in animation.ANIMATED and isinstance(image, Image.Image):
+            others = [
+                _build_image(replace(picture, pixels=f.pixels, alpha=f.alpha, more=()), writer, label, [])[0]
+                for f in picture.more
+            ]
+            images = animation.alike([image, *(one for one in others if isinstance(one, Image.Image))])
+            image = images[0]
+            options |= animation.options(picture, images, writer)
+        elif picture.more:
+            notices.append(f"first of {1 + len(picture.more)} frames written: {writer} holds one")
         if icc is not None:
             options["icc_profile"] = icc
         if isinstance(target, Path):
@@ -86,7 +97,8 @@ def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None
     elif isinstance(target, Path):
         wanted = target.suffix
     else:
-        return writer_for(picture.format) or "PNG"
+        still = picture.format == "GIF" and not picture.more  # 256 colours are for what must be a GIF
+        return "PNG" if still else writer_for(picture.format) or "PNG"
     writer = writer_for(wanted) if wanted else None
     if writer is None:
         known = ", ".join(suffix[1:] for suffix in writable_suffixes())

@@ -49,7 +49,7 @@ class ImageJob:
 
         Raises UsageError when results would collide or the options contradict each other.
         """
-        from stylecli.media import output_suffix
+        from stylecli.media import is_animated, output_suffix
         from stylecli.media.formats import writer_for
         from stylecli.run.mark import is_marked
 
@@ -57,7 +57,7 @@ class ImageJob:
         plan = make_plan(
             found,
             [look.name for look in self.looks],
-            Naming(self.output, self.format, output_suffix, writer_for),
+            Naming(self.output, self.format, output_suffix, writer_for, is_animated),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
             style_files=[path for look in self.looks for path in look.files],
@@ -105,20 +105,30 @@ class ImageJob:
         found = find_images(self.inputs, recursive=self.recursive)
         return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
 
-    def _open(self, path: Path) -> Picture:
+    def _open(self, path: Path, animated: bool = False) -> Picture:
         from stylecli.media import read_picture
 
-        return read_picture(path, name=str(path), max_pixels=self.max_pixels, memory_limit=self.memory_limit)
+        return read_picture(
+            path,
+            name=str(path),
+            max_pixels=self.max_pixels,
+            memory_limit=self.memory_limit,
+            animated=animated,
+        )
 
     def _read(self, source: Path) -> Picture:
         from stylecli.media import read_picture, resize_to_fit
 
         if source == STREAM:
             picture = read_picture(
-                sys.stdin.buffer, name="stdin", max_pixels=self.max_pixels, memory_limit=self.memory_limit
+                sys.stdin.buffer,
+                name="stdin",
+                max_pixels=self.max_pixels,
+                memory_limit=self.memory_limit,
+                animated=True,
             )
         else:
-            picture = self._open(source)
+            picture = self._open(source, animated=True)
         return picture if self.max_size is None else resize_to_fit(picture, self.max_size)
 
     def _write(self, picture: Picture, target: Path) -> Sequence[str]:

@@ -145,13 +145,11 @@ class _Stream:
             releases = _pixels(read.picture) if item is read.items[-1] else 0
             begun = time.perf_counter()
             try:
-                pixels = self._painters[item.style](read.picture.pixels)
+                picture = _in_style(read.picture, self._painters[item.style])
             except Exception as error:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:
-                painted = _Painted(
-                    item, replace(read.picture, pixels=pixels), time.perf_counter() - begun, releases=releases
-                )
+                painted = _Painted(item, picture, time.perf_counter() - begun, releases=releases)
             self._put(self._painted, painted)
 
     def _writing(self) -> None:
@@ -227,8 +225,13 @@ class _Flight:
 
 
 def _pixels(picture: Picture) -> int:
-    height, width = picture.pixels.shape[:2]
-    return int(height) * int(width)
+    return int(picture.count)
+
+
+def _in_style(picture: Picture, painter: Painter) -> Picture:
+    """All its frames painted."""
+    more = tuple(replace(frame, pixels=painter(frame.pixels)) for frame in picture.more)
+    return replace(picture, pixels=painter(picture.pixels), more=more)
 
 
 def _failed(item: Item, error: Exception | None) -> Failed:
