@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
+from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.bench.kernels import Row
@@ -113,6 +114,63 @@ def convergence(
     else:
         cells = [(r.losses, f"{r.iterations:.1f}", f"{r.reached:.0%}", f"{r.curve[-1]:.3f}") for r in rows]
         print_table(("losses", "iterations", "reached", "last loss"), cells)
+
+
+@bench.command()
+def scale(
+    megapixels: Annotated[
+        str, typer.Option("--megapixels", metavar="A,B,...", help="Sizes of the photographs.")
+    ] = "1,4,16,64,100",
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", "-p", metavar="TEXT", help="Measure stylize text instead of image."),
+    ] = None,
+    stroke_size: options.StrokeSize = 1.0,
+    tile: options.Tile = "auto",
+    memory_limit: options.MemoryLimit = "4G",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the curves as a PNG.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Time and peak memory of whole runs on ever larger photographs, each in a process of its own."""
+    import dataclasses
+
+    from stylecli.bench import scale as measuring
+    from stylecli.console import Console, print_json, print_table
+    from stylecli.memory import show_size
+
+    try:
+        sizes = [float(size) for size in megapixels.split(",")]
+    except ValueError:
+        raise UsageError(f"--megapixels {megapixels}: sizes are written like 1,4,16") from None
+    options.tile_rows(tile)
+    limit = options.memory_bytes(memory_limit)
+    extra = ["--stroke-size", str(stroke_size), "--tile", tile, "--max-pixels", "4000000000"]
+    extra += [] if memory_limit is None else ["--memory-limit", memory_limit]
+    with Console() as console:
+        rows = list(measuring.run(sizes, extra, prompt, progress=console.say))
+    if output is not None:
+        measuring.plot(rows, limit).save(output, format="PNG")
+    if json:
+        for row in rows:
+            print_json(dataclasses.asdict(row))
+        return
+    cells = [
+        (
+            f"{r.width} × {r.height}",
+            f"{r.megapixels:.1f}",
+            f"{r.seconds:.1f}",
+            f"{r.seconds / r.megapixels:.2f}",
+            show_size(r.peak),
+        )
+        for r in rows
+    ]
+    print_table(("size", "megapixels", "seconds", "s/megapixel", "peak memory"), cells)
+    power = measuring.exponent(rows)
+    if power is not None:
+        with Console() as console:
+            console.say(f"time grows with the number of pixels to the power of {power:.2f}")
 
 
 HEADINGS = (
