@@ -65,9 +65,11 @@ def segments(height: int, width: int, skip: int, down: bool, tokens: int) -> Ite
     for a in range(skip):
         for b in range(skip):
             length, other = (len(range(first, size, skip)) for first, size in ((a, height), (b, width)))
+            if not length or not other:  # fewer rows or columns than sub-grids
+                continue
             if down:
                 length, other = other, length
-            lines = max(1, tokens // max(1, other))
+            lines = max(1, tokens // other)
             for i in range(0, length, lines):
                 start, stop = i * skip, min(length, i + lines) * skip
                 if down:
