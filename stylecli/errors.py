@@ -7,6 +7,8 @@ Exit codes (``stylize`` and this table agree; see README, "Exit codes"):
 
 from __future__ import annotations
 
+import errno
+
 
 class StylizeError(Exception):
     """Base of every error this package raises on purpose; ``str(error)`` is one line for the user."""
@@ -36,3 +38,16 @@ class OutOfMemoryError(StylizeError):
     """Memory ran out even at the smallest working size."""
 
     exit_code = 4
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether any library says that memory did not suffice, each in its own way."""
+    if isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error)  # torch on a CPU has no type for it, nor has the C++ runtime behind it
+    return isinstance(error, RuntimeError) and any(
+        words in text
+        for words in ("can't allocate memory", "not enough memory", "bad_alloc", "Cannot allocate")
+    )

@@ -1,10 +1,21 @@
-"""The size at which a picture is painted, and the way back to its full size."""
+"""The size at which a picture is painted, and the way back to its full size: both strip by strip.
+
+Nothing of full size exists here as floats but the strip at hand. Every row is computed from the same rows below it,
+whatever the strips: their height does not show in the result.
+"""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from stylecli.pixels import Photo
+from stylecli.rows import strips
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size
 _NOISE = 1e-3  # variance under which content counts as flat
@@ -19,11 +30,48 @@ def working_size(height: int, width: int, side: int, stroke_size: float, smalles
     return max(smallest, round(height * scale)), max(smallest, round(width * scale))
 
 
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, 3, H, W) to (B, 3, *size), bicubic, with low-pass when shrinking, values kept in 0..1."""
-    if image.shape[2:] == size:
-        return image
-    return F.interpolate(image, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """A photograph as (B, 3, *size), bicubic, with low-pass when shrinking, values kept in 0..1."""
+    H, W = photo.height, photo.width
+    if size == (H, W):
+        return photo.all().to(device)
+    first, weights = _shrinking_taps(H, size[0])  # (h,), (h, K)
+    K = weights.shape[1]
+    small = torch.zeros(photo.batch, 3, *size, device=device)
+    for top, bottom in strips(H, W):
+        rows = F.interpolate(
+            photo.rows(top, bottom).to(device), size=(bottom - top, size[1]), mode="bicubic", antialias=True
+        )
+        # The rows of the result that these contribute to, and by how much.
+        begin, end = np.searchsorted(first + K, top, "right"), np.searchsorted(first, bottom)
+        share = np.zeros((end - begin, bottom - top), np.float32)
+        to, tap = np.nonzero(weights[begin:end])
+        at = first[begin + to] + tap - top
+        inside = (at >= 0) & (at < bottom - top)
+        share[to[inside], at[inside]] = weights[begin + to[inside], tap[inside]]
+        small[:, :, begin:end] += torch.einsum("oi,bciw->bcow", torch.from_numpy(share).to(device), rows)
+    return small.clamp_(0, 1)
+
+
+def _shrinking_taps(length: int, result: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """First input position (result,) and weights (result, K) of every output position, as ``F.interpolate`` has them
+    with mode bicubic and antialias."""
+    scale = length / result
+    wide = max(1.0, scale)
+    centre = (np.arange(result) + 0.5) * scale
+    first = np.maximum((centre - 2 * wide + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + 2 * wide + 0.5).astype(np.int64), length)
+    tap = np.arange(int((last - first).max()))
+    weights = _cubic(np.abs(first[:, None] + tap - centre[:, None] + 0.5) / wide, -0.5)
+    weights[first[:, None] + tap >= last[:, None]] = 0
+    return first, (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _cubic(x: npt.NDArray[np.float64], a: float) -> npt.NDArray[np.float64]:
+    """Keys' convolution kernel for distances x >= 0."""
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
 
 def _luma(image: Tensor) -> Tensor:
@@ -36,8 +84,35 @@ def _mean(x: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(x, (_RADIUS,) * 4, mode="replicate"), size, stride=1)
 
 
-def enlarge_with_detail(painted: Tensor, small: Tensor, photo: Tensor) -> Tensor:
-    """Bring a painted picture to the photograph's full size without going soft.
+def _gain(painted: Tensor, guide: Tensor) -> Tensor:
+    """(B, 3, h, w): how a painting follows the luma (B, 1, h, w) of its photograph, the slope of a local fit."""
+    mean_guide = _mean(guide)
+    covariance = _mean(guide * painted) - mean_guide * _mean(painted)
+    variance = _mean(guide * guide) - mean_guide * mean_guide
+    return (covariance / (variance + _NOISE)).clamp(-1, 1.5)
+
+
+def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
+    """Rows (B, C, h, w) read at positions ``at`` (n,) between them, and widened: (B, C, n, width)."""
+    if mode == "bicubic":
+        below, taps = torch.floor(at), range(-1, 3)
+        # -0.75: what F.interpolate takes where it does not shrink.
+        shares = [torch.from_numpy(_cubic((at - below - t).abs().numpy(), -0.75)) for t in taps]
+    else:
+        at = at.clamp(min=0)
+        below, taps = torch.floor(at), range(2)
+        shares = [1 - (at - below), at - below]
+    rows = sum(
+        x.index_select(2, (below + t).long().clamp(0, x.shape[2] - 1).to(x.device))
+        * share.to(x.device, x.dtype)[:, None]
+        for t, share in zip(taps, shares, strict=True)
+    )
+    assert isinstance(rows, Tensor)
+    return F.interpolate(rows, size=(len(at), width), mode=mode)
+
+
+def enlarge_with_detail(painted: Tensor, small: Photo, photo: Tensor, top: int, height: int) -> Tensor:
+    """Bring some rows of a painted picture to the photograph's full size without going soft.
 
     The detail that the photograph lost on its way down to the working size is added back, in every place by the
     gain with which the painting follows the photograph there: the slope of a local linear fit, as in a guided
@@ -45,20 +120,19 @@ def enlarge_with_detail(painted: Tensor, small: Tensor, photo: Tensor) -> Tensor
 
     Args:
         painted, small: (B, 3, h, w) painting and photograph at the working size, 0..1.
-        photo: (B, 3, H, W) photograph at full size, 0..1.
+        photo: (B, 3, n, W) rows of the photograph at full size, 0..1, from row ``top`` of ``height``.
 
     Returns:
-        (B, 3, H, W) in 0..1.
+        (B, 3, n, W), these rows of the painting, in 0..1.
     """
-    size = (photo.shape[2], photo.shape[3])
-    if painted.shape[2:] == size:
-        return painted
-    guide = _luma(small)
-    mean_guide = _mean(guide)
-    covariance = _mean(guide * painted) - mean_guide * _mean(painted)
-    variance = _mean(guide * guide) - mean_guide * mean_guide
-    gain = (covariance / (variance + _NOISE)).clamp(-1, 1.5)  # (B, 3, h, w)
-    detail = _luma(photo) - F.interpolate(guide, size=size, mode="bicubic")
-    enlarged = F.interpolate(painted, size=size, mode="bicubic")
-    gain = F.interpolate(gain, size=size, mode="bilinear")
-    return torch.addcmul(enlarged, gain, detail).clamp_(0, 1)
+    h, (n, W) = painted.shape[2], photo.shape[2:]
+    # These rows' places among those of the working size.
+    at = (torch.arange(top, top + n, dtype=torch.float64) + 0.5) * (h / height) - 0.5
+    # Two rows around for the interpolation, and a window's radius around these for the gain.
+    first = max(0, math.floor(float(at[0])) - 1 - _RADIUS)
+    last = min(h, math.floor(float(at[-1])) + 3 + _RADIUS)
+    painted, guide = painted[:, :, first:last], _luma(small.rows(first, last).to(painted.device))
+    gain = _gain(painted, guide)
+    coarse = _enlarged(torch.cat([painted, guide], 1), at - first, W, "bicubic")  # (B, 4, n, W)
+    gain = _enlarged(gain, at - first, W, "bilinear")
+    return torch.addcmul(coarse[:, :3], gain, _luma(photo) - coarse[:, 3:]).clamp_(0, 1)

@@ -7,28 +7,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from stylecli.errors import OutOfMemoryError, UsageError, WeightsError
+from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
+from stylecli.memory import Cut, cut, free_memory, give_back
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
 from stylecli.models.siglip import Siglip
+from stylecli.pixels import Canvas, Framed, Photo
+from stylecli.rows import strips
 from stylecli.scaling import enlarge_with_detail, resize, working_size
+from stylecli.tiling import Grid, Strips, sweep
 
 log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _MARGIN = 16  # pixels of the working size
+_FALLBACK_ROWS = 256  # of strips, when memory turned out not to suffice for a whole picture
 _LONGEST = 4  # a style is encoded up to this many times longer than wide
 
 
@@ -128,6 +132,9 @@ class Stylizer:
         network: the module, shared between all stylizers made from this one.
         encoder: what understands prompts, where the network is guided by text.
         style: the style in hand; None until ``encode_style``, ``encode_prompt`` or ``with_style``.
+        tile: rows of the strips in which pictures are painted (see :mod:`stylecli.tiling`; the result is the same);
+            0: at once; None: at once where memory suffices.
+        memory_limit: bytes that the whole process may take; None: what is free.
     """
 
     network: nn.Module
@@ -136,6 +143,8 @@ class Stylizer:
     dtype: torch.dtype
     encoder: Siglip | PublishedSiglip | None = None
     style: Style | None = None
+    tile: int | None = None
+    memory_limit: int | None = None
 
     @classmethod
     def from_pretrained(
@@ -146,6 +155,8 @@ class Stylizer:
         dtype: str = "auto",
         weights: Path | None = None,
         seed: int = 0,
+        tile: int | None = None,
+        memory_limit: int | None = None,
     ) -> Stylizer:
         """Load a network.
 
@@ -155,6 +166,7 @@ class Stylizer:
             device: auto, cpu or cuda. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
             seed: what an untrained network starts from.
+            tile, memory_limit: as in :class:`Stylizer`.
 
         Raises:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
@@ -163,7 +175,13 @@ class Stylizer:
         precision = choose_dtype(dtype, where)
         painter = load_painter(name, weights, seed)
         return cls(
-            painter.network.to(where, precision), painter.descriptor, where, precision, painter.encoder
+            painter.network.to(where, precision),
+            painter.descriptor,
+            where,
+            precision,
+            painter.encoder,
+            tile=tile,
+            memory_limit=memory_limit,
         )
 
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
@@ -178,13 +196,13 @@ class Stylizer:
             raise UsageError(
                 "this network paints like a phrase: use encode_prompt, or stylerwkv-s for style images"
             )
-        x = _to_batch(image).to(self.device)
-        H, W = x.shape[2:]
+        photo = Photo(image)
+        H, W = photo.height, photo.width
         scale = self.descriptor.style_side / min(H, W)
         longest = _LONGEST * self.descriptor.style_side
         size = tuple(max(self.descriptor.smallest, min(longest, round(n * scale))) for n in (H, W))
         with torch.inference_mode():
-            encoded = self.network.encode_style(resize(x, (size[0], size[1])).to(self.dtype))  # type: ignore[operator]
+            encoded = self.network.encode_style(resize(photo, (size[0], size[1]), self.device).to(self.dtype))  # type: ignore[operator]
         return self.with_style(Style(encoded.float().cpu().clone()))
 
     def encode_prompt(self, prompt: str) -> Stylizer:
@@ -215,7 +233,7 @@ class Stylizer:
         """Paint a photograph in the style in hand.
 
         Args:
-            photo: a Pillow picture, an array (H, W, 3) of uint8 or of floats in 0..1, or a tensor (3, H, W) or
+            photo: a Pillow picture, an array (H, W, 3) of uint8, uint16 or floats in 0..1, or a tensor (3, H, W) or
                 (B, 3, H, W) of floats in 0..1; sRGB.
             strength: 0 gives the photograph back, 1 the style in full.
             preserve_color: take only lightness from the painting, colours from the photograph.
@@ -237,45 +255,101 @@ class Stylizer:
             raise UsageError(f"stroke size {stroke_size:g} is not above 0")
         try:
             with torch.inference_mode():
-                painted = self._paint(_to_batch(photo), strength, preserve_color, stroke_size, seed)
-        except (torch.OutOfMemoryError, MemoryError) as error:
+                return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed)
+        except Exception as error:
+            if isinstance(error, OutOfMemoryError) or not is_out_of_memory(error):
+                raise
             raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error) or "not enough memory" in str(error):
-                raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
-            raise
-        return _like(painted, photo)
 
     def _paint(
-        self, photo: Tensor, strength: float, preserve_color: bool, stroke_size: float, seed: int
-    ) -> Tensor:
-        """(B, 3, H, W) float32 on the CPU to the same."""
-        assert self.style is not None
+        self, photo: Photo, strength: float, preserve_color: bool, stroke_size: float, seed: int
+    ) -> Any:
+        """The painting, of the same kind and size as ``photo``."""
+        canvas = Canvas(photo)
         if strength == 0:
-            return photo.clone()
-        photo = photo.to(self.device)
-        H, W = photo.shape[2:]
-        side = self.descriptor.working_side
-        small = resize(photo, working_size(H, W, side, stroke_size, self.descriptor.smallest))
-        painted = self._forward(small, strength, seed)
-        if self.descriptor.smallest > H or self.descriptor.smallest > W:
-            painted = resize(painted, (H, W))  # tiny pictures were enlarged to be painted
-        else:
-            painted = enlarge_with_detail(painted, small, photo)
-        if preserve_color:
-            painted = keep_color(painted, photo)
-        return painted.cpu()
+            for top, bottom in strips(photo.height, photo.width):
+                canvas.put(top, photo.rows(top, bottom))
+            return canvas.done()
+        size = working_size(
+            photo.height, photo.width, self.descriptor.working_side, stroke_size, self.descriptor.smallest
+        )
+        small, painted = self._painted(photo, size, strength, seed)
+        for top, bottom, result in self._at_full_size(painted, small, photo):
+            if preserve_color:
+                result = keep_color(result, photo.rows(top, bottom).to(result.device))
+            canvas.put(top, result)
+        del small, painted
+        give_back()
+        return canvas.done()
 
-    def _forward(self, small: Tensor, strength: float, seed: int) -> Tensor:
-        """Paint x (B, 3, h, w) at the working size, with a mirrored margin around it that is cut off again: at its
-        border a network sees a world that ends, and paints a frame."""
+    def _at_full_size(
+        self, painted: Tensor | Strips, small: Photo, photo: Photo
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """First row, last (excluded), and rows (B, 3, n, W) of the finished picture."""
+        size = (photo.height, photo.width)
+        if isinstance(painted, Strips) and painted.shape[2:] == size:
+            for top, bottom, (rows,) in sweep(painted):
+                yield top, bottom, rows
+            return
+        whole = painted.whole() if isinstance(painted, Strips) else painted
+        if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
+            whole = resize(Photo(whole), size, self.device)
+        for top, bottom in strips(*size):
+            if whole.shape[2:] == size:
+                yield top, bottom, whole[:, :, top:bottom]
+            else:
+                rows = photo.rows(top, bottom).to(self.device)
+                yield top, bottom, enlarge_with_detail(whole, small, rows, top, photo.height)
+
+    def _painted(
+        self, photo: Photo, size: tuple[int, int], strength: float, seed: int
+    ) -> tuple[Photo, Tensor | Strips]:
+        """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
+        how = self._cut(size, photo.nbytes)
+        if (how.height, how.width) != size:
+            log.warning(
+                f"painted at {how.width} × {how.height} instead of {size[1]} × {size[0]}, which makes strokes larger: "
+                "memory allows no more (--memory-limit)"
+            )
+            size = how.height, how.width
+        small = photo if size == (photo.height, photo.width) else Photo(resize(photo, size, self.device))
+        if how.rows is None:
+            try:
+                return small, self._forward(small, strength, seed)
+            except Exception as error:
+                if self.tile == 0 or self.descriptor.appetite is None or not is_out_of_memory(error):
+                    raise
+                error.__traceback__ = None  # it keeps what was computed alive
+                log.info("not enough memory to paint at once: painting in strips")
+        return small, self._forward_in_strips(small, strength, seed, how.rows or _FALLBACK_ROWS)
+
+    def _cut(self, size: tuple[int, int], canvas_bytes: int) -> Cut:
+        on_card = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
+        room = free_memory(self.memory_limit) - canvas_bytes
+        return cut(*size, self.descriptor.appetite, self.tile, room, on_card)
+
+    def _forward(self, small: Photo, strength: float, seed: int) -> Tensor:
+        """Paint at the working size, with a mirrored margin around it that is cut off again: at its border a network
+        sees a world that ends, and paints a frame."""
+        framed = Framed(small, _MARGIN)
+        painted = self._network(framed.rows(0, framed.height).to(self.device, self.dtype), strength, seed)
+        return framed.without(painted).float().clamp(0, 1)
+
+    def _forward_in_strips(self, small: Photo, strength: float, seed: int, rows: int) -> Strips:
+        """The same, not yet computed."""
+        framed = Framed(small, _MARGIN)
+        grid = Grid(framed.height, rows, self.device)
+        shape = (small.batch, 3, framed.height, framed.width)
+        source = Strips(
+            grid, shape, self.dtype, read=lambda a, b: framed.rows(a, b).to(self.device, self.dtype)
+        )
+        painted: Strips = framed.without(self._network(source, strength, seed))
+        return painted.float().clamp(0, 1)  # type: ignore[no-any-return]
+
+    def _network(self, content: Any, strength: float, seed: int) -> Any:
         assert self.style is not None
         style = self.style.statistics.to(self.device, self.dtype)
-        h, w = small.shape[2:]
-        top, left = min(_MARGIN, h - 1), min(_MARGIN, w - 1)
-        framed = F.pad(small.to(self.dtype), (left, left, top, top), mode="reflect")
-        painted = self.network.paint(framed, style, strength, seed)  # type: ignore[operator]
-        return painted[..., top : top + h, left : left + w].float().clamp(0, 1)
+        return self.network.paint(content, style, strength, seed)  # type: ignore[operator]
 
 
 def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
@@ -283,32 +357,3 @@ def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
     weights = photo.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     change = ((painted - photo) * weights).sum(1, keepdim=True)
     return (photo + change).clamp(0, 1)
-
-
-def _to_batch(image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Tensor:
-    """Any accepted picture to (B, 3, H, W), float32 in 0..1. Raises UsageError for another shape."""
-    if isinstance(image, Image.Image):
-        image = np.array(image.convert("RGB"))
-    if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3:
-            raise UsageError(f"a picture as an array has the shape (H, W, 3), not {image.shape}")
-        scale = 255.0 if image.dtype == np.uint8 else 1.0
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / scale
-    x = image[None] if image.ndim == 3 else image
-    if x.ndim != 4 or x.shape[1] != 3:
-        raise UsageError(
-            f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {tuple(image.shape)}"
-        )
-    return x.float()
-
-
-def _like(result: Tensor, photo: Picture) -> Picture:
-    """(B, 3, H, W) back to the type of ``photo``."""
-    if isinstance(photo, Tensor):
-        return (result if photo.ndim == 4 else result[0]).to(photo.device, photo.dtype)
-    array = result[0].permute(1, 2, 0).contiguous().numpy()
-    if isinstance(photo, Image.Image):
-        return Image.fromarray((array * 255).round().astype(np.uint8))
-    if photo.dtype == np.uint8:
-        return (array * 255).round().astype(np.uint8)
-    return array.astype(photo.dtype, copy=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
+from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.bench.section import Section
@@ -179,6 +180,45 @@ def convergence(
         section = measuring.section(
             measuring.run(photographs, photos, iterations, progress=console.say), photographs
         )
+    if output is not None:
+        section.pictures[0][1].save(output, format="PNG")
+    _deliver([section], json, markdown, html)
+
+
+@bench.command()
+def scale(
+    megapixels: Annotated[
+        str, typer.Option("--megapixels", metavar="A,B,...", help="Sizes of the photographs.")
+    ] = "1,4,16,64,100",
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", "-p", metavar="TEXT", help="Measure stylize text instead of image."),
+    ] = None,
+    stroke_size: options.StrokeSize = 1.0,
+    tile: options.Tile = "auto",
+    memory_limit: options.MemoryLimit = "4G",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save the curves as a PNG.")
+    ] = None,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Time and peak memory of whole runs on ever larger photographs, each in a process of its own."""
+    from stylecli.bench import scale as measuring
+    from stylecli.console import Console
+
+    try:
+        sizes = [float(size) for size in megapixels.split(",")]
+    except ValueError:
+        raise UsageError(f"--megapixels {megapixels}: sizes are written like 1,4,16") from None
+    options.tile_rows(tile)
+    limit = options.memory_bytes(memory_limit)
+    extra = ["--stroke-size", str(stroke_size), "--tile", tile, "--max-pixels", "4000000000"]
+    extra += [] if memory_limit is None else ["--memory-limit", memory_limit]
+    with Console() as console:
+        rows = list(measuring.run(sizes, extra, prompt, progress=console.say))
+    section = measuring.section(rows, limit)
     if output is not None:
         section.pictures[0][1].save(output, format="PNG")
     _deliver([section], json, markdown, html)

@@ -33,6 +33,8 @@ def image(
     dry_run: options.DryRun = False,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    tile: options.Tile = "auto",
+    memory_limit: options.MemoryLimit = None,
     weights: options.Weights = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -47,6 +49,7 @@ def image(
     from stylecli.run.looks import collect_looks
     from stylecli.run.painters import Manner
 
+    rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     job = ImageJob(
         inputs,
         collect_looks(style or [], blend or []),
@@ -57,12 +60,15 @@ def image(
         max_pixels=max_pixels,
         format=format,
         quality=quality,
+        memory_limit=limit,
         manner=Manner(strength, preserve_color, stroke_size, seed),
     )
 
     def load() -> Stylizer:
         from stylecli.stylizer import Stylizer
 
-        return Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
+        return Stylizer.from_pretrained(
+            device=device.value, dtype=dtype.value, weights=weights, tile=rows, memory_limit=limit
+        )
 
     paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)

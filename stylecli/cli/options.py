@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from stylecli.errors import UsageError
+
 
 class Device(StrEnum):
     auto = "auto"
@@ -52,6 +54,25 @@ def go_offline(context: typer.Context, offline: bool) -> bool:
     return offline
 
 
+def tile_rows(text: str) -> int | None:
+    """``--tile`` as :class:`stylecli.stylizer.Stylizer` takes it. Raises UsageError."""
+    if text.lower() in ("auto", "off"):
+        return None if text.lower() == "auto" else 0
+    if not text.isdecimal() or int(text) < 16:
+        raise UsageError(f"--tile {text}: auto, off, or the height of strips in pixels, 16 or more")
+    return int(text)
+
+
+def memory_bytes(text: str | None) -> int | None:
+    """``--memory-limit`` in bytes. Raises UsageError."""
+    from stylecli.memory import parse_size
+
+    try:
+        return None if text is None else parse_size(text)
+    except UsageError as error:
+        raise UsageError(f"--memory-limit {error}") from None
+
+
 # What to paint with.
 Styles = Annotated[
     list[Path] | None,
@@ -71,7 +92,15 @@ Strength = Annotated[
 ]
 StrokeSize = Annotated[
     float,
-    typer.Option(metavar="X", min=0.1, max=10, callback=finite, help="Apparent size of the brush strokes."),
+    typer.Option(
+        "--stroke-size",
+        "--scale-strokes",
+        metavar="X",
+        min=0.1,
+        max=10,
+        callback=finite,
+        help="Apparent size of the brush strokes.",
+    ),
 ]
 PreserveColor = Annotated[bool, typer.Option("--preserve-color", help="Keep the input's colours.")]
 Seed = Annotated[
@@ -107,6 +136,18 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be writ
 # Where it runs.
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format.")]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|N",
+        help="Paint in strips of N rows, which needs less memory and gives the same result.",
+        show_default="auto: where memory asks for it",
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", show_default="what is free", help="Memory to get along with, such as 4G."),
+]
 Weights = Annotated[
     Path | None,
     typer.Option(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stylecli.console import Console
     from stylecli.media import Picture
-    from stylecli.media.picture import FloatArray
+    from stylecli.media.picture import PixelArray
     from stylecli.run.painters import Manner
     from stylecli.stylizer import Stylizer
 
@@ -119,7 +119,7 @@ def _paint(
         yield name, inset(_image(painted), _image(style.pixels))
 
 
-def _image(pixels: FloatArray) -> Image.Image:
+def _image(pixels: PixelArray) -> Image.Image:
     from PIL import Image
 
     from stylecli.media.writing import to_bytes

@@ -69,6 +69,8 @@ def text(
     dry_run: options.DryRun = False,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    tile: options.Tile = "auto",
+    memory_limit: options.MemoryLimit = None,
     weights: options.Weights = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -84,6 +86,7 @@ def text(
     from stylecli.run.looks import collect_prompts
     from stylecli.run.painters import Manner
 
+    rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
     job = ImageJob(
         inputs,
@@ -95,6 +98,7 @@ def text(
         max_pixels=max_pixels,
         format=format,
         quality=quality,
+        memory_limit=limit,
         manner=Manner(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
     )
 
@@ -107,6 +111,8 @@ def text(
             dtype=dtype.value,
             weights=weights,
             seed=seed,
+            tile=rows,
+            memory_limit=limit,
         )
 
     paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)

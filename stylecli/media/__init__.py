@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stylecli.media.animation import is_animated
     from stylecli.media.atomic import atomic_path, is_temporary, remove_stale_temporaries
     from stylecli.media.discover import Discovery, Found, Problem, find_images
     from stylecli.media.formats import output_suffix, readable_suffixes, writable_suffixes
@@ -26,6 +27,7 @@ _HOME = {
     "Problem": "discover",
     "atomic_path": "atomic",
     "find_images": "discover",
+    "is_animated": "animation",
     "is_temporary": "atomic",
     "output_suffix": "formats",
     "read_picture": "reading",
@@ -43,6 +45,7 @@ __all__ = [
     "Problem",
     "atomic_path",
     "find_images",
+    "is_animated",
     "is_temporary",
     "output_suffix",
     "read_picture",

@@ -14,7 +14,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from stylecli.media.picture import FloatArray
+from stylecli.media.picture import FloatArray, WordArray
 
 # The profile's own data colour space, as ICC writes it, in terms of Pillow's modes.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
@@ -114,3 +114,35 @@ def grey_curve(icc: bytes) -> FloatArray:
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])  # (1, 256)
     seen = _transform(_open(icc), _srgb(), "L").apply(ramp)
     return np.asarray(seen, dtype=np.float32)[0, :, 1] / np.float32(255)
+
+
+_NODES = 18  # to a side of the table: all multiples of 15, so that 8 bits hold every node exactly
+
+
+def apply_wide(transform: ImageCms.ImageCmsTransform, pixels: WordArray) -> WordArray:
+    """An RGB transform of 16-bit pixels (H, W, 3).
+
+    Pillow's transforms have 8 bits. They are asked for a table of 18 x 18 x 18 colours, and what is between these is
+    interpolated: colours are off by no more than half a step of 8 bits, and a ramp stays a ramp.
+    """
+    steps = np.arange(_NODES, dtype=np.uint8) * np.uint8(15)
+    grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    table = np.asarray(transform.apply(Image.fromarray(grid)), np.float32)[0] * np.float32(257)  # (N^3, 3)
+    result = np.empty_like(pixels)
+    rows = max(1, (1 << 18) // pixels.shape[1])
+    for top in range(0, pixels.shape[0], rows):
+        result[top : top + rows] = _interpolated(table, pixels[top : top + rows])
+    return result
+
+
+def _interpolated(table: FloatArray, pixels: WordArray) -> WordArray:
+    """Trilinear in ``table`` (N^3, 3), for pixels (n, W, 3)."""
+    at = pixels * np.float32((_NODES - 1) / 65535)
+    low = np.minimum(at.astype(np.int32), _NODES - 2)
+    share = at - low
+    index = (low * np.array([_NODES * _NODES, _NODES, 1], np.int32)).sum(-1)
+    total = np.zeros(pixels.shape, np.float32)
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(corner, share, 1 - share), axis=-1, keepdims=True)
+        total += weight * table[index + (corner[0] * _NODES + corner[1]) * _NODES + corner[2]]
+    return np.clip(np.rint(total), 0, 65535).astype(np.uint16)

@@ -9,7 +9,7 @@ from PIL import Image
 from stylecli.errors import UsageError
 from stylecli.media.pillow_guard import readable_formats
 
-# Suffix -> Pillow's format, for everything that is written. All hold 8-bit RGB.
+# Suffix -> Pillow's format, for everything that is written. All hold 8-bit RGB, but GIF with its 256 colours.
 WRITERS = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -24,6 +24,7 @@ WRITERS = {
     ".jp2": "JPEG2000",
     ".tga": "TGA",
     ".ppm": "PPM",
+    ".gif": "GIF",
 }
 
 # Inputs of these kinds give an output of the same kind; all others give a PNG.

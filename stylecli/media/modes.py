@@ -1,4 +1,4 @@
-"""Every pixel layout that Pillow decodes, turned into sRGB floats and an alpha plane."""
+"""Every pixel layout that Pillow decodes, turned into sRGB of 8 or 16 bits and an alpha plane."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from stylecli.media.colour import (
     profile_mode,
     rgb_profile,
 )
-from stylecli.media.picture import ByteArray, FloatArray
+from stylecli.media.picture import ByteArray, WholeArray, WordArray
 
-_BYTE = np.float32(255)
-_WORD = np.float32(65535)
+_WORD = 65535
 # 16-bit pictures darker than this (below 4 of 255) show nothing: instruments with few bits write them.
 _INVISIBLE = 1023
 
@@ -31,8 +30,9 @@ def to_srgb(
     *,
     full_scale: int = 65535,
     inverted: bool = False,
-) -> tuple[FloatArray, ByteArray | None, bytes | None]:
-    """Pixels (H, W, 3) 0..1, alpha (H, W) or None, and the RGB profile to embed again or None.
+) -> tuple[WholeArray, ByteArray | None, bytes | None]:
+    """Pixels (H, W, 3), alpha (H, W) or None, and the RGB profile to embed again or None. Pixels have 16 bits where
+    the image has more than 8.
 
     ``image`` is loaded and upright. ``full_scale`` is the white of 16-bit greys and ``inverted`` says
     that it is black instead. What was guessed or left out is added to ``notices``.
@@ -47,7 +47,7 @@ def to_srgb(
         alpha = np.array(image.getchannel("A"))
         image = image.convert(image.mode[:-1])
     if image.mode == "LAB":
-        return _floats(lab_to_srgb().apply(image)), alpha, None
+        return _values(lab_to_srgb().apply(image)), alpha, None
 
     if icc is not None:
         try:
@@ -57,19 +57,19 @@ def to_srgb(
             if described != image.mode:
                 raise ProfileError(f"it is for {described}, the picture is {image.mode}")
             if image.mode == "L":
-                return _from_grey(_floats(image), icc, notices), alpha, None
+                return _from_grey(_values(image), icc, notices), alpha, None
             if image.mode == "CMYK":
-                return _floats(cmyk_to_srgb(icc).apply(image)), alpha, None
+                return _values(cmyk_to_srgb(icc).apply(image)), alpha, None
             profile = rgb_profile(icc)
             if profile.to_srgb is not None:
                 image = profile.to_srgb.apply(image)
             if profile.from_srgb is None and not profile.is_srgb:
                 notices.append("colour profile works one way only: the output is sRGB")
-                return _floats(image), alpha, None
-            return _floats(image), alpha, icc
+                return _values(image), alpha, None
+            return _values(image), alpha, icc
         except ProfileError as error:
             notices.append(f"colour profile left out: {error}")
-    return _floats(image.convert("RGB")), alpha, None
+    return _values(image.convert("RGB")), alpha, None
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -91,21 +91,27 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("RGB")  # YCbCr, HSV, RGBX
 
 
-def _floats(image: Image.Image) -> FloatArray:
-    return _divided(np.asarray(image), _BYTE)
+def _values(image: Image.Image) -> ByteArray:
+    """The bytes of an 8-bit image, copied in strips: Pillow's own way needs room for them twice."""
+    rows = max(1, (1 << 22) // image.width)
+    bands = len(image.getbands())
+    shape = (image.height, image.width, bands) if bands > 1 else (image.height, image.width)
+    values = np.empty(shape, np.uint8)
+    for top in range(0, image.height, rows):
+        bottom = min(image.height, top + rows)
+        values[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return values
 
 
-def _divided(values: npt.NDArray[Any], white: np.float32) -> FloatArray:
-    return np.asarray(np.divide(values, white, dtype=np.float32))  # (the one float copy)
-
-
-def _from_grey(grey: FloatArray, icc: bytes | None, notices: list[str]) -> FloatArray:
-    """(H, W) values 0..1, through their grey profile if there is one, to (H, W, 3)."""
+def _from_grey(grey: WholeArray, icc: bytes | None, notices: list[str]) -> WholeArray:
+    """(H, W) values, through their grey profile if there is one, to (H, W, 3)."""
     if icc is not None:
         try:
             if profile_mode(icc) == "L":
                 curve = grey_curve(icc)
-                grey = np.interp(grey, np.linspace(0, 1, len(curve)), curve).astype(np.float32)
+                white = np.iinfo(grey.dtype).max
+                table = np.interp(np.arange(white + 1) / white, np.linspace(0, 1, len(curve)), curve)
+                grey = np.rint(table * white).astype(grey.dtype)[grey]
         except ProfileError as error:
             notices.append(f"colour profile left out: {error}")
     return np.repeat(grey[..., None], 3, axis=2)
@@ -113,8 +119,8 @@ def _from_grey(grey: FloatArray, icc: bytes | None, notices: list[str]) -> Float
 
 def _wide_grey(
     image: Image.Image, notices: list[str], full_scale: int, inverted: bool
-) -> tuple[FloatArray, ByteArray | None]:
-    """Greys of 16 or 32 bits or floats, as (H, W) floats 0..1, with the alpha of a transparent grey."""
+) -> tuple[WordArray, ByteArray | None]:
+    """Greys of 16 or 32 bits or floats, as (H, W) of 16 bits, with the alpha of a transparent grey."""
     values = np.asarray(image)  # (H, W): uint16 of either byte order, int32 or float32
     key = image.info.get("transparency")
     alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
@@ -122,32 +128,31 @@ def _wide_grey(
         notices.append("values that are no numbers taken as black")
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     grey = _scaled(values, image, notices, full_scale)
-    if inverted:
-        np.subtract(1, grey, out=grey)
-    return grey, alpha
+    return (np.uint16(_WORD) - grey if inverted else grey), alpha
 
 
-def _scaled(values: npt.NDArray[Any], image: Image.Image, notices: list[str], full_scale: int) -> FloatArray:
+def _scaled(values: npt.NDArray[Any], image: Image.Image, notices: list[str], full_scale: int) -> WordArray:
     low, high = float(np.min(values)), float(np.max(values))
     if image.mode.startswith("I;16"):
         if high - low >= 16 and high <= _INVISIBLE * full_scale / _WORD:
             notices.append(f"16-bit values {low:.0f} to {high:.0f} of {full_scale} stretched to be visible")
             return _stretched(values, low, high)
-        return _divided(values, np.float32(full_scale))
+        return values.astype(np.uint16) if full_scale == _WORD else _stretched(values, 0, full_scale)
     if low >= 0:
         if image.mode == "F" and high <= 1:
-            return np.array(values, dtype=np.float32)
+            return _stretched(values, 0, 1)
         whole = image.mode == "I" or bool((values == np.floor(values)).all())
         if whole and high <= 255 and image.format != "PPM":  # Pillow scales a wide PGM to 65535 itself
-            return _divided(values, _BYTE)
-        if whole and high <= 65535:
-            return _divided(values, _WORD)
+            return _stretched(values, 0, 255)
+        if whole and high <= _WORD:
+            return values.astype(np.uint16)
     notices.append(f"values {low:.6g} to {high:.6g} stretched to black and white")
     return _stretched(values, low, high)
 
 
-def _stretched(values: npt.NDArray[Any], low: float, high: float) -> FloatArray:
-    span = high - low
-    if not span:
-        return np.zeros(values.shape, dtype=np.float32)
-    return ((values.astype(np.float64) - low) / span).astype(np.float32)
+def _stretched(values: npt.NDArray[Any], low: float, high: float) -> WordArray:
+    """``low`` .. ``high`` as the whole range of 16 bits; a picture of one value is black."""
+    if high == low:
+        return np.zeros(values.shape, dtype=np.uint16)
+    scaled = (values.astype(np.float64) - low) * (_WORD / (high - low))
+    return np.rint(np.clip(scaled, 0, _WORD)).astype(np.uint16)

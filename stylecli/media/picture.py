@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,18 @@ from PIL import Image
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
+WordArray = npt.NDArray[np.uint16]
+WholeArray = npt.NDArray[Any]  # uint8 or uint16
+PixelArray = npt.NDArray[Any]  # uint8, uint16 or float32
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of an animation: pixels and alpha as a :class:`Picture` has them, and milliseconds."""
+
+    pixels: PixelArray
+    alpha: WholeArray | None
+    duration: float
 
 
 @dataclass(frozen=True)
@@ -19,10 +32,11 @@ class Picture:
     ``dataclasses.replace(picture, pixels=stylized)`` is how a result inherits the input's metadata.
     """
 
-    pixels: FloatArray
-    """(H, W, 3), float32, sRGB-encoded, 0..1, C-contiguous."""
-    alpha: ByteArray | None = None
-    """(H, W), uint8, 255 = opaque; None where the input has no transparency."""
+    pixels: PixelArray
+    """(H, W, 3), sRGB-encoded, C-contiguous: uint8, or uint16 where the file has more than 8 bits; a picture that was
+    not read from a file may also have float32 in 0..1, which is written with 8 bits."""
+    alpha: WholeArray | None = None
+    """(H, W), uint8 or uint16, the largest value = opaque; None where the input has no transparency."""
     icc: bytes | None = None
     """The input's RGB profile. ``pixels`` are sRGB all the same: writing converts back and embeds it."""
     exif: bytes | None = None
@@ -35,8 +49,19 @@ class Picture:
     """Horizontal and vertical pixels per inch."""
     frames: int = 1
     """Frames or pages in the file; ``pixels`` holds the first."""
+    more: tuple[Frame, ...] = ()
+    """The other frames, where an animation was asked for; all of one size."""
+    duration: float = 0.0
+    """Milliseconds that the first of several frames is shown."""
+    loop: int | None = None
+    """How often an animation is played, 0 for ever; None where the file does not say."""
     notices: tuple[str, ...] = ()
     """Lines for the user: what was repaired, guessed or left out while reading."""
+
+    @property
+    def count(self) -> int:
+        """Pixels of all frames that are here."""
+        return self.pixels.shape[0] * self.pixels.shape[1] * (1 + len(self.more))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,14 +83,28 @@ def resize_to_fit(picture: Picture, max_size: int) -> Picture:
     scale = max_size / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
 
-    pixels = np.empty((new_height, new_width, 3), dtype=np.float32)
-    for channel in range(3):  # one plane at a time: Pillow has no float RGB, and one copy is enough
-        plane = Image.fromarray(np.ascontiguousarray(picture.pixels[..., channel]))
-        pixels[..., channel] = np.asarray(plane.resize((new_width, new_height), Image.Resampling.LANCZOS))
-    np.clip(pixels, 0.0, 1.0, out=pixels)  # Lanczos rings beyond the range at hard edges
+    pixels = np.empty((new_height, new_width, 3), dtype=picture.pixels.dtype)
+    for channel in range(3):  # one plane at a time: Pillow has neither float RGB nor 16-bit RGB
+        pixels[..., channel] = _shrunk(picture.pixels[..., channel], (new_width, new_height))
+    alpha = None if picture.alpha is None else _shrunk(picture.alpha, (new_width, new_height))
+    more = []
+    for frame in picture.more:
+        small = resize_to_fit(Picture(frame.pixels, frame.alpha), max_size)
+        more.append(replace(frame, pixels=small.pixels, alpha=small.alpha))
+    return replace(picture, pixels=pixels, alpha=alpha, more=tuple(more))
 
-    alpha = picture.alpha
-    if alpha is not None:
-        mask = Image.fromarray(alpha).resize((new_width, new_height), Image.Resampling.LANCZOS)
-        alpha = np.array(mask, dtype=np.uint8)
-    return replace(picture, pixels=pixels, alpha=alpha)
+
+def _shrunk(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """One plane by Lanczos, in its own type."""
+    if plane.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.LANCZOS))
+    result = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.LANCZOS))
+    white = 65535 if plane.dtype == np.uint16 else 1.0  # Lanczos rings beyond the range at hard edges
+    result = np.clip(result, 0, white)
+    return result if plane.dtype == np.float32 else np.rint(result).astype(plane.dtype)
+
+
+def floats(pixels: PixelArray) -> FloatArray:
+    """Pixels of any kind as float32 in 0..1: four bytes for each number, so not for large pictures."""
+    white = {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 1)
+    return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))

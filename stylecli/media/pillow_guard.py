@@ -10,7 +10,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 
 from PIL import Image
 
@@ -29,6 +30,8 @@ def readable_formats() -> tuple[str, ...]:
     with _lock:  # importing the plugins twice at once would register some of them twice
         if not _formats:
             Image.init()
+            with suppress(ImportError):  # not a dependency of ours: where it is installed, HEIC is read too
+                import_module("pillow_heif").register_heif_opener()
             _formats = tuple(name for name in Image.ID if name not in REFUSED_FORMATS)
         return _formats
 

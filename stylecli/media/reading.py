@@ -10,15 +10,21 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from stylecli.errors import InputError
+from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.media.animation import ANIMATED, duration, read_frames
+from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.metadata import read_metadata
 from stylecli.media.modes import to_srgb
-from stylecli.media.picture import Picture
+from stylecli.media.picture import Picture, WholeArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
+from stylecli.media.wide import pixel_layout, read_wide, turned
+from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
+_WIDE_WITHIN = 12  # of 255: by how much a colour may differ when computed with more bits
 
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,16 +38,22 @@ _TURNS = {  # EXIF orientation -> what makes the picture upright
 
 
 def read_picture(
-    source: Path | BinaryIO, *, name: str | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    source: Path | BinaryIO,
+    *,
+    name: str | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    memory_limit: int | None = None,
+    animated: bool = False,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, first frame or page; thread-safe.
+    """Read a picture: upright, in sRGB, first frame or page (``animated``: all frames of an animation); thread-safe.
 
     ``source`` is a path or a binary stream (read to its end, need not be seekable). ``name`` stands in
     error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
-    header, before anything of that size is allocated.
+    header, before anything of that size is allocated, and so are more than fit into memory (``memory_limit`` is in
+    bytes, for the whole process; None: what is free).
 
-    Raises ``InputError``, and nothing else, with one line that starts with the name and says what is
-    wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
+    Raises ``InputError``, or ``OutOfMemoryError``, and nothing else, with one line that starts with the name and says
+    what is wrong. Pillow's warnings never get out; what matters of them is in ``Picture.notices``.
     """
     label = one_line(name or (source.name if isinstance(source, Path) else "input"))
     try:
@@ -50,11 +62,11 @@ def read_picture(
             if not head:
                 raise InputError(f"{label}: empty file (0 bytes)")
             stream.seek(0)
-            return _read(stream, head, label, max_pixels)
-    except InputError:
+            return _read(stream, head, label, max_pixels, memory_limit, animated)
+    except (InputError, OutOfMemoryError):
         raise
     except MemoryError as error:
-        raise InputError(f"{label}: not enough memory to decode it") from error
+        raise OutOfMemoryError(f"{label}: not enough memory to decode it") from error
     except OSError as error:
         raise InputError(f"{label}: {_system_words(error)}") from error
 
@@ -73,7 +85,9 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield stream if stat.S_ISREG(mode) else BytesIO(stream.read())  # a shell's <(command) is a FIFO
 
 
-def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture:
+def _read(
+    stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None, animated: bool
+) -> Picture:
     try:
         image: Image.Image = Image.open(stream, formats=readable_formats())
     except UnidentifiedImageError as error:
@@ -93,10 +107,21 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             raise InputError(f"{label}: has no pixels ({image.width} × {image.height})")
         notices: list[str] = []
         frames = _count_frames(image, file_format)
-        if frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
+        animated = animated and frames > 1 and file_format in ANIMATED
+        if animated:
+            _check_frames(label, image.size, frames, max_pixels)
+        elif frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
             kind = "pages" if file_format == "TIFF" else "frames"
             notices.append(f"first of {frames} {kind} taken")
         full_scale, inverted = _grey_scale(image)
+        layout = pixel_layout(image)
+        check_file(
+            label,
+            image.width,
+            image.height * (frames if animated else 1),
+            "16" in layout or image.mode[0] in "IF",
+            memory_limit,
+        )
         try:
             image.load()
         except Image.DecompressionBombError as error:
@@ -115,7 +140,14 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
             if metadata.orientation in _TURNS:
                 upright = image.transpose(_TURNS[metadata.orientation])
                 upright.format = image.format
-            pixels, alpha, icc = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
+            wide = None if animated else read_wide(stream, image, layout)
+            alpha: WholeArray | None
+            pixels, alpha, kept = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
+            if wide is not None:
+                pixels, alpha = _with_all_bits(turned(wide, metadata.orientation), pixels, alpha, icc)
+            first, more = duration(image) if animated else 0.0, []
+            if animated:
+                more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, [])[:2], notices)
         except MemoryError:
             raise
         except Exception as error:
@@ -125,14 +157,47 @@ def _read(stream: BinaryIO, head: bytes, label: str, max_pixels: int) -> Picture
         return Picture(
             pixels=pixels,
             alpha=alpha,
-            icc=icc,
+            icc=kept,
             exif=metadata.exif,
             xmp=metadata.xmp,
             format=file_format,
             dpi=metadata.dpi,
             frames=frames,
+            more=tuple(more),
+            duration=first,
+            loop=_loop(image) if animated else None,
             notices=tuple(one_line(line) for line in notices),
         )
+
+
+def _with_all_bits(
+    wide: WholeArray, pixels: WholeArray, alpha: WholeArray | None, icc: bytes | None
+) -> tuple[WholeArray, WholeArray | None]:
+    """Pixels and alpha with 16 bits, from the samples in the file and from what 8 of their bits gave."""
+    colours = np.ascontiguousarray(wide[..., :3])
+    if icc is not None:
+        try:
+            profile = rgb_profile(icc)
+        except ProfileError:  # left out, as to_srgb has said
+            pass
+        else:
+            colours = colours if profile.to_srgb is None else apply_wide(profile.to_srgb, colours)
+    if np.abs(colours[::64, ::64].astype(np.int32) // 257 - pixels[::64, ::64]).max() > _WIDE_WITHIN:
+        return pixels, alpha  # a profile for another kind of picture: then 8 bits in the right colours
+    return colours, np.ascontiguousarray(wide[..., 3]) if wide.shape[2] == 4 else alpha
+
+
+def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:
+    if frames * size[0] * size[1] > max_pixels:
+        raise InputError(
+            f"{label}: {frames} frames of {size[0]} × {size[1]} are over the limit of {max_pixels / 1e6:.6g} "
+            "megapixels; raise --max-pixels to read them"
+        )
+
+
+def _loop(image: Image.Image) -> int | None:
+    value = image.info.get("loop")
+    return value if isinstance(value, int) else None
 
 
 def _count_frames(image: Image.Image, file_format: str) -> int:
@@ -215,7 +280,7 @@ def _what_it_is(head: bytes) -> str:
         return "an SVG drawing; export it as PNG first"
     if head[4:8] == b"ftyp":
         if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-            return "a HEIC photo, which cannot be read; convert it to JPEG or PNG first"
+            return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"
         return "not an image that can be read (video?)"
     if head.startswith(b"\x1aE\xdf\xa3") or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return "not an image that can be read (video?)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,20 +10,24 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from stylecli.errors import InputError
+from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.media import animation
 from stylecli.media.atomic import atomic_path, write_error
-from stylecli.media.colour import ProfileError, rgb_profile
+from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
 from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
-from stylecli.media.picture import ByteArray, FloatArray, Picture
+from stylecli.media.picture import ByteArray, Picture, PixelArray, WordArray
 from stylecli.media.pillow_guard import pillow_limits
+from stylecli.media.wide import write_png, write_tiff
+from stylecli.rows import strips, threshold
 
 DEFAULT_QUALITY = 95
 
 _WITH_ICC = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_DPI = frozenset({"JPEG", "PNG", "TIFF", "BMP"})
-_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"})
+_WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "GIF"})
+_WITH_16_BITS = frozenset({"PNG", "TIFF"})
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "TGA": 65535}  # pixels
 _SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
 
@@ -33,12 +38,13 @@ def write_picture(
     """Write ``picture`` atomically; returns notices, lines about what the format could not hold.
 
     ``format`` is a suffix or name (``png``, ``JPEG``); by default the target's suffix, for a stream the
-    picture's own format where that can be written, else PNG. ``quality`` is 1..100 (default 95) for
+    picture's own format where that can be written, else PNG. PNG and TIFF get 16 bits where the pixels have them;
+    elsewhere these are dithered to 8. ``quality`` is 1..100 (default 95) for
     JPEG, WebP and AVIF; 100 makes WebP lossless. JPEG is written 4:4:4. Formats without transparency
     get the picture laid on white. Colours go back to the picture's own profile, which is embedded.
 
     Raises ``InputError`` naming the target when the place or the format refuses, or when the pixels
-    hold NaN or infinity; ``ValueError`` when pixels and alpha have different or wrong shapes.
+    hold NaN or infinity; ``OutOfMemoryError``; ``ValueError`` when pixels and alpha have different or wrong shapes.
     """
     label = str(target) if isinstance(target, Path) else "output"
     writer = _choose_writer(picture, target, format, label)
@@ -58,6 +64,16 @@ def write_picture(
     with pillow_limits(width * height):
         image, icc = _build_image(picture, writer, label, notices)
         options = _options(picture, writer, quality, notices)
+        if picture.more and writer in animation.ANIMATED and isinstance(image, Image.Image):
+            others = [
+                _build_image(replace(picture, pixels=f.pixels, alpha=f.alpha, more=()), writer, label, [])[0]
+                for f in picture.more
+            ]
+            images = animation.alike([image, *(one for one in others if isinstance(one, Image.Image))])
+            image = images[0]
+            options |= animation.options(picture, images, writer)
+        elif picture.more:
+            notices.append(f"first of {1 + len(picture.more)} frames written: {writer} holds one")
         if icc is not None:
             options["icc_profile"] = icc
         if isinstance(target, Path):
@@ -81,7 +97,8 @@ def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None
     elif isinstance(target, Path):
         wanted = target.suffix
     else:
-        return writer_for(picture.format) or "PNG"
+        still = picture.format == "GIF" and not picture.more  # 256 colours are for what must be a GIF
+        return "PNG" if still else writer_for(picture.format) or "PNG"
     writer = writer_for(wanted) if wanted else None
     if writer is None:
         known = ", ".join(suffix[1:] for suffix in writable_suffixes())
@@ -91,46 +108,73 @@ def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None
     return writer
 
 
-def to_bytes(pixels: FloatArray) -> ByteArray:
-    """(H, W, 3) floats to the nearest of 0..255; values outside 0..1 are clipped.
+def to_bytes(pixels: PixelArray) -> ByteArray:
+    """(H, W, 3) of any kind to 0..255: 16 bits are dithered, so that a ramp shows no bands; floats in 0..1 become the
+    nearest number, and those outside are clipped.
 
     Raises ``ValueError`` for NaN and infinity. Works in strips, to need no second float copy.
     """
+    if pixels.dtype == np.uint8:
+        return pixels
     result = np.empty(pixels.shape, dtype=np.uint8)
-    rows = max(1, 1_000_000 // max(1, pixels.shape[1]))
-    for top in range(0, pixels.shape[0], rows):
-        strip = np.multiply(pixels[top : top + rows], np.float32(255), dtype=np.float32)
+    wide = pixels.dtype == np.uint16
+    for top, bottom in strips(*pixels.shape[:2]):
+        strip = np.multiply(pixels[top:bottom], np.float32(255 / 65535 if wide else 255), dtype=np.float32)
         if not np.isfinite(strip).all():
             raise ValueError("the result holds values that are no numbers")
-        strip += np.float32(0.5)
+        strip += threshold(top, bottom, pixels.shape[1]) if wide else np.float32(0.5)
         np.clip(strip, 0, 255, out=strip)
-        result[top : top + rows] = strip  # casting cuts off, after +0.5 that is rounding
+        result[top:bottom] = strip  # casting cuts off
     return result
+
+
+@dataclass(frozen=True)
+class _Wide:
+    """16-bit pixels, with the one method of Pillow's images that is needed here."""
+
+    pixels: WordArray
+    alpha: WordArray | None
+
+    def save(self, stream: BinaryIO, format: str, **options: Any) -> None:
+        icc, dpi, exif = (options.get(name) for name in ("icc_profile", "dpi", "exif"))
+        if format == "TIFF":
+            write_tiff(stream, self.pixels, self.alpha, icc=icc, dpi=dpi, exif=exif)
+        else:
+            write_png(stream, self.pixels, self.alpha, icc=icc, dpi=dpi, exif=exif, xmp=options.get("xmp"))
 
 
 def _build_image(
     picture: Picture, writer: str, label: str, notices: list[str]
-) -> tuple[Image.Image, bytes | None]:
-    """The 8-bit image in its final colours, and the profile to embed."""
-    try:
-        image = Image.fromarray(to_bytes(picture.pixels))
-    except ValueError as error:
-        raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
-
+) -> tuple[Image.Image | _Wide, bytes | None]:
+    """The image in its final colours, and the profile to embed."""
     icc = picture.icc if writer in _WITH_ICC else None
+    from_srgb = None
     if icc is not None:
         try:
             profile = rgb_profile(icc)
-            if profile.from_srgb is not None:
-                image = profile.from_srgb.apply(image)
-            elif not profile.is_srgb:
+            from_srgb = profile.from_srgb
+            if from_srgb is None and not profile.is_srgb:
                 raise ProfileError("it works one way only")
         except ProfileError as error:
             notices.append(f"colour profile left out, written as sRGB: {error}")
             icc = None
 
+    if picture.pixels.dtype == np.uint16 and writer in _WITH_16_BITS:
+        pixels = picture.pixels if from_srgb is None else apply_wide(from_srgb, picture.pixels)
+        alpha = picture.alpha
+        if alpha is not None and alpha.dtype == np.uint8:
+            alpha = alpha.astype(np.uint16) * np.uint16(257)
+        return _Wide(pixels, alpha), icc
+
+    try:
+        image = Image.fromarray(to_bytes(picture.pixels))
+    except ValueError as error:
+        raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
+    if from_srgb is not None:
+        image = from_srgb.apply(image)
     if picture.alpha is not None:
-        mask = Image.fromarray(picture.alpha)
+        wide = picture.alpha.dtype == np.uint16
+        mask = Image.fromarray((picture.alpha >> 8).astype(np.uint8) if wide else picture.alpha)
         if writer in _WITH_ALPHA:
             image.putalpha(mask)
         else:
@@ -189,7 +233,7 @@ def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], no
             options["exif"] = data
     if not xmp:
         return
-    if writer == "PNG":
+    if writer == "PNG" and picture.pixels.dtype != np.uint16:
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
         options["pnginfo"] = text
@@ -200,13 +244,18 @@ def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], no
 
 
 def _encode(
-    image: Image.Image, stream: BinaryIO, writer: str, options: dict[str, Any], label: str, notices: list[str]
+    image: Image.Image | _Wide,
+    stream: BinaryIO,
+    writer: str,
+    options: dict[str, Any],
+    label: str,
+    notices: list[str],
 ) -> None:
     try:
         image.save(stream, format=writer, **options)
         return
     except MemoryError as error:
-        raise InputError(f"{label}: not enough memory to encode it") from error
+        raise OutOfMemoryError(f"{label}: not enough memory to encode it") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's: disk full, no permission
             raise write_error(label, error) from error

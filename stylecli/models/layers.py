@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import wrap_torch_function
 
-_EPS = 1e-5
+EPS = 1e-5
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 
+def overridable(function: _Function) -> _Function:
+    """Let ``function`` be computed in another way for what stands in for tensors, as torch's own functions can:
+    stylecli/tiling computes pictures in strips, and so must whatever looks at more than a token's neighbours."""
+    return wrap_torch_function(lambda *args: args)(function)  # type: ignore[return-value]
+
+
+@overridable
+def held(x: Tensor) -> Tensor:
+    """x itself. Says what is to be computed once and kept where a picture is painted in strips."""
+    return x
+
+
+@overridable
 def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
     tokens = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, H W, C), a view in channels-last memory
     # In two passes: var_mean takes ten times as long on this layout.
     mean = tokens.mean(1)
     var = (tokens - mean[:, None]).square().mean(1)
-    return mean[..., None, None], (var + _EPS).sqrt()[..., None, None]
+    return mean[..., None, None], (var + EPS).sqrt()[..., None, None]
 
 
 def normalised(x: Tensor, limit: float) -> Tensor:
@@ -93,5 +111,6 @@ class StyledResidual(nn.Module):
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        x = held(x)
         y = F.leaky_relu(self.norm1(self.conv1(x), code), 0.2)
         return torch.addcmul(x, self.gain, self.norm2(self.conv2(y), code))

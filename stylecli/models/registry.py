@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import nn
 
 from stylecli.errors import UsageError, WeightsError
+from stylecli.memory import Appetite
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.backbones.encoder import PublishedSiglip
@@ -39,11 +40,15 @@ class Descriptor:
         working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
             pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.
         style_side: short side at which a style image is encoded, within what training showed of it.
+        appetite: what painting takes of memory; None where the network cannot be computed in strips (attention over
+            the whole picture). The halo that strips need follows from the network's layers; where displacements are
+            learned, from their bound in its configuration.
     """
 
     smallest: int = 16
     working_side: int = 512
     style_side: int = 384
+    appetite: Appetite | None = field(default_factory=Appetite)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
         if weights is not None:
             raise UsageError(f"--weights {weights}: none can be trained for --backbone {name}")
         painter, published = load_backbone(name, seed)
-        return Painter(painter, Descriptor(), published)
+        return Painter(painter, Descriptor(appetite=None), published)
     known = load_manifest().get(name)
     kind = "style-rwkv" if known is None else known.kind  # a path to a file of one's own
     path = locate(name if weights is None else weights)
@@ -92,7 +97,8 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
     encoder = load_siglip(locate("siglip-s"))
     with torch.inference_mode():
         photograph = encoder.encode_text(["a photo"]).clone()
-    return Painter(TextPainter(fusion, autoencoder, photograph), Descriptor(), encoder)
+    descriptor = Descriptor(appetite=Appetite(held=80))
+    return Painter(TextPainter(fusion, autoencoder, photograph), descriptor, encoder)
 
 
 def load_network(path: Path, kind: str = "style-rwkv") -> nn.Module:

@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
+from stylecli.memory import free_memory
 from stylecli.run.events import STREAM, Event, Failed, Skipped
 from stylecli.run.looks import Look
 from stylecli.run.painters import Manner, bind_painters
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Found, Naming, Plan, Stdin, make_plan
-from stylecli.run.stream import Work, stream
+from stylecli.run.stream import PIXELS_IN_FLIGHT, Work, stream
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.stylizer import Stylizer
 
 Emit = Callable[[Event], None]
+
+_BYTES_IN_FLIGHT = (
+    40  # of free memory for each pixel that is being worked on: a third for the files' own pixels
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class ImageJob:
     max_pixels: int = 400_000_000
     format: str | None = None
     quality: int | None = None
+    memory_limit: int | None = None  # bytes
     manner: Manner = field(default_factory=Manner)
 
     def plan(self, emit: Emit) -> Plan:
@@ -43,7 +49,7 @@ class ImageJob:
 
         Raises UsageError when results would collide or the options contradict each other.
         """
-        from stylecli.media import output_suffix
+        from stylecli.media import is_animated, output_suffix
         from stylecli.media.formats import writer_for
         from stylecli.run.mark import is_marked
 
@@ -51,7 +57,7 @@ class ImageJob:
         plan = make_plan(
             found,
             [look.name for look in self.looks],
-            Naming(self.output, self.format, output_suffix, writer_for),
+            Naming(self.output, self.format, output_suffix, writer_for, is_animated),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
             style_files=[path for look in self.looks for path in look.files],
@@ -80,7 +86,12 @@ class ImageJob:
                 remove_stale_temporaries(folder)
         wanted = {item.style for item in plan.todo}
         looks = [look for look in self.looks if look.name in wanted]
-        work = Work(self._read, lambda: bind_painters(load(), looks, self._open, self.manner), self._write)
+        work = Work(
+            self._read,
+            lambda: bind_painters(load(), looks, self._open, self.manner),
+            self._write,
+            min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
+        )
         stream(plan.todo, work, emit)
 
     def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
@@ -94,18 +105,30 @@ class ImageJob:
         found = find_images(self.inputs, recursive=self.recursive)
         return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
 
-    def _open(self, path: Path) -> Picture:
+    def _open(self, path: Path, animated: bool = False) -> Picture:
         from stylecli.media import read_picture
 
-        return read_picture(path, name=str(path), max_pixels=self.max_pixels)
+        return read_picture(
+            path,
+            name=str(path),
+            max_pixels=self.max_pixels,
+            memory_limit=self.memory_limit,
+            animated=animated,
+        )
 
     def _read(self, source: Path) -> Picture:
         from stylecli.media import read_picture, resize_to_fit
 
         if source == STREAM:
-            picture = read_picture(sys.stdin.buffer, name="stdin", max_pixels=self.max_pixels)
+            picture = read_picture(
+                sys.stdin.buffer,
+                name="stdin",
+                max_pixels=self.max_pixels,
+                memory_limit=self.memory_limit,
+                animated=True,
+            )
         else:
-            picture = self._open(source)
+            picture = self._open(source, animated=True)
         return picture if self.max_size is None else resize_to_fit(picture, self.max_size)
 
     def _write(self, picture: Picture, target: Path) -> Sequence[str]:

@@ -13,7 +13,7 @@ from stylecli.run.looks import Look, Prompt
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
-    from stylecli.media.picture import FloatArray
+    from stylecli.media.picture import PixelArray
     from stylecli.run.stream import Painter
     from stylecli.stylizer import Style, Stylizer
 
@@ -49,7 +49,7 @@ def bind_painters(
     return painters
 
 
-def paint(stylizer: Stylizer, manner: Manner, pixels: FloatArray) -> FloatArray:
+def paint(stylizer: Stylizer, manner: Manner, pixels: PixelArray) -> PixelArray:
     """``pixels`` (H, W, 3) in the style that ``stylizer`` holds, in this manner; the same size comes back."""
     return stylizer(
         pixels,

@@ -55,13 +55,15 @@ class Naming:
 
     ``suffix_for(input_suffix, format)`` gives the suffix of a result, with its dot, and raises UsageError
     for a format that cannot be written. ``writer_for(suffix)`` names a suffix's format, None if there is
-    none that can be written: it tells that .jpg and .jpeg are the same.
+    none that can be written: it tells that .jpg and .jpeg are the same. ``moves(path)`` looks into a GIF: one that is
+    animated becomes one again.
     """
 
     output: str | None  # -o as typed: a trailing slash means a folder
     format: str | None
     suffix_for: Callable[[str, str | None], str]
     writer_for: Callable[[str], str | None]
+    moves: Callable[[Path], bool] = lambda path: False
 
 
 def make_plan(
@@ -130,6 +132,8 @@ class _Folder:
             stem, suffix = one.path.stem, one.path.suffix
             parent = one.path.relative_to(one.root).parent if one.root is not None else Path()
         written = self.naming.suffix_for(suffix, self.naming.format)
+        if suffix.lower() == ".gif" and self.naming.format is None and self.naming.moves(one.path):
+            written = ".gif"
         if self.naming.format is None and written != suffix.lower():
             # Nobody asked for another format, so a.gif and a.psd may stand side by side: both would be
             # a.starry.png, and so would a.png if it were added later.

@@ -16,22 +16,20 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, TypeVar
 
-from stylecli.errors import OutOfMemoryError, StylizeError
+from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.run.events import Done, Event, Failed, Notice, Started
 from stylecli.run.plan import Item
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from stylecli.media import Picture
+    from stylecli.media.picture import PixelArray
 
-Painter = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+Painter = Callable[["PixelArray"], "PixelArray"]
 
 _T = TypeVar("_T")
 _AHEAD = 2  # pictures waiting between two stages
 _POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
-_PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
+PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Work:
     read: Callable[[Path], Picture]
     painters: Callable[[], Mapping[str, Painter]]
     write: Callable[[Picture, Path], Sequence[str]]
+    pixels_in_flight: int = PIXELS_IN_FLIGHT
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class _Stream:
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
         self._painters: Mapping[str, Painter] | None = None
         self._emitting = threading.Lock()
-        self._in_flight = _Flight(self.stopped)
+        self._in_flight = _Flight(self.work.pixels_in_flight, self.stopped)
 
     def run(self, plan: Sequence[Item]) -> None:
         threads = [
@@ -146,13 +145,11 @@ class _Stream:
             releases = _pixels(read.picture) if item is read.items[-1] else 0
             begun = time.perf_counter()
             try:
-                pixels = self._painters[item.style](read.picture.pixels)
+                picture = _in_style(read.picture, self._painters[item.style])
             except Exception as error:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:
-                painted = _Painted(
-                    item, replace(read.picture, pixels=pixels), time.perf_counter() - begun, releases=releases
-                )
+                painted = _Painted(item, picture, time.perf_counter() - begun, releases=releases)
             self._put(self._painted, painted)
 
     def _writing(self) -> None:
@@ -209,8 +206,8 @@ class _Stream:
 class _Flight:
     """Counts the pixels that are being worked on, so that a folder of huge scans fits into memory."""
 
-    def __init__(self, stopped: threading.Event) -> None:
-        self._pixels = 0
+    def __init__(self, most: int, stopped: threading.Event) -> None:
+        self._most, self._pixels = most, 0
         self._changed = threading.Condition()
         self._stopped = stopped
 
@@ -222,24 +219,29 @@ class _Flight:
     def wait(self) -> bool:
         """Wait until another picture may be read; False when the run was stopped meanwhile."""
         with self._changed:
-            while self._pixels > _PIXELS_IN_FLIGHT and not self._stopped.is_set():
+            while self._pixels > self._most and not self._stopped.is_set():
                 self._changed.wait(_POLL_S)
         return not self._stopped.is_set()
 
 
 def _pixels(picture: Picture) -> int:
-    height, width = picture.pixels.shape[:2]
-    return int(height) * int(width)
+    return int(picture.count)
+
+
+def _in_style(picture: Picture, painter: Painter) -> Picture:
+    """All its frames painted."""
+    more = tuple(replace(frame, pixels=painter(frame.pixels)) for frame in picture.more)
+    return replace(picture, pixels=painter(picture.pixels), more=more)
 
 
 def _failed(item: Item, error: Exception | None) -> Failed:
     trace = None
     if isinstance(error, StylizeError):
         reason = str(error).removeprefix(f"{item.source}: ")
-    elif isinstance(error, MemoryError):
+    elif error is not None and is_out_of_memory(error):
         reason = "not enough memory for a picture of this size (try --max-size)"
     else:
         reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
         trace = "".join(traceback.format_exception(error))
-    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
+    out_of_memory = error is not None and is_out_of_memory(error)
     return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)

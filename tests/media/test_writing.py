@@ -59,7 +59,7 @@ def test_alpha_is_exact(tmp_path: Path, suffix: str, quality: int | None) -> Non
 def test_transparency_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     black = picture(pixels=np.zeros((8, 8, 3), np.float32), alpha=np.zeros((8, 8), np.uint8))
     write_picture(black, tmp_path / f"a{suffix}")
-    assert read_picture(tmp_path / f"a{suffix}").pixels.min() > 0.98
+    assert read_picture(tmp_path / f"a{suffix}").pixels.min() > 250
 
 
 def test_jpeg_quality_and_chroma(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_stream_and_format(tmp_path: Path) -> None:
     assert read_picture(tmp_path / "odd.name").format == "PNG"
 
 
-@pytest.mark.parametrize("name", ["a.psd", "a.gif", "a", "a.xyz"])
+@pytest.mark.parametrize("name", ["a.psd", "a.ico", "a", "a.xyz"])
 def test_what_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"cannot be written; choose one of png, jpg"):
         write_picture(picture(), tmp_path / name)

@@ -8,16 +8,44 @@ prompt), and it sets the mean and the standard deviation of every normalisation 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn
+from stylecli.models.layers import AdaIn, held, overridable
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.ops.selective_scan import selective_scan
 
 DIRECTIONS = 4  # rows and columns, each from both ends
+
+
+class Recurrence(NamedTuple):
+    """Parameters of one direction: step sizes (rank, D) and (D,), decay rates (D, N), weights of the input (D,)."""
+
+    step: Tensor
+    step_bias: Tensor
+    decay: Tensor
+    direct: Tensor
+
+    def chosen(self, choices: Tensor) -> list[Tensor]:
+        """Choices (B, L, rank + 2 N) to step sizes (B, L, D), before bias and softplus, and B and C (B, L, N)."""
+        step, b, c = choices.split([len(self.step), *2 * [self.decay.shape[1]]], dim=-1)
+        return [step @ self.step, b.contiguous(), c.contiguous()]
+
+
+@overridable
+def scan_of_map(u: Tensor, choices: Tensor, by: Recurrence, direction: int) -> Tensor:
+    """Inputs (B, H, W, D) and choices (B, H, W, rank + 2 N) scanned along one direction: (B, H, W, D)."""
+    H, W = u.shape[1:3]
+    columns, backwards = direction >= 2, direction % 2 == 1
+    u, choices = (line_up(t, columns, backwards) for t in (u, choices))  # (B, L, .)
+    delta, b, c = by.chosen(choices)
+    y = selective_scan(u, delta, by.decay, b, c, by.direct, delta_bias=by.step_bias, softplus=True)
+    if backwards:
+        y = y.flip(1)
+    return y.unflatten(1, (W, H)).transpose(1, 2) if columns else y.unflatten(1, (H, W))
 
 
 class ConditionalScan(nn.Module):
@@ -49,39 +77,23 @@ class ConditionalScan(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         u, gate = self.enter(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)  # (B, H, W, C)
-        u = F.silu(self.local(u.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
-        choices = self.choose(u) + self.condition(code)[:, None, None]
-        scanned = [
-            self._scan(d, *inputs)
-            for d, inputs in enumerate(
-                zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), strict=True)
-            )
-        ]
+        u = held(F.silu(self.local(u.permute(0, 3, 1, 2))).permute(0, 2, 3, 1))
+        choices = held(self.choose(u) + self.condition(code)[:, None, None])
+        parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), strict=True)
+        scanned = [scan_of_map(*part, self._recurrence(d), d) for d, part in enumerate(parts)]
         y = torch.cat(scanned, -1) * F.silu(gate)
         return self.leave(y).permute(0, 3, 1, 2)
 
-    def _scan(self, direction: int, u: Tensor, choices: Tensor) -> Tensor:
-        """(B, H, W, C / 4) scanned along one direction."""
-        H, W = u.shape[1:3]
-        columns, backwards = direction >= 2, direction % 2 == 1
-        u, choices = (_line_up(t, columns, backwards) for t in (u, choices))  # (B, L, .)
-        step, b, c = choices.split([self.rank, self.state, self.state], dim=-1)
-        y = selective_scan(
-            u,
-            step @ self.step[direction],
+    def _recurrence(self, direction: int) -> Recurrence:
+        return Recurrence(
+            self.step[direction],
+            self.step_bias[direction],
             -self.log_decay[direction].exp(),
-            b.contiguous(),
-            c.contiguous(),
             self.direct[direction],
-            delta_bias=self.step_bias[direction],
-            softplus=True,
         )
-        if backwards:
-            y = y.flip(1)
-        return y.unflatten(1, (W, H)).transpose(1, 2) if columns else y.unflatten(1, (H, W))
 
 
-def _line_up(x: Tensor, columns: bool, backwards: bool) -> Tensor:
+def line_up(x: Tensor, columns: bool, backwards: bool) -> Tensor:
     """(B, H, W, C) to the sequence (B, H W, C) along rows or columns, from either end."""
     x = (x.transpose(1, 2) if columns else x).flatten(1, 2)
     return x.flip(1) if backwards else x.contiguous()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, normalised, upsample
+from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, held, normalised, upsample
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 
@@ -85,10 +85,11 @@ class StyleMamba(nn.Module):
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
         h, w = latent.shape[2:]
         code = code.expand(latent.shape[0], -1)
-        top = F.leaky_relu(self.stem(self._pad(latent)), 0.2)
+        top = held(F.leaky_relu(self.stem(self._pad(latent)), 0.2))
         fine = F.leaky_relu(self.down_fine(top), 0.2)
         for block in self.enter:
             fine = block(fine, code)
+        fine = held(fine)
         x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
         for block in self.middle:
             x = block(x, code)

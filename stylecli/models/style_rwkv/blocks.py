@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecli.models.layers import held, overridable
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
@@ -26,6 +27,21 @@ def to_tokens(x: Tensor) -> Tensor:
 def to_map(x: Tensor) -> Tensor:
     """(B, H, W, C) -> (B, C, H, W)."""
     return x.permute(0, 3, 1, 2)
+
+
+@overridable
+def read_displaced(tokens: Tensor, offset: Tensor, bound: float) -> Tensor:
+    """Tokens (B, H, W, C) read at displacements (B, H, W, G, 2) of at most ``bound`` tokens."""
+    return deform_shift(tokens, offset)
+
+
+@overridable
+def wkv_of_map(w: Tensor, u: Tensor, k: Tensor, v: Tensor, skip: int, columns: bool) -> Tensor:
+    """bi-WKV of keys and values (B, H, W, C) in the order of S-Scanning, along rows or columns: (B, H, W, C)."""
+    H, W = k.shape[1:3]
+    order = skip_scan_order(H, W, skip, columns)
+    k, v = (reorder(t.flatten(1, 2), *order) for t in (k, v))  # (B, T, C)
+    return reorder(bi_wkv(w, u, k, v), *reversed(order)).unflatten(1, (H, W))
 
 
 class DeformShift(nn.Module):
@@ -53,7 +69,7 @@ class DeformShift(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         tokens = to_tokens(x)  # (B, H, W, C)
         offset = self.bound * torch.tanh(to_tokens(self.offset(x)))  # (B, H, W, 2 G)
-        moved = deform_shift(tokens, offset.unflatten(-1, (self.groups, 2)))
+        moved = read_displaced(tokens, offset.unflatten(-1, (self.groups, 2)), self.bound)
         return torch.lerp(tokens, to_tokens(self.conv(to_map(moved))), self.mix)  # (B, H, W, C)
 
 
@@ -78,15 +94,13 @@ class SpatialMix(nn.Module):
         self.bonus = nn.Parameter(torch.zeros(config.rescans, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        B, C, H, W = x.shape
-        s = self.shift(x).reshape(B, H * W, C)
-        r, k, v = torch.sigmoid(self.receptance(s)), self.key(s), self.value(s)  # (B, T, C)
+        s = self.shift(x)  # (B, H, W, C)
+        r, k, v = torch.sigmoid(self.receptance(s)), self.key(s), self.value(s)
         for j in range(self.rescans):
-            order = skip_scan_order(H, W, self.skip, columns=j % 2 == 1)
             # Bounded so that the denominator stays inside float32 (see bi_wkv).
             w, u = self.decay[j].clamp(-60, 60), self.bonus[j].clamp(-60, 60)
-            v = reorder(bi_wkv(w, u, reorder(k, *order), reorder(v, *order)), *reversed(order))
-        return self.output(r * v).view(B, H, W, C)
+            v = wkv_of_map(w, u, k, v, self.skip, j % 2 == 1)
+        return self.output(r * v)
 
 
 class ChannelMix(nn.Module):
@@ -122,5 +136,6 @@ class StRwkvBlock(nn.Module):
         self.channel_mix = ChannelMix(channels, config)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = held(x)
         x = x + to_map(self.spatial_mix(self.norm1(x)))
         return x + to_map(self.channel_mix(self.norm2(x)))

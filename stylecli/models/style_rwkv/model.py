@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, mean_std, upsample
+from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, held, mean_std, upsample
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 
@@ -39,13 +39,13 @@ class Encoder(nn.Module):
         x = F.leaky_relu(self.stem(image * 2 - 1), 0.2)
         features = []
         for down, blocks in zip(self.down, self.levels, strict=True):
-            x = blocks(F.leaky_relu(down(x), 0.2))
+            x = held(blocks(F.leaky_relu(down(x), 0.2)))
             features.append(x)
         return features
 
 
 class Decoder(nn.Module):
-    """Content features and style statistics to an image of 4 times the size of the finest features."""
+    """Content features from ``finest_skip`` on (used up on the way) and style statistics to an image."""
 
     def __init__(self, config: StyleRwkvConfig):
         super().__init__()
@@ -74,12 +74,12 @@ class Decoder(nn.Module):
         self.head_out = conv(12, 3)
 
     def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
-        x = features[-1]
-        for level in reversed(range(len(features))):
-            if level < len(features) - 1:
+        x = features.pop()
+        for level in reversed(range(len(self.levels))):
+            if level < len(self.levels) - 1:
                 x = F.leaky_relu(self.up[level](upsample(x)), 0.2)
                 if level >= self.finest_skip:
-                    x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features[level]], 1)), 0.2)
+                    x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features.pop()], 1)), 0.2)
             if self.noise is not None:
                 x = self.noise[level](x, seed)
             x = self.enter[level](x, code, statistics[level])
@@ -136,7 +136,7 @@ class StyleRwkv(nn.Module):
         H, W = content.shape[2:]
         style = style.expand(content.shape[0], -1)
         statistics = list(style.split([2 * c for c in self.config.widths], dim=1))
-        features = self.content_encoder(self._pad(content))
+        features = self.content_encoder(self._pad(content))[self.config.finest_skip :]
         return self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:

@@ -1,0 +1,154 @@
+"""Colour with 16 bits, of which Pillow keeps 8: read again by OpenCV, and written by hand (PNG, TIFF)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, TiffImagePlugin, TiffTags
+
+from stylecli.media.picture import WholeArray, WordArray
+
+_STRIP = 1 << 20  # samples that are compressed at a time
+_CHECKED_ROWS = 64
+
+
+def read_wide(stream: BinaryIO, image: Image.Image, raw: str) -> WholeArray | None:
+    """The 16-bit samples of an image that Pillow has just loaded with 8, (H, W, 3 or 4), as stored in the file.
+
+    ``raw`` describes the file's pixels in Pillow's words (see ``pixel_layout``). None where it is no 16-bit colour, or
+    where OpenCV sees another picture than Pillow does (a turned TIFF, another order of channels).
+    """
+    if "16" not in raw or image.mode not in ("RGB", "RGBA"):
+        return None
+    import cv2
+
+    stream.seek(0)
+    data = np.frombuffer(stream.read(), np.uint8)
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        values: npt.NDArray[Any] | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(before)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] not in (3, 4):
+        return None
+    values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return values if _same(values, image) else None
+
+
+def pixel_layout(image: Image.Image) -> str:
+    """How the pixels of an opened, not yet loaded image lie in its file, in Pillow's words."""
+    return " ".join(str(tile[3]) for tile in getattr(image, "tile", None) or [])
+
+
+def _same(values: WholeArray, image: Image.Image) -> bool:
+    """Whether these are the image's own pixels with more bits: compared in some of its rows."""
+    width, height = image.size
+    if values.shape[:2] != (height, width) or values.shape[2] != len(image.getbands()):
+        return False
+    for row in range(0, height, max(1, height // _CHECKED_ROWS)):
+        eight = np.asarray(image.crop((0, row, width, row + 1)), np.int32)[0]
+        if np.abs((values[row].astype(np.int32) >> 8) - eight).max() > 1:
+            return False
+    return True
+
+
+def turned(values: WholeArray, orientation: int) -> WholeArray:
+    """Samples (H, W, C) made upright, by the EXIF code."""
+    if orientation in (5, 6, 7, 8):
+        values = values.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)
+
+
+def _joined(pixels: WordArray, alpha: WordArray | None) -> Iterator[WordArray]:
+    """Strips (n, W, 3 or 4) from top to bottom."""
+    rows = max(1, _STRIP // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        part = pixels[top : top + rows]
+        yield part if alpha is None else np.concatenate([part, alpha[top : top + rows, :, None]], axis=2)
+
+
+def write_png(
+    stream: BinaryIO,
+    pixels: WordArray,
+    alpha: WordArray | None,
+    *,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> None:
+    """Write (H, W, 3) and (H, W) as a 16-bit PNG, strip by strip. ``exif`` may begin with ``Exif\\0\\0``."""
+
+    def chunk(name: bytes, data: bytes) -> None:
+        stream.write(struct.pack(">I", len(data)) + name + data)
+        stream.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
+
+    height, width = pixels.shape[:2]
+    stream.write(b"\x89PNG\r\n\x1a\n")
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2 if alpha is None else 6, 0, 0, 0))
+    if icc:
+        chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
+    if dpi:
+        chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in dpi), 1))
+    if xmp:
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    if exif:
+        chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    packer = zlib.compressobj(3)  # beyond it the time doubles for a few percent
+    above = None
+    for part in _joined(pixels, alpha):
+        samples = part.astype(">u2").reshape(len(part), -1).view(np.uint8)  # (n, bytes of a row)
+        filtered = np.empty((len(part), 1 + samples.shape[1]), np.uint8)
+        filtered[:, 0] = 2  # each row is stored as its difference from the one above
+        filtered[0, 1:] = samples[0] if above is None else samples[0] - above
+        filtered[1:, 1:] = samples[1:] - samples[:-1]
+        above = samples[-1]
+        packed = packer.compress(filtered.tobytes())
+        if packed:
+            chunk(b"IDAT", packed)
+    chunk(b"IDAT", packer.flush())
+    chunk(b"IEND", b"")
+
+
+def write_tiff(
+    stream: BinaryIO,
+    pixels: WordArray,
+    alpha: WordArray | None,
+    *,
+    icc: bytes | None = None,
+    exif: Image.Exif | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> None:
+    """Write (H, W, 3) and (H, W) as an uncompressed 16-bit TIFF, strip by strip; XMP is a tag of ``exif``."""
+    height, width = pixels.shape[:2]
+    samples = 3 if alpha is None else 4
+    tags: Any = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    for tag in exif or ():
+        assert exif is not None
+        tags[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
+    tags[256], tags[257] = width, height
+    tags[258] = (16,) * samples
+    tags[259], tags[262] = 1, 2  # not compressed; RGB
+    tags[273], tags[278], tags[279] = 0, height, width * height * samples * 2  # one strip
+    tags[277], tags[284] = samples, 1
+    if alpha is not None:
+        tags[338] = 2  # not multiplied into the colours
+    if dpi:
+        tags[282], tags[283], tags[296] = *dpi, 2
+    if icc:
+        tags[34675] = icc
+        tags.tagtype[34675] = TiffTags.UNDEFINED
+    tags.save(stream)
+    for part in _joined(pixels, alpha):
+        stream.write(part.astype("<u2").tobytes())

@@ -1,0 +1,187 @@
+"""How much memory there is, and how much a picture takes: decided before anything large is allocated.
+
+The figures for networks were measured with ``stylize bench scale`` on a CPU, and rounded up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylecli.errors import OutOfMemoryError, UsageError
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+_LEAST_ROWS = 32  # of a strip: with fewer the work is mostly done twice
+_MOST_ROWS = 512  # more would save no time
+_LEAST_SIDE = 256  # a painting of less, enlarged, is worse than a line that says what is missing
+
+# Bytes for each pixel of a file, from decoding to encoding: pixels, result, and what Pillow or OpenCV keep beside them.
+_FILE_BYTES, _WIDE_FILE_BYTES = 14, 24
+_SMALL = 1 << 20  # pixels: whether these fit will be seen
+_PROGRAM = 400 << 20  # what the program takes by itself once torch and a network are loaded
+
+
+def parse_size(text: str) -> int:
+    """``4G``, ``800M``, ``1.5 GiB`` or a number of bytes. Raises UsageError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"{text}: not an amount of memory; write it like 4G or 800M")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def show_size(size: int) -> str:
+    """``1.5 GB``, ``350 MB``."""
+    return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{max(0, size) / (1 << 20):.0f} MB"
+
+
+def free_memory(limit: int | None = None) -> int:
+    """Bytes that this process may still take of main memory: of what is free, of what its control group and ``ulimit
+    -v`` allow, and of ``limit`` for the whole process."""
+    rooms = [_system_free(), *_group_free()]
+    if limit is not None:
+        rooms.append(limit - _status("VmRSS"))
+    rooms.append(_address_space())
+    return max(0, min(rooms))
+
+
+def give_back() -> None:
+    """Return to the system what the C library keeps of freed memory: whoever comes next may be another library."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _status(name: str) -> int:
+    """A figure of this process in bytes, 0 where the system does not tell."""
+    try:
+        match = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(match[1]) << 10 if match else 0
+
+
+def _system_free() -> int:
+    try:
+        match = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if match:
+            return int(match[1]) << 10
+    except OSError:
+        pass
+    try:  # elsewhere: half of what is built in
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):
+        return 4 << 30
+
+
+def _group_free() -> list[int]:
+    """What a container or a job's control group leaves, version 2 and version 1."""
+    rooms = []
+    for folder, most, used in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            texts = [(Path(folder) / name).read_text().strip() for name in (most, used)]
+            cached = re.search(
+                r"^inactive_file (\d+)", (Path(folder) / "memory.stat").read_text(), re.MULTILINE
+            )
+        except OSError:
+            continue
+        if texts[0].isdigit() and texts[1].isdigit():
+            rooms.append(int(texts[0]) - int(texts[1]) + (int(cached[1]) if cached else 0))
+    return rooms
+
+
+def _address_space() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 1 << 62
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return 1 << 62 if most == resource.RLIM_INFINITY else most - _status("VmSize")
+
+
+def check_file(label: str, width: int, height: int, wide: bool, limit: int | None) -> None:
+    """Raise OutOfMemoryError if a picture of that size cannot be read, painted and written; ``wide``: of 16 bits."""
+    needed = width * height * (_WIDE_FILE_BYTES if wide else _FILE_BYTES)
+    room = free_memory(limit) - max(0, _PROGRAM - _status("VmRSS"))
+    if width * height > _SMALL and needed > room:
+        raise OutOfMemoryError(
+            f"{label}: {width} × {height} pixels need about {show_size(needed)} of memory, "
+            f"{show_size(room)} may be used (see --memory-limit)"
+        )
+
+
+@dataclass(frozen=True)
+class Appetite:
+    """Memory of a painting network, in bytes.
+
+    Attributes:
+        whole: for each pixel, when it paints a picture at once.
+        held: for each pixel, in strips: what is held for the whole picture.
+        strip: for each pixel of a strip.
+        always: whatever the size.
+    """
+
+    whole: int = 180
+    held: int = 64
+    strip: int = 400
+    always: int = 150 << 20
+
+
+@dataclass(frozen=True)
+class Cut:
+    """At which size to paint, and in strips of how many rows; None: at once."""
+
+    height: int
+    width: int
+    rows: int | None
+
+
+def cut(
+    height: int,
+    width: int,
+    appetite: Appetite | None,
+    tile: int | None,
+    room: int,
+    strip_room: int | None = None,
+) -> Cut:
+    """Decide how to paint at a size.
+
+    Args:
+        appetite: of the network; None where it cannot be tiled.
+        tile: rows of a strip as asked for; 0: at once; None: what memory allows.
+        room: free main memory. strip_room: free memory of a graphics card, where strips are computed there.
+
+    Returns:
+        The same size, or the largest for which there is room.
+
+    Raises:
+        OutOfMemoryError: there is none.
+    """
+    if appetite is None or tile == 0:
+        return Cut(height, width, None)
+    if tile is not None:
+        return Cut(height, width, tile)
+    if appetite.always + appetite.whole * height * width <= (room if strip_room is None else strip_room):
+        return Cut(height, width, None)
+    for step in range(200):
+        share = 0.97**step
+        h, w = round(height * share), round(width * share)
+        if min(h, w) < min(_LEAST_SIDE, height, width):
+            break
+        left = room - appetite.always - appetite.held * h * w
+        rows = left if strip_room is None else strip_room - appetite.always
+        rows = math.floor(rows / (appetite.strip * w))
+        if left >= 0 and rows >= min(_LEAST_ROWS, h):
+            return Cut(h, w, min(rows, _MOST_ROWS))
+    needed = appetite.always + appetite.held * _LEAST_SIDE**2
+    raise OutOfMemoryError(
+        f"not enough memory to paint: {show_size(room)} may be used, at least {show_size(needed)} are needed"
+    )

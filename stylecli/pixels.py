@@ -1,0 +1,117 @@
+"""Pictures row by row: any accepted kind as floats, and a result of the same kind that is filled strip by strip.
+
+A photograph of 100 megapixels has 0.3 GB as it lies in its file and 1.2 GB as floats, and a painter needs more than
+one copy. So whole pictures stay as they came, and only the rows at hand are floats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from stylecli.errors import UsageError
+from stylecli.rows import threshold
+
+
+class Photo:
+    """A picture to paint, as rows of floats. Takes a Pillow picture, an array (H, W, 3) of uint8, uint16 or floats in
+    0..1, or a tensor (3, H, W) or (B, 3, H, W) of floats in 0..1; raises UsageError for another shape.
+
+    Attributes:
+        batch, height, width: its size. nbytes: what its numbers take.
+    """
+
+    def __init__(self, image: Image.Image | npt.NDArray[Any] | Tensor):
+        self._given = image
+        data = np.asarray(image.convert("RGB")) if isinstance(image, Image.Image) else image
+        if isinstance(data, np.ndarray):
+            if data.ndim != 3 or data.shape[2] != 3:
+                raise UsageError(f"a picture as an array has the shape (H, W, 3), not {data.shape}")
+            self.batch, self.height, self.width = 1, data.shape[0], data.shape[1]
+        else:
+            if data.ndim not in (3, 4) or data.shape[-3] != 3:
+                shape = tuple(data.shape)
+                raise UsageError(
+                    f"a picture as a tensor has the shape (3, H, W) or (B, 3, H, W), not {shape}"
+                )
+            data = data if data.ndim == 4 else data[None]
+            self.batch, self.height, self.width = data.shape[0], data.shape[2], data.shape[3]
+        self._data: Any = data  # an array or a tensor
+        self.nbytes: int = data.nbytes
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """(B, 3, bottom - top, W), float32 in 0..1."""
+        if isinstance(self._data, Tensor):
+            return self._data[:, :, top:bottom].float()
+        part = self._data[top:bottom]
+        white = {"uint8": 255, "uint16": 65535}.get(part.dtype.name, 1)
+        floats = np.divide(part, np.float32(white), dtype=np.float32)
+        return torch.from_numpy(np.ascontiguousarray(floats)).permute(2, 0, 1)[None]
+
+    def all(self) -> Tensor:
+        """(B, 3, H, W), float32 in 0..1."""
+        return self.rows(0, self.height)
+
+
+class Framed:
+    """A photograph with a mirrored margin around it."""
+
+    def __init__(self, photo: Photo, margin: int):
+        self._photo = photo
+        self.top, self.left = min(margin, photo.height - 1), min(margin, photo.width - 1)
+        self.height, self.width = photo.height + 2 * self.top, photo.width + 2 * self.left
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """(B, 3, bottom - top, width), rows counted from the margin's first."""
+        last = self._photo.height - 1
+        at = [last - abs(last - abs(y - self.top)) for y in range(top, bottom)]  # mirrored at both ends
+        first = min(at)
+        rows = self._photo.rows(first, max(at) + 1)
+        if at != list(range(first, first + len(at))):
+            rows = rows[:, :, [y - first for y in at]]
+        return F.pad(rows, (self.left, self.left, 0, 0), mode="reflect")
+
+    def without(self, framed: Any) -> Any:
+        """(B, C, height, width) with the margin cut off."""
+        top, left = self.top, self.left
+        return framed[..., top : top + self._photo.height, left : left + self._photo.width]
+
+
+class Canvas:
+    """A result of the same kind and size as a photograph: ``put`` strips into it, then take ``done()``.
+
+    Floats become the nearest of 256 values, or are dithered to 65536.
+    """
+
+    def __init__(self, photo: Photo):
+        self._given, data = photo._given, photo._data
+        self._data: Any = (
+            torch.empty_like(data) if isinstance(data, Tensor) else np.empty_like(data, order="C")
+        )
+
+    def put(self, top: int, rows: Tensor) -> None:
+        """Rows (B, 3, n, W), any device, from row ``top`` on; clipped to 0..1 where they become whole numbers."""
+        bottom = top + rows.shape[2]
+        if isinstance(self._data, Tensor):
+            self._data[:, :, top:bottom] = rows.to(self._data.device)
+            return
+        floats = rows[0].permute(1, 2, 0).cpu().numpy()  # (n, W, 3)
+        if self._data.dtype == np.uint8:
+            floats = np.clip(floats * np.float32(255) + np.float32(0.5), 0, 255)
+        elif self._data.dtype == np.uint16:
+            floats = floats * np.float32(65535) + threshold(top, bottom, floats.shape[1])
+            floats = np.clip(floats, 0, 65535)
+        self._data[top:bottom] = floats  # casting to whole numbers cuts off
+
+    def done(self) -> Any:
+        if isinstance(self._given, Image.Image):
+            return Image.fromarray(self._data)
+        if isinstance(self._data, Tensor) and isinstance(self._given, Tensor) and self._given.ndim == 3:
+            return self._data[0]
+        return self._data

@@ -1,0 +1,253 @@
+"""Operations that see a bounded neighbourhood: which rows each needs for its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecli.models.layers import held
+from stylecli.models.style_rwkv.blocks import read_displaced
+from stylecli.tiling.strips import HANDLERS, Handler, Range, Strips
+
+
+def handles(*functions: Any) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(functions, handler))
+        return handler
+
+    return register
+
+
+def _outcome(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What ``func`` returns, without numbers: shapes and types alone."""
+    return func(*_replaced(args, _without_numbers), **{k: _without_numbers(v) for k, v in kwargs.items()})
+
+
+def _without_numbers(x: Any) -> Any:
+    if isinstance(x, Strips):
+        return torch.empty(x.shape, dtype=x.dtype, device="meta")
+    return x.to("meta") if isinstance(x, Tensor) else x
+
+
+def _replaced(args: Sequence[Any], by: Callable[[Any], Any]) -> list[Any]:
+    """Arguments with every tensor exchanged, those in lists too."""
+    return [_replaced(x, by) if isinstance(x, list | tuple) else by(x) for x in args]
+
+
+def _maps(args: Sequence[Any]) -> list[Strips]:
+    found: list[Strips] = []
+    for x in args:
+        found += [x] if isinstance(x, Strips) else _maps(x) if isinstance(x, list | tuple) else []
+    return found
+
+
+def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = None, **kwargs: Any) -> Strips:
+    """``func`` where every row of the result depends on the same row of the arguments alone.
+
+    ``axis`` is that of the result's rows, the arguments' own by default. Of several results, take number ``pick``.
+    """
+    maps = _maps(args)
+    first = maps[0]
+    result = _outcome(func, args, kwargs)
+    result = result if pick is None else result[pick]
+
+    def run(inputs: list[Tensor], ranges: list[Range], top: int, bottom: int) -> Tensor:
+        given = iter(inputs)
+
+        def strip(x: Any) -> Any:
+            if isinstance(x, Strips):
+                return next(given)
+            if isinstance(x, Tensor):  # weights, which have no rows, and noise, which does
+                at = first.axis - first.ndim + x.ndim
+                if at >= 0 and x.shape[at] == first.height > 1:
+                    return x.narrow(at, top, bottom - top)
+            return x
+
+        y = func(*_replaced(args, strip), **kwargs)
+        return y if pick is None else y[pick]
+
+    return Strips(
+        first.grid,
+        result.shape,
+        result.dtype,
+        axis=first.axis if axis is None else axis,
+        parents=maps,
+        needs=lambda top, bottom: [(top, bottom)] * len(maps),
+        run=run,
+    )
+
+
+@handles(
+    *(F.leaky_relu, F.relu, F.silu, F.gelu, F.linear, F.layer_norm),
+    *(
+        torch.add,
+        torch.sub,
+        torch.mul,
+        torch.addcmul,
+        torch.lerp,
+        torch.sigmoid,
+        torch.tanh,
+        torch.square,
+        torch.cat,
+    ),
+    *(Tensor.add, Tensor.sub, Tensor.mul, Tensor.__add__, Tensor.__radd__, Tensor.__mul__, Tensor.__rmul__),
+    *(Tensor.clamp, Tensor.float, Tensor.to, Tensor.square, Tensor.unflatten, Tensor.contiguous),
+)
+def _each_row(func: Any, *args: Any, **kwargs: Any) -> Strips:
+    return by_rows(func, *args, **kwargs)
+
+
+@handles(Tensor.permute)
+def _permute(func: Any, x: Strips, *dims: int) -> Strips:
+    return by_rows(func, x, *dims, axis=dims.index(x.axis))
+
+
+@handles(Tensor.chunk)
+def _chunk(func: Any, x: Strips, chunks: int, dim: int = 0) -> tuple[Strips, ...]:
+    return tuple(by_rows(func, x, chunks, dim=dim, pick=i) for i in range(chunks))
+
+
+@handles(held)
+def _held(func: Any, x: Strips) -> Strips:
+    return x.hold()
+
+
+def _scaled(
+    x: Strips,
+    result: Any,
+    needs: Callable[[int, int], Range],
+    run: Callable[[Tensor, Range, int, int], Tensor],
+) -> Strips:
+    """A map made from one other: ``needs`` may exceed it, and is cut to the rows that there are."""
+
+    def inside(top: int, bottom: int) -> Range:
+        first, last = needs(top, bottom)
+        return max(0, first), min(x.height, last)
+
+    return Strips(
+        x.grid,
+        result.shape,
+        result.dtype,
+        axis=x.axis,
+        parents=[x],
+        needs=lambda top, bottom: [inside(top, bottom)],
+        run=lambda inputs, ranges, top, bottom: run(inputs[0], ranges[0], top, bottom),
+    )
+
+
+@handles(F.conv2d)
+def _conv2d(
+    func: Any,
+    x: Strips,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Strips:
+    (step, across), (pad, beside) = (v if isinstance(v, tuple) else (v, v) for v in (stride, padding))
+    spread = dilation[0] if isinstance(dilation, tuple) else dilation
+    reach = spread * (weight.shape[2] - 1) + 1
+
+    def needs(top: int, bottom: int) -> Range:
+        return top * step - pad, (bottom - 1) * step - pad + reach
+
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        first, last = needs(top, bottom)
+        if first < have[0] or last > have[1]:  # the border of the image itself
+            rows = F.pad(rows, (0, 0, have[0] - first, last - have[1]))
+        return func(rows, weight, bias, (step, across), (0, beside), dilation, groups)
+
+    return _scaled(x, _outcome(func, (x, weight, bias, stride, padding, dilation, groups), {}), needs, run)
+
+
+@handles(F.pad)
+def _pad(
+    func: Any, x: Strips, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Strips:
+    if mode != "replicate" or len(pad) != 4 or x.axis != 2:
+        raise NotImplementedError(f"padding of kind {mode}, {pad} is not known to stylecli/tiling")
+    left, right, above = pad[:3]
+
+    def needs(top: int, bottom: int) -> Range:
+        # Rows beyond the border repeat the last one there.
+        return min(top - above, x.height - 1), max(bottom - above, 1)
+
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        more = max(0, have[0] - (top - above)), max(0, bottom - above - have[1])
+        return func(rows, (left, right, *more), mode=mode)
+
+    return _scaled(x, _outcome(func, (x, pad, mode), {}), needs, run)
+
+
+@handles(F.interpolate)
+def _interpolate(func: Any, x: Strips, **kwargs: Any) -> Strips:
+    factor = kwargs.get("scale_factor")
+    if kwargs.get("mode") != "bilinear" or not isinstance(factor, int) or kwargs.get("align_corners"):
+        raise NotImplementedError("only bilinear enlargement by a whole factor is known to stylecli/tiling")
+
+    def needs(top: int, bottom: int) -> Range:
+        return top // factor - 1, (bottom - 1) // factor + 2
+
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        y = func(rows, **kwargs)
+        return y.narrow(2, top - factor * have[0], bottom - top)
+
+    return _scaled(x, _outcome(func, (x,), kwargs), needs, run)
+
+
+@handles(F.pixel_shuffle)
+def _pixel_shuffle(func: Any, x: Strips, factor: int) -> Strips:
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        return func(rows, factor).narrow(2, top - factor * have[0], bottom - top)
+
+    return _scaled(
+        x, _outcome(func, (x, factor), {}), lambda top, bottom: (top // factor, -(-bottom // factor)), run
+    )
+
+
+@handles(F.pixel_unshuffle)
+def _pixel_unshuffle(func: Any, x: Strips, factor: int) -> Strips:
+    return _scaled(
+        x,
+        _outcome(func, (x, factor), {}),
+        lambda top, bottom: (factor * top, factor * bottom),
+        lambda rows, have, top, bottom: func(rows, factor),
+    )
+
+
+@handles(Tensor.__getitem__)
+def _cut_out(func: Any, x: Strips, index: tuple[Any, ...]) -> Strips:
+    """``x[..., a:b, c:d]`` and ``x[:, :, :b, :d]``: rows and columns cut off."""
+    rows, columns = index[-2:]
+    if x.axis != 2 or x.ndim != 4 or not all(isinstance(part, slice) for part in (rows, columns)):
+        raise NotImplementedError(f"the part {index} is not known to stylecli/tiling")
+    start = rows.indices(x.height)[0]
+    return _scaled(
+        x,
+        _without_numbers(x)[index],
+        lambda top, bottom: (start + top, start + bottom),
+        lambda part, have, top, bottom: part[..., columns],
+    )
+
+
+@handles(read_displaced)
+def _read_displaced(func: Any, x: Strips, offset: Strips, bound: float) -> Strips:
+    halo = int(bound) + 1  # a place between two tokens is read from both
+
+    def needs(top: int, bottom: int) -> list[Range]:
+        return [(max(0, top - halo), min(x.height, bottom + halo)), (top, bottom)]
+
+    def run(inputs: list[Tensor], ranges: list[Range], top: int, bottom: int) -> Tensor:
+        (first, last), (rows, displacements) = ranges[0], inputs
+        # The operator moves every token that it gets; those of the halo stay.
+        around = (0, 0, 0, 0, 0, 0, top - first, last - bottom)
+        moved = func(rows, F.pad(displacements, around), bound)
+        return moved[:, top - first : bottom - first]
+
+    return Strips(x.grid, x.shape, x.dtype, axis=1, parents=[x, offset], needs=needs, run=run)

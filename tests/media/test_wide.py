@@ -1,0 +1,94 @@
+"""16 bits in, 16 bits out, with all that the file carried."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import icc_kit
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
+
+from stylecli.media import Picture, read_picture, write_picture
+from stylecli.media.colour import apply_wide, rgb_profile
+
+RAMP = np.linspace(20000, 24000, 600).astype(np.uint16)  # 16 of 256 steps in 600 columns
+PIXELS = np.stack(np.broadcast_arrays(RAMP, RAMP[::-1], np.arange(40, dtype=np.uint16)[:, None] * 1600), -1)
+PIXELS = np.ascontiguousarray(PIXELS.astype(np.uint16))  # (40, 600, 3)
+ALPHA = np.arange(40 * 600, dtype=np.uint16).reshape(40, 600) * np.uint16(2)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("alpha", [None, ALPHA])
+def test_samples_metadata_and_profile_come_back(
+    tmp_path: Path, suffix: str, alpha: np.ndarray | None
+) -> None:
+    exif = Image.Exif()
+    exif[271], exif[272] = "Maker", "Model"
+    exif.get_ifd(0x8769)[33434] = TiffImagePlugin.IFDRational(1, 125)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    given = Picture(PIXELS, alpha, icc=profile, exif=exif.tobytes(), xmp=b"<x:xmpmeta/>", dpi=(300.0, 300.0))
+    target = tmp_path / f"a{suffix}"
+    assert write_picture(given, target) == ()
+
+    theirs = cv2.imread(str(target), cv2.IMREAD_UNCHANGED)  # another reader than ours
+    assert theirs.dtype == np.uint16
+    assert (theirs[..., 2::-1] == PIXELS).all() and (alpha is None or (theirs[..., 3] == alpha).all())
+
+    got = read_picture(target)
+    assert got.pixels.dtype == np.uint16 and (got.pixels == PIXELS).all()
+    assert (got.alpha is None) if alpha is None else (got.alpha == alpha).all()
+    assert got.icc == profile and got.xmp == b"<x:xmpmeta/>" and got.notices == ()
+    assert got.dpi == pytest.approx((300, 300), abs=0.1)
+    read = Image.Exif()
+    read.load(got.exif or b"")
+    assert (read[271], read[272], read.get_ifd(0x8769)[33434]) == ("Maker", "Model", pytest.approx(1 / 125))
+
+
+@pytest.mark.parametrize("code", range(1, 9))
+def test_orientation(tmp_path: Path, code: int) -> None:
+    exif = Image.Exif()
+    exif[274] = code
+    write_picture(Picture(PIXELS, exif=None), tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    (tmp_path / "b.png").write_bytes(data[:33] + chunk + data[33:])  # after the header
+    got = read_picture(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    assert got.pixels.dtype == np.uint16 and got.size == upright.shape[:2]
+    assert (got.pixels >> 8 == upright).all()
+
+
+def test_another_colour_space_there_and_back() -> None:
+    profile = rgb_profile(icc_kit.wide_rgb())
+    assert profile.to_srgb is not None and profile.from_srgb is not None
+    muted = (PIXELS // 2 + 16000).astype(np.uint16)
+    there = apply_wide(profile.to_srgb, muted)
+    eight = np.asarray(profile.to_srgb.apply(Image.fromarray((muted // 257).astype(np.uint8))))
+    assert np.abs(there // 257 - eight.astype(int)).max() <= 3
+    assert len(np.unique(there[5, :, 0])) > 300  # a ramp, not the 16 steps of 8 bits
+    assert np.abs(apply_wide(profile.from_srgb, there).astype(int) - muted).max() < 3 * 257
+
+
+def test_a_ramp_has_no_bands_in_eight_bits(tmp_path: Path) -> None:
+    tall = np.repeat(PIXELS[:1], 200, axis=0)
+    write_picture(Picture(tall), tmp_path / "a.bmp")
+    with Image.open(tmp_path / "a.bmp") as image:
+        red = np.asarray(image)[..., 0].astype(np.float64)
+    smooth = np.convolve(red.mean(0), np.ones(9) / 9, "valid")
+    exact = np.convolve(RAMP / 257, np.ones(9) / 9, "valid")
+    assert np.abs(smooth - exact).max() < 0.12  # bands would be off by half a step
+    assert np.abs(red - RAMP / 257).max() < 1.001
+
+
+def test_eight_bit_alpha_beside_sixteen_bit_colour(tmp_path: Path) -> None:
+    alpha = (ALPHA >> 8).astype(np.uint8)
+    write_picture(replace(Picture(PIXELS), alpha=alpha), tmp_path / "a.png")
+    got = read_picture(tmp_path / "a.png")
+    assert got.alpha is not None and (got.alpha == alpha.astype(np.uint16) * 257).all()
