@@ -31,6 +31,26 @@ class Done:
 
 
 @dataclass(frozen=True)
+class FilmDone(Done):
+    """A film: ``width`` and ``height`` are those of its frames."""
+
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A film has got this far. ``total`` is what is expected, None where nothing says."""
+
+    source: Path
+    style: str
+    frames: int
+    total: int | None
+    rate: float  # frames a second in this run
+    bytes: int  # of the result so far
+
+
+@dataclass(frozen=True)
 class Skipped:
     """Nothing to do for this one; ``reason`` says why."""
 
@@ -57,13 +77,17 @@ class Failed:
 
 @dataclass(frozen=True)
 class Notice:
-    """Worth knowing, nothing failed (for instance: only the first page of a document was taken)."""
+    """Worth knowing, nothing failed (for instance: only the first page of a document was taken).
+
+    ``warning``: the result is not all that could be expected; shown without ``-v`` too.
+    """
 
     source: Path
     text: str
+    warning: bool = False
 
 
-Event = Started | Done | Skipped | Failed | Notice
+Event = Started | Advanced | Done | Skipped | Failed | Notice
 
 
 @dataclass
