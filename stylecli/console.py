@@ -9,7 +9,7 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
 - ``{"event": "skipped", "source", "target", "style", "reason"}``
 - ``{"event": "failed", "source", "target", "style", "reason"}``; target and style are null when the input
   was refused before it was paired with a style
-- ``{"event": "notice", "source", "text", "warning"}``
+- ``{"event": "notice", "source", "text"}``, and ``"warning"`` in the same way
 - ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
 
 Strings are escaped to ASCII, so that every file name survives.
@@ -41,6 +41,7 @@ from stylecli.run.events import (
     Skipped,
     Started,
     Tally,
+    Warned,
 )
 from stylecli.weights.progress import Download, listening
 
@@ -178,11 +179,12 @@ class Console:
             self.detail(f"skipped {event.source} in {event.style}: {event.reason}")
         elif isinstance(event, Failed):
             self._failed(event)
+        elif isinstance(event, Warned):
+            self._object("warning", **_fields(event))
+            self.say(f"warning {_about(event.source, event.text)}")
         elif isinstance(event, Notice):
             self._object("notice", **_fields(event))
-            (self.say if event.warning else self.detail)(
-                f"{'warning' if event.warning else 'note'} {_about(event.source, event.text)}"
-            )
+            self.detail(f"note {_about(event.source, event.text)}")
         counted = isinstance(event, Done | Failed) and not isinstance(event, FilmDone)
         if self._bar is not None and self._task is not None and counted:
             self._bar.update(self._task, advance=1, rate=self._rate())

@@ -77,14 +77,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Notice:
-    """Worth knowing, nothing failed (for instance: only the first page of a document was taken).
-
-    ``warning``: the result is not all that could be expected; shown without ``-v`` too.
-    """
+    """Worth knowing, nothing failed (for instance: only the first page of a document was taken)."""
 
     source: Path
     text: str
-    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Warned(Notice):
+    """The result is there, but not all that could be expected (for instance: a part of the input is damaged)."""
 
 
 Event = Started | Advanced | Done | Skipped | Failed | Notice

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
-from stylecli.run.events import STREAM, Advanced, Event, Failed, FilmDone, Notice, Skipped, Started
+from stylecli.run.events import STREAM, Advanced, Event, Failed, FilmDone, Notice, Skipped, Started, Warned
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.painters import Manner
 from stylecli.run.places import exists, is_folder
@@ -233,9 +233,9 @@ class FilmJob:
         if not progress.frames:
             raise InputError(f"{item.source}: not one frame to paint")
         for text in sink.finish(progress.last_duration):
-            emit(Notice(item.source, text, warning=True))
+            emit(Warned(item.source, text))
         for text in source.warnings:
-            emit(Notice(item.source, text, warning=True))
+            emit(Warned(item.source, text))
         self._clean(item, journal)
         clip = source.clip
         emit(
@@ -283,7 +283,7 @@ class FilmJob:
         path = sink.finish_partly(progress.last_duration)
         if path is not None:
             text = f"{path} has the first {progress.frames} frames; the same command with --resume goes on"
-            emit(Notice(item.source, text, warning=True))
+            emit(Warned(item.source, text))
 
     def _clean(self, item: Item, journal: Journal) -> None:
         from stylecli.media.video.sink import partial_path

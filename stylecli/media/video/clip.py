@@ -84,9 +84,9 @@ class Clip:
     notices: tuple[str, ...] = field(default=())
 
 
-def fit(width: int, height: int, max_size: int | None) -> tuple[int, int]:
-    """The size with its longer side at most ``max_size``; never larger."""
+def fit(width: int, height: int, max_size: int | None, multiple: int = 1) -> tuple[int, int]:
+    """The size with its longer side at most ``max_size``, never larger; one that is changed is of ``multiple``."""
     if max_size is None or max(width, height) <= max_size:
         return width, height
-    scale = max_size / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    scale = max_size / max(width, height) / multiple
+    return max(1, round(width * scale)) * multiple, max(1, round(height * scale)) * multiple

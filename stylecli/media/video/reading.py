@@ -92,7 +92,7 @@ class VideoSource:
         self, container: InputContainer, stream: VideoStream, first: av.VideoFrame, colour: Colour
     ) -> None:
         excerpt = self.excerpt
-        stored = fit(first.width, first.height, excerpt.max_size)
+        stored = fit(first.width, first.height, excerpt.max_size, multiple=2)  # what 4:2:0 can hold
         self._stored = stored
         self._input_base = stream.time_base or Fraction(1, 1000)
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
@@ -204,13 +204,12 @@ class VideoSource:
         if not self._interlaced and self.excerpt.fps is None:
             yield from frames
             return
-        graph, back = None, Fraction(1)
+        graph = None
         for frame in frames:
             if graph is None:
                 graph = self._graph(frame)
             graph.vpush(frame)
             yield from self._pulled(graph)
-        del back
         if graph is not None:
             graph.vpush(None)
             yield from self._pulled(graph)
