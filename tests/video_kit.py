@@ -11,6 +11,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stylecli.media.video.clip import Excerpt
+from stylecli.media.video.colour import Colour, Converter
+from stylecli.media.video.reading import VideoSource
+
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
 Draw = Callable[[int, int, int], NDArray[np.uint8]]
@@ -84,8 +88,6 @@ class Film:
         return path
 
     def _frame(self, number: int) -> av.VideoFrame:
-        from stylecli.media.video.colour import Colour, Converter
-
         pixels = self.draw(number, *self.size)
         if "10" in self.pix_fmt:
             pixels = pixels.astype(np.uint16) * 257
@@ -152,7 +154,7 @@ def look(path: Path) -> Seen:
             dict(container.metadata),
             [chapter["metadata"].get("title", "") for chapter in container.chapters()],
             [],
-            [frame.to_ndarray(format="rgb24") for frame in frames],
+            [_seen(frame) for frame in frames],
             (container.duration or 0) / 1e6,
         )
     for index in others:
@@ -162,11 +164,13 @@ def look(path: Path) -> Seen:
     return seen
 
 
+def _seen(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    colour = Colour(frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
+    return Converter(colour, deep=False).to_rgb(frame, frame.width, frame.height)
+
+
 def grey(path: Path) -> NDArray[np.float64]:
     """The first frame's mean brightness of every column by the stream's own range and matrix, 0..255."""
-    from stylecli.media.video.clip import Excerpt
-    from stylecli.media.video.reading import VideoSource
-
     frame = next(VideoSource(path, Excerpt()).frames())
     top = 255 if frame.pixels.dtype == np.uint8 else 65535
     return frame.pixels.astype(np.float64).mean((0, 2)) * 255 / top

@@ -8,10 +8,12 @@ with full chroma resolution and exact rounding; without those flags greys are of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ _UNSPECIFIED = 2  # of matrix, primaries and transfer alike (ITU-T H.273)
 _RGB = 0
 _BT709, _BT601, _BT2020 = 1, 6, 9
 _SWS = {_BT709: 1, 4: 4, 5: 5, _BT601: 5, 7: 7, _BT2020: 9, 10: 9}  # H.273's matrix -> swscale's table
+_NAMES = {1: "bt709", 4: "fcc", 5: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 _PQ, _HLG = 16, 18
 _FLAGS = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 
@@ -66,6 +69,7 @@ class Converter:
         self.colour = colour
         self._rgb = "rgb48le" if deep else "rgb24"
         self._scaler = VideoReformatter()
+        self._graph: tuple[tuple[int, int, bool, str], Graph] | None = None
 
     def to_rgb(self, frame: av.VideoFrame, width: int, height: int) -> NDArray[Any]:
         """(height, width, 3), uint8, or uint16 of a deep stream."""
@@ -89,15 +93,30 @@ class Converter:
         colour = self.colour.for_coding()
         deep = pixels.dtype == np.uint16
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb48le" if deep else "rgb24")
-        frame = self._scaler.reformat(
-            frame,
-            format=pix_fmt,
-            src_colorspace=colour.table(pixels.shape[0]),
-            dst_colorspace=colour.table(pixels.shape[0]),
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=colour.coded_range,
-            interpolation=_FLAGS,
-        )
+        key = (*pixels.shape[:2], deep, pix_fmt)
+        if self._graph is None or self._graph[0] != key:
+            self._graph = key, _graph(frame, colour, pix_fmt)
+        graph = self._graph[1]
+        graph.vpush(frame)
+        frame = graph.vpull()
         frame.colorspace, frame.color_range = colour.matrix, colour.range
         frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
         return frame
+
+
+def _graph(frame: av.VideoFrame, colour: Colour, pix_fmt: str) -> Graph:
+    """A filter instead of the scaler itself, which cannot be told where chroma lies: at the left, as decoders of all
+    these codecs take it. In the middle it would move a quarter of a pixel with every generation."""
+    matrix = _NAMES[colour.table(frame.height)]
+    span = "full" if colour.range == 2 else "limited"
+    graph = Graph()
+    buffer = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+    )
+    flags = "bicubic+full_chroma_int+accurate_rnd"
+    scale = graph.add(
+        "scale", f"out_color_matrix={matrix}:out_range={span}:out_chroma_loc=left:flags={flags}"
+    )
+    graph.link_nodes(buffer, scale, graph.add("format", f"pix_fmts={pix_fmt}"), graph.add("buffersink"))
+    graph.configure()
+    return graph
