@@ -119,6 +119,7 @@ def video(
         recursive=recursive,
         overwrite=overwrite,
         resume=resume,
+        preview=preview,
         temporal=_temporal(temporal),
         manner=Manner(strength, preserve_color, stroke_size, seed),
         weights=weights,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
-from stylecli.run.events import STREAM, Advanced, Event, Failed, FilmDone, Notice, Skipped, Started, Warned
+from stylecli.run.events import STREAM, Advanced, Done, Event, Failed, FilmDone, Notice, Skipped, Started, Warned
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.painters import Manner
 from stylecli.run.places import exists, is_folder
@@ -61,6 +61,7 @@ class FilmJob:
     recursive: bool = False
     overwrite: bool = False
     resume: bool = False
+    preview: bool = False
     temporal: float | None = None
     manner: Manner = field(default_factory=Manner)
     weights: Path | None = None
@@ -92,8 +93,9 @@ class FilmJob:
             emit(problem)
         for item in plan.finished:
             emit(Skipped(item.source, item.target, item.style, "exists"))
-        for item in plan.todo:
-            self._check(item)
+        if not self.preview:
+            for item in plan.todo:
+                self._check(item)
         return plan
 
     def _check(self, item: Item) -> None:
@@ -182,7 +184,10 @@ class FilmJob:
         with _one_ctrl_c() as stop:
             for item in plan.todo:
                 try:
-                    self._film(item, painter, emit, stop)
+                    if self.preview:
+                        self._preview(item, painter, emit)
+                    else:
+                        self._film(item, painter, emit, stop)
                 except (UsageError, KeyboardInterrupt):
                     raise
                 except StylizeError as error:
@@ -244,6 +249,16 @@ class FilmJob:
                 *(clip.width, clip.height, progress.frames, sink.bytes),
             )
         )
+
+    def _preview(self, item: Item, painter: Callable[[str], FilmPainter], emit: Emit) -> None:
+        """Three frames of the film, and as they will be painted, on one picture."""
+        from stylecli.run.preview import draw_preview
+
+        target = item.target.with_name(f"{item.target.stem.replace('%', '')}.preview.png")
+        emit(Started(item.source, target, item.style))
+        begun = time.perf_counter()
+        width, height = draw_preview(item.source, self.excerpt, painter(item.style), target)
+        emit(Done(item.source, target, item.style, time.perf_counter() - begun, width, height))
 
     def _sink(self, item: Item, source: Source, journal: Journal) -> tuple[Sink, Sequence[str]]:
         from stylecli.media.video.animation import AnimationSink

@@ -50,6 +50,8 @@ class AnimationSource:
                 durations = []
                 for number in range(getattr(image, "n_frames", 1)):
                     image.seek(number)
+                    if image.format == "WEBP":
+                        image.load()  # only then is the duration this frame's
                     durations.append(_duration(image))
                 width, height = fit(*image.size, self.excerpt.max_size)
                 loop = int(image.info.get("loop", 1))
@@ -123,10 +125,11 @@ class AnimationSink:
 
     def finish(self, last_duration: int) -> list[str]:
         """Write the file. Raises InputError."""
-        last = round(last_duration * self.clip.time_base / _TICK) or _USUAL_MS
-        ends = [*self._begins[1:], self._begins[-1] + last]
-        durations = [end - begin for begin, end in zip(self._begins, ends, strict=True)]
         format = FORMATS[self.target.suffix.lower()]
+        last = round(last_duration * self.clip.time_base / _TICK) or _USUAL_MS
+        step = 10 if format == "GIF" else 1  # it counts hundredths; rounding times, not durations, nothing drifts
+        times = [round(time / step) * step for time in (*self._begins, self._begins[-1] + last)]
+        durations = [end - begin for begin, end in zip(times, times[1:], strict=False)]
         options: dict[str, object] = {"quality": 90} if format == "WEBP" else {}
         if format == "GIF":
             options["disposal"] = 2 if any(image.mode == "RGBA" for image in self._images) else 1
