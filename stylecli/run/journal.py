@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,10 @@ class Journal:
     def write(self, progress: Progress, state: NDArray[np.float32] | None) -> None:
         """Raises InputError where the place cannot be written."""
         if state is not None:
-            with atomic_path(self._state(progress)) as temporary, temporary.open("wb") as file:
-                np.save(file, state)
+            buffer = BytesIO()  # np.save's own writing does not say why it fails
+            np.save(buffer, state)
+            with atomic_path(self._state(progress)) as temporary:
+                temporary.write_bytes(buffer.getbuffer())
         with atomic_path(self._file) as temporary:
             temporary.write_text(json.dumps(asdict(progress)))
         for path in self.folder.glob("state-*.npy"):

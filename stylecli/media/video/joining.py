@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import heapq
 import mimetypes
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from io import FileIO
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -24,6 +26,8 @@ from stylecli.media.atomic import atomic_path
 from stylecli.media.video.encoding import Coding
 from stylecli.media.video.reading import open_film, picture_stream
 from stylecli.media.video.segments import read_index, read_segment
+
+_T = TypeVar("_T")
 
 MAKER = f"stylecli {__version__}"
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -56,13 +60,53 @@ def join(
     Raises:
         InputError: the target cannot be written.
     """
-    # A Python file: what goes wrong while FFmpeg writes to it (a full disk) is raised with its own reason.
-    with atomic_path(target) as temporary, temporary.open("wb+") as file:
-        with av.open(file, "w", format=_FORMATS[target.suffix.lower()], options=_options(coding, target)) as output:
-            if source is None:
-                return _mux(output, None, segments, coding, last_duration, origin, trim, target)
-            with open_film(source) as film:
-                return _mux(output, film, segments, coding, last_duration, origin, trim, target)
+    with atomic_path(target) as temporary, ExitStack() as stack:
+        # Unbuffered: to move the index to the front FFmpeg opens the same file once more, by its name.
+        file = _Disk(stack.enter_context(temporary.open("wb+", buffering=0)))
+        film = None if source is None else stack.enter_context(open_film(source))
+        kind = _FORMATS[target.suffix.lower()]
+        with av.open(file, "w", format=kind, options=_options(coding, target)) as output:
+            warnings = _mux(output, film, segments, coding, last_duration, origin, trim, target, file)
+        file.check()
+        return warnings
+
+
+class _Disk:
+    """A file that FFmpeg writes to. What goes wrong (a full disk) is kept for ``check``: FFmpeg would go on and PyAV
+    would print a traceback for each further call."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.name = str(file.name)
+        self._file = file
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left and self._error is None:
+            left = left[self._try(lambda piece=left: self._file.write(piece), 0) :]  # type: ignore[misc]
+        return len(data)
+
+    def read(self, count: int) -> bytes:
+        return self._try(lambda: self._file.read(count), b"")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._try(lambda: self._file.seek(offset, whence), offset)
+
+    def tell(self) -> int:
+        return self._try(self._file.tell, 0)
+
+    def _try(self, call: Callable[[], _T], instead: _T) -> _T:
+        if self._error is None:
+            try:
+                return call()
+            except OSError as error:
+                self._error = error
+        return instead
 
 
 def _options(coding: Coding, target: Path) -> dict[str, str]:
@@ -82,6 +126,7 @@ def _mux(
     origin: int,
     trim: bool,
     target: Path,
+    disk: _Disk,
 ) -> list[str]:
     painted = output.add_stream(coding.encoder, rate=coding.clip.rate)
     assert isinstance(painted, VideoStream)
@@ -92,6 +137,7 @@ def _mux(
     if film is None:
         for packet in pictures:
             output.mux_one(packet)
+            disk.check()
         return []
     original = picture_stream(film, target)
     begins = float(origin * (original.time_base or 0))
@@ -103,6 +149,7 @@ def _mux(
     others = _others(film, copied, begins, end if trim else None)
     for _, _, packet in heapq.merge(_keyed(pictures, 0), _keyed(others, 1)):
         output.mux_one(packet)
+        disk.check()
     return warnings
 
 

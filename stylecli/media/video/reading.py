@@ -5,6 +5,7 @@ Only local files are opened: a playlist dressed up as a film reaches neither the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from stylecli.media.video.colour import Colour, Converter
 
 _MICROSECONDS = 1_000_000
 _MARGIN_S = 2.0  # decoded before an excerpt begins, so that filters and broken references have passed
+_SHORT_BY_S = 0.5  # a film that ends earlier than this before its promised end is cut off
 _PICTURES = ("image2", "_pipe")  # demuxers of single pictures
 
 
@@ -32,13 +34,15 @@ def open_film(path: Path) -> InputContainer:
         return av.open(str(path), container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except PermissionError:
-        raise InputError(f"{path}: no permission to read it") from None
     except (av.FFmpegError, ValueError, OSError) as error:
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{path}: no permission to read it") from None
         with suppress(OSError):
             if path.stat().st_size == 0:
                 raise InputError(f"{path}: the file is empty") from None
-        raise InputError(f"{path}: not a video that can be read, or cut off ({_words(error)})") from None
+        known = isinstance(error, av.InvalidDataError | PermissionError)
+        why = "" if known else f" ({getattr(error, 'strerror', None) or error})"
+        raise InputError(f"{path}: not a video, or cut off before its index{why}") from None
 
 
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -243,6 +247,7 @@ class VideoSource:
 def _decoded(container: InputContainer, stream: VideoStream, warnings: list[str]) -> Iterator[av.VideoFrame]:
     """Every frame that can be decoded; what cannot is counted, and said in ``warnings`` at the end."""
     packets = lost = 0
+    end = 0.0
     packet_source = container.demux(stream)
     ended_early = False
     while True:
@@ -263,17 +268,27 @@ def _decoded(container: InputContainer, stream: VideoStream, warnings: list[str]
             if frame.is_corrupt:
                 lost += 1
             else:
+                end = max(end, frame.time or 0.0)
                 yield frame
     if lost:
         warnings.append(f"damaged: about {lost} frames could not be decoded, the rest is painted")
     if ended_early or packets < stream.frames:
         of = f" of {stream.frames}" if stream.frames else ""
         warnings.append(f"cut off: {packets}{of} frames are there, these are painted")
+    elif not stream.frames and end < _promised_end(stream) - _SHORT_BY_S:
+        warnings.append(f"cut off: it ends at {end:.1f} of {_promised_end(stream):.1f} s; what is there is painted")
+
+
+def _promised_end(stream: VideoStream) -> float:
+    """Seconds that a Matroska file says its picture lasts; 0 where it says nothing."""
+    tags = {key.upper(): value for key, value in stream.metadata.items()}
+    try:
+        hours, minutes, seconds = tags["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _ticks(seconds: float, base: Fraction) -> int:
     return round(Fraction(seconds) / base)
 
-
-def _words(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
