@@ -74,7 +74,9 @@ class Film:
             output.metadata.update(self.metadata)
             if self.chapters:
                 base = Fraction(1, 1000)
-                output.set_chapters([{"id": 1, "start": 0, "end": 200, "time_base": base, "metadata": {"title": "One"}}])
+                output.set_chapters(
+                    [{"id": 1, "start": 0, "end": 200, "time_base": base, "metadata": {"title": "One"}}]
+                )
             for number in range(self.frames):
                 frame = self._frame(number)
                 if self.ticks is not None:

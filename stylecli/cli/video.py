@@ -38,13 +38,16 @@ def video(
     style: options.Styles = None,
     text: Annotated[
         list[str] | None,
-        typer.Option("--text", "-p", metavar="PROMPT", help="A phrase to paint after; repeat for one result of each."),
+        typer.Option(
+            "--text", "-p", metavar="PROMPT", help="A phrase to paint after; repeat for one result of each."
+        ),
     ] = None,
     blend: options.Blends = None,
     style_at: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SECONDS:IMAGE", help="From here on this style; repeat: from one to the next they are crossfaded."
+            metavar="SECONDS:IMAGE",
+            help="From here on this style; repeat: from one to the next they are crossfaded.",
         ),
     ] = None,
     temporal: Annotated[
@@ -68,14 +71,23 @@ def video(
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Paint three frames only, as one picture beside the result's place.")
+        bool,
+        typer.Option("--preview", help="Paint three frames only, as one picture beside the result's place."),
     ] = False,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="Begin here: seconds, 1:30 or 0:01:30.5.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin here: seconds, 1:30 or 0:01:30.5.")
+    ] = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="End here.")] = None,
-    max_frames: Annotated[int | None, typer.Option(min=1, metavar="N", help="Paint no more frames than this.")] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Paint no more frames than this.")
+    ] = None,
     fps: Annotated[
         str | None,
-        typer.Option(metavar="N", show_default="every frame at its own time", help="Another frame rate, as 25 or 30000/1001."),
+        typer.Option(
+            metavar="N",
+            show_default="every frame at its own time",
+            help="Another frame rate, as 25 or 30000/1001.",
+        ),
     ] = None,
     max_size: options.MaxSize = None,
     max_pixels: options.MaxPixels = 400_000_000,
@@ -83,11 +95,16 @@ def video(
     crf: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, max=63, show_default="18 for h264", help="Quality: lower is better and larger."
+            metavar="N",
+            min=0,
+            max=63,
+            show_default="18 for h264",
+            help="Quality: lower is better and larger.",
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default="medium", help="The encoder's speed, as fast or slow.")
+        str | None,
+        typer.Option(metavar="NAME", show_default="medium", help="The encoder's speed, as fast or slow."),
     ] = None,
     pix_fmt: Annotated[
         str | None, typer.Option(metavar="NAME", show_default="yuv420p", help="The encoder's pixel format.")
@@ -147,10 +164,14 @@ def _timelines(
         return [parse_keys(keys)]
     if texts:
         if styles or blends:
-            raise UsageError("--text paints with another network than --style and --blend: run them one after the other")
+            raise UsageError(
+                "--text paints with another network than --style and --blend: run them one after the other"
+            )
         return [Timeline.constant(look) for look in collect_prompts(texts, [])]
     if not styles and not blends:
-        raise UsageError('no style given: add --style IMAGE, --text "PROMPT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at')
+        raise UsageError(
+            'no style given: add --style IMAGE, --text "PROMPT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
+        )
     return [Timeline.constant(look) for look in collect_looks(styles or [], blends or [])]
 
 

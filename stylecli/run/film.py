@@ -172,4 +172,3 @@ class FilmRun:
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
         if self.journal is not None:
             self.journal.write(self._progress, None if blender is None else blender.state)
-

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING
 
 from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
-from stylecli.run.events import STREAM, Advanced, Done, Event, Failed, FilmDone, Notice, Skipped, Started, Warned
+from stylecli.run.events import (
+    STREAM,
+    Advanced,
+    Done,
+    Event,
+    Failed,
+    FilmDone,
+    Notice,
+    Skipped,
+    Started,
+    Warned,
+)
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.painters import Manner
 from stylecli.run.places import exists, is_folder
@@ -35,7 +46,15 @@ if TYPE_CHECKING:
 Emit = Callable[[Event], None]
 
 log = logging.getLogger(__name__)
-_KEPT = (".mp4", ".m4v", ".mov", ".mkv", ".gif", ".webp", ".apng")  # inputs whose results are of the same kind
+_KEPT = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".gif",
+    ".webp",
+    ".apng",
+)  # inputs whose results are of the same kind
 _ANIMATED = (".gif", ".webp", ".apng", ".png")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")  # of numbered pictures
 _EVERY_S = 0.1  # between reports of progress
@@ -111,7 +130,9 @@ class FilmJob:
             there = []
             if suffix not in (*self.encoding.suffixes, *_ANIMATED):
                 usual = self.encoding.suffixes[0]
-                raise UsageError(f"-o {item.target}: {suffix} does not hold {self.encoding.codec}, {usual} does")
+                raise UsageError(
+                    f"-o {item.target}: {suffix} does not hold {self.encoding.codec}, {usual} does"
+                )
         if self.overwrite:
             return
         before = Journal(item.target).read()
@@ -310,7 +331,11 @@ class FilmJob:
         """Of everything that decides what comes out: a run may go on only where all of it is the same."""
         line = next(line for line in self.timelines if line.name == item.style)
         styles = [
-            (seconds, share, hashlib.sha256(part.read_bytes()).hexdigest() if isinstance(part, Path) else part)
+            (
+                seconds,
+                share,
+                hashlib.sha256(part.read_bytes()).hexdigest() if isinstance(part, Path) else part,
+            )
             for seconds, look in line.keys
             for part, share in look.parts
         ]

@@ -32,7 +32,11 @@ def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path)
             painted = paint([frame], [at])[0]
             columns.append((_image(frame), _image(replace(frame, pixels=_bytes(painted)))))
             labels.append(f"{int(at) // 60}:{at % 60:04.1f}")
-    sheet = grid([list(row) for row in zip(*columns, strict=True)], column_labels=labels, cell=min(_CELL, max(whole.clip.width, whole.clip.height)))
+    sheet = grid(
+        [list(row) for row in zip(*columns, strict=True)],
+        column_labels=labels,
+        cell=min(_CELL, max(whole.clip.width, whole.clip.height)),
+    )
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         sheet.save(file, format="PNG")
     return sheet.size

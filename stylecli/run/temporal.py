@@ -50,13 +50,14 @@ class MotionEstimator:
     """Feeds on the input's frames in order and says how each moved. Not to be shared between threads."""
 
     def __init__(self) -> None:
-        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        # (cv2's type stubs do not know it.)
+        self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
         self._before: tuple[NDArray[Any], NDArray[np.uint8]] | None = None
 
     def next(self, pixels: NDArray[Any]) -> Motion | None:
         """``pixels`` (H, W, 3) uint8 or uint16; None for the first frame."""
         small = _small(pixels)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         before, self._before = self._before, (small, grey)
         if before is None:
             return None
@@ -75,7 +76,8 @@ class MotionEstimator:
         gap = ((back + returned) ** 2).sum(2)
         length = (back**2).sum(2) + (returned**2).sum(2)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
-        difference = _difference(now[0], cv2.remap(before[0], *there, cv2.INTER_LINEAR))
+        carried = np.asarray(cv2.remap(before[0], *there, cv2.INTER_LINEAR), np.uint8)
+        difference = _difference(now[0], carried)
         similar = np.clip(1.5 - difference / _SAME, 0, 1)
         h, w = agrees.shape
         inside = (there[0] >= 0) & (there[0] <= w - 1) & (there[1] >= 0) & (there[1] <= h - 1)
@@ -83,7 +85,11 @@ class MotionEstimator:
         change = float(np.abs(now[1].astype(np.int16) - before[1]).mean())
         cut = change > _CUT_CHANGE and float(trust.mean()) < _CUT_SHARE
         # Doubt spreads a little: at the edge of what moves, flow is a guess. Then no hard seams.
-        trust = np.zeros_like(trust) if cut else cv2.blur(cv2.erode(trust, np.ones((3, 3))), (3, 3))
+        trust = (
+            np.zeros_like(trust)
+            if cut
+            else np.asarray(cv2.blur(cv2.erode(trust, np.ones((3, 3))), (3, 3)), np.float32)
+        )
         return Motion(back, trust, cut)
 
 
@@ -104,8 +110,8 @@ class Blender:
         h, w = motion.trust.shape
         flow, trust = motion.flow, motion.trust
         if (h, w) != (H, W):
-            flow = cv2.resize(flow, (W, H)) * np.float32([W / w, H / h])
-            trust = cv2.resize(trust, (W, H))
+            flow = np.asarray(cv2.resize(flow, (W, H)), np.float32) * np.array([W / w, H / h], np.float32)
+            trust = np.asarray(cv2.resize(trust, (W, H)), np.float32)
         carried = cv2.remap(self.state, *grid(flow), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         share = (self.strength * trust)[..., None]
         self.state = np.clip(_as_crisp_as(painted, painted + share * (carried - painted)), 0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def parse_keys(texts: Sequence[str]) -> Timeline:
             raise UsageError(f"--style-at {text}: style image '{path}' does not exist")
         keys.append((parse_seconds(match[1], "--style-at"), Look(path.stem, ((path, 1.0),))))
     keys.sort(key=lambda key: key[0])
-    for (one, _), (other, _) in zip(keys, keys[1:], strict=False):
+    for (one, _), (other, _) in itertools.pairwise(keys):
         if one == other:
             raise UsageError(f"--style-at: two styles at {one:g} s")
     return Timeline("-".join(dict.fromkeys(look.name for _, look in keys)), tuple(keys))

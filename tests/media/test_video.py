@@ -17,7 +17,9 @@ from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
 
 
-def through(source: Path, target: Path, excerpt: Excerpt | None = None, encoding: Encoding | None = None) -> list[str]:
+def through(
+    source: Path, target: Path, excerpt: Excerpt | None = None, encoding: Encoding | None = None
+) -> list[str]:
     """Decode and encode with nothing painted, in groups of five; what was said on the way."""
     film = open_source(source, excerpt or Excerpt())
     assert isinstance(film, VideoSource)
@@ -50,7 +52,9 @@ FILMS = {
     "hevc": Film(codec="libx265", options={"x265-params": "log-level=none"}),
     "full range": Film(colour=(2, 5, 5, 6)),
     "bt2020": Film(colour=(1, 9, 9, 14)),
-    "chapters and tags": Film(chapters=True, metadata={"title": "Über uns", "comment": "zwei"}, channels="stereo"),
+    "chapters and tags": Film(
+        chapters=True, metadata={"title": "Über uns", "comment": "zwei"}, channels="stereo"
+    ),
 }
 
 
@@ -78,7 +82,9 @@ COLOURS = [(1, 1, 1, 1), (2, 1, 1, 1), (1, 5, 5, 6), (1, 6, 6, 6), (1, 9, 9, 14)
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv444p"])
 @pytest.mark.parametrize("colour", COLOURS, ids=str)
-def test_a_grey_ramp_stays_what_it_is(colour: tuple[int, int, int, int], pix_fmt: str, tmp_path: Path) -> None:
+def test_a_grey_ramp_stays_what_it_is(
+    colour: tuple[int, int, int, int], pix_fmt: str, tmp_path: Path
+) -> None:
     film = Film(draw=ramp, frames=2, size=(256, 16), colour=colour, pix_fmt=pix_fmt, options={"crf": "4"})
     film.write(tmp_path / "in.mp4")
     through(tmp_path / "in.mp4", tmp_path / "out.mp4", encoding=Encoding(crf=10))
@@ -115,7 +121,9 @@ def test_hdr_is_refused_in_one_line(tmp_path: Path) -> None:
         open_source(path, Excerpt())
 
 
-@pytest.mark.parametrize("codec,suffix", [("hevc", ".mp4"), ("av1", ".mkv"), ("prores", ".mov"), ("ffv1", ".mkv")])
+@pytest.mark.parametrize(
+    "codec,suffix", [("hevc", ".mp4"), ("av1", ".mkv"), ("prores", ".mov"), ("ffv1", ".mkv")]
+)
 def test_codecs(codec: str, suffix: str, tmp_path: Path) -> None:
     before = look(Film(channels="stereo", size=(64, 64)).write(tmp_path / "in.mp4"))
     encoding = Encoding(codec)
@@ -127,7 +135,9 @@ def test_codecs(codec: str, suffix: str, tmp_path: Path) -> None:
     if suffix == ".mkv":  # it counts in milliseconds, and from the sound's first packet, which is earlier
         late = after.times[0] - before.times[0]
         assert late == -round(before.packets[0][0][0], 3)
-        assert max(abs(a - b - late) for a, b in zip(after.times, before.times, strict=True)) <= Fraction(1, 1000)
+        assert max(abs(a - b - late) for a, b in zip(after.times, before.times, strict=True)) <= Fraction(
+            1, 1000
+        )
     else:
         assert after.times == before.times
     assert np.abs(np.stack(after.pictures).astype(float) - np.stack(before.pictures)).mean() < 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -46,7 +47,10 @@ class AnimationSource:
 
     def __post_init__(self) -> None:
         try:
-            with pillow_limits(self.excerpt.max_pixels), Image.open(self.path, formats=readable_formats()) as image:
+            with (
+                pillow_limits(self.excerpt.max_pixels),
+                Image.open(self.path, formats=readable_formats()) as image,
+            ):
                 durations = []
                 for number in range(getattr(image, "n_frames", 1)):
                     image.seek(number)
@@ -72,7 +76,9 @@ class AnimationSource:
         low = round(1000 * (self.excerpt.start or 0))
         high = begins[-1] if self.excerpt.end is None else min(begins[-1], round(1000 * self.excerpt.end))
         if self.excerpt.fps is None:
-            shown = [(i, begins[i] - low, durations[i]) for i in range(len(durations)) if low <= begins[i] < high]
+            shown = [
+                (i, begins[i] - low, durations[i]) for i in range(len(durations)) if low <= begins[i] < high
+            ]
         else:
             step = 1000 / self.excerpt.fps
             times = [low + tick * step for tick in range(max(0, round((high - low) / step)))]
@@ -83,13 +89,18 @@ class AnimationSource:
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames without the first ``skip``."""
         wanted = self._shown[skip:]
-        with pillow_limits(self.excerpt.max_pixels), Image.open(self.path, formats=readable_formats()) as image:
+        with (
+            pillow_limits(self.excerpt.max_pixels),
+            Image.open(self.path, formats=readable_formats()) as image,
+        ):
             for number, tick, duration in wanted:
                 try:
                     image.seek(number)
                     shown = image.convert("RGBA")
                 except (OSError, ValueError, SyntaxError, EOFError) as error:
-                    self.warnings.append(f"damaged from frame {number + 1} on ({error}), those before are painted")
+                    self.warnings.append(
+                        f"damaged from frame {number + 1} on ({error}), those before are painted"
+                    )
                     return
                 if shown.size != (self.clip.width, self.clip.height):
                     shown = shown.resize((self.clip.width, self.clip.height), Image.Resampling.LANCZOS)
@@ -127,9 +138,11 @@ class AnimationSink:
         """Write the file. Raises InputError."""
         format = FORMATS[self.target.suffix.lower()]
         last = round(last_duration * self.clip.time_base / _TICK) or _USUAL_MS
-        step = 10 if format == "GIF" else 1  # it counts hundredths; rounding times, not durations, nothing drifts
+        step = (
+            10 if format == "GIF" else 1
+        )  # it counts hundredths; rounding times, not durations, nothing drifts
         times = [round(time / step) * step for time in (*self._begins, self._begins[-1] + last)]
-        durations = [end - begin for begin, end in zip(times, times[1:], strict=False)]
+        durations = [end - begin for begin, end in itertools.pairwise(times)]
         options: dict[str, object] = {"quality": 90} if format == "WEBP" else {}
         if format == "GIF":
             options["disposal"] = 2 if any(image.mode == "RGBA" for image in self._images) else 1
@@ -147,5 +160,3 @@ class AnimationSink:
 
 def _duration(image: Image.Image) -> int:
     return round(float(image.info.get("duration", 0))) or _USUAL_MS
-
-

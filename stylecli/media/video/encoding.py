@@ -6,10 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
+import numpy as np
 from av.codec import Codec, CodecContext
 from av.codec.context import Flags
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from stylecli.errors import UsageError
@@ -68,7 +71,9 @@ class Encoding:
         try:
             encoder = Codec(kind.encoder, "w")
         except ValueError:
-            raise UsageError(f"--codec {self.codec}: the encoder {kind.encoder} is not in this PyAV") from None
+            raise UsageError(
+                f"--codec {self.codec}: the encoder {kind.encoder} is not in this PyAV"
+            ) from None
         formats = [format.name for format in encoder.video_formats or ()]
         if self.pix_fmt is not None and self.pix_fmt not in formats:
             shown = ", ".join(name for name in formats if not name.startswith(("cuda", "vaapi")))
@@ -85,7 +90,9 @@ class Encoding:
         except (av.FFmpegError, ValueError) as error:
             words = getattr(error, "strerror", None) or str(error)
             asked = f" --preset {self.preset}" if self.preset else ""
-            raise UsageError(f"--codec {self.codec}{asked}: {kind.encoder} does not start ({words})") from None
+            raise UsageError(
+                f"--codec {self.codec}{asked}: {kind.encoder} does not start ({words})"
+            ) from None
 
     def plan(self, clip: Clip) -> Coding:
         """What becomes of ``clip``: pixel format, size, and notices about both."""
@@ -100,7 +107,9 @@ class Encoding:
             )
         elif _odd(pix_fmt, width, height):
             width, height = width + width % 2, height + height % 2
-            notices.append(f"{clip.width}x{clip.height} becomes {width}x{height}: {pix_fmt} holds even sizes only")
+            notices.append(
+                f"{clip.width}x{clip.height} becomes {width}x{height}: {pix_fmt} holds even sizes only"
+            )
         if clip.deep and _bits(pix_fmt) <= 8:
             notices.append(f"more than 8 bits for each colour become 8 ({pix_fmt}; see --pix-fmt)")
         return Coding(self, clip, width, height, pix_fmt, tuple(notices))
@@ -193,7 +202,7 @@ class Encoder:
         coded, self._coded, self._context = self._coded, [], None
         return coded
 
-    def _take(self, packets: Sequence[av.Packet]) -> None:
+    def _take(self, packets: Sequence[Packet[Any]]) -> None:
         for packet in packets:
             if packet.size:
                 assert packet.pts is not None
@@ -212,7 +221,5 @@ def _odd(pix_fmt: str, width: int, height: int) -> bool:
 
 
 def _padded(pixels: Pixels, width: int, height: int) -> Pixels:
-    import numpy as np
-
     bottom, right = height - pixels.shape[0], width - pixels.shape[1]
     return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels

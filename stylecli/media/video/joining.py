@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -26,6 +26,9 @@ from stylecli.media.atomic import atomic_path
 from stylecli.media.video.encoding import Coding
 from stylecli.media.video.reading import open_film, picture_stream
 from stylecli.media.video.segments import read_index, read_segment
+
+if TYPE_CHECKING:
+    _Packet = Packet[Any]
 
 _T = TypeVar("_T")
 
@@ -155,7 +158,7 @@ def _mux(
 
 def _pictures(
     segments: Sequence[Path], stream: VideoStream, coding: Coding, last_duration: int
-) -> Iterator[Packet[VideoStream]]:
+) -> Iterator[_Packet]:
     """All painted packets with new times of decoding."""
     groups = [read_index(path) for path in segments]
     shown = sorted(entry.pts for group in groups for entry in group)  # ticks in the order of display
@@ -166,7 +169,7 @@ def _pictures(
     number = 0
     for path in segments:
         for one in read_segment(path):
-            packet: Packet[VideoStream] = Packet(one.data)
+            packet: _Packet = Packet(one.data)
             early = number - delay
             packet.pts, packet.dts = one.pts, shown[early] if early >= 0 else shown[0] + early * step
             place = rank[one.pts]
@@ -190,7 +193,11 @@ def _copied_streams(
                 output.add_attachment(name, kind or "application/octet-stream", stream.data)  # type: ignore[attr-defined]
         if stream.type not in _COPIED:
             continue
-        name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "of unknown kind"
+        name = (
+            stream.codec_context.codec.canonical_name
+            if stream.codec_context is not None
+            else "of unknown kind"
+        )
         if name not in output.supported_codecs:
             warnings.append(
                 f"{stream.type} stream {stream.index} ({name}) is left out: {target.suffix} cannot hold it, "
@@ -213,7 +220,9 @@ def _carry_metadata(
     own = ("major_brand", "minor_version", "compatible_brands", "encoder")
     output.metadata.update({key: value for key, value in film.metadata.items() if key.lower() not in own})
     for key, value in original.metadata.items():
-        if key.lower() not in ("encoder", "vendor_id") and not key.upper().startswith(("DURATION", "NUMBER_OF_", "_STAT")):
+        if key.lower() not in ("encoder", "vendor_id") and not key.upper().startswith(
+            ("DURATION", "NUMBER_OF_", "_STAT")
+        ):
             painted.metadata[key] = value
     if original.disposition & Disposition.default:
         painted.disposition = Disposition.default
@@ -225,7 +234,7 @@ def _last_tick(segments: Sequence[Path]) -> int:
 
 def _others(
     film: InputContainer, copied: dict[int, av.stream.Stream], begins: float, end: float | None
-) -> Iterator[Packet[av.stream.Stream]]:
+) -> Iterator[_Packet]:
     """The film's own packets of the copied streams; with ``end`` those in between, moved to the beginning."""
     if not copied:
         return
@@ -250,9 +259,7 @@ def _others(
         yield packet
 
 
-def _keyed(
-    packets: Iterator[Packet[av.stream.Stream]], kind: int
-) -> Iterator[tuple[tuple[float, int, int], int, Packet[av.stream.Stream]]]:
+def _keyed(packets: Iterator[_Packet], kind: int) -> Iterator[tuple[tuple[float, int, int], int, _Packet]]:
     """In the order of decoding; the key never leaves two packets to be compared."""
     for number, packet in enumerate(packets):
         time = _LATER if packet.dts is None else float(packet.dts * packet.time_base)

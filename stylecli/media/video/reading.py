@@ -174,7 +174,7 @@ class VideoSource:
         filtered = self._filter(self._numbered(low, high))
         last = None
         for frame in filtered:
-            pts = int(frame.pts)
+            pts = frame.pts or 0
             if last is not None and pts <= last:
                 pts = last + 1  # broken timestamps: the order of decoding stands
             last = pts
@@ -240,7 +240,7 @@ class VideoSource:
             except (av.BlockingIOError, av.EOFError):
                 return
             ratio = (frame.time_base or self.clip.time_base) / self.clip.time_base
-            frame.pts = round(frame.pts * ratio)
+            frame.pts = round((frame.pts or 0) * ratio)
             yield frame
 
 
@@ -276,7 +276,9 @@ def _decoded(container: InputContainer, stream: VideoStream, warnings: list[str]
         of = f" of {stream.frames}" if stream.frames else ""
         warnings.append(f"cut off: {packets}{of} frames are there, these are painted")
     elif not stream.frames and end < _promised_end(stream) - _SHORT_BY_S:
-        warnings.append(f"cut off: it ends at {end:.1f} of {_promised_end(stream):.1f} s; what is there is painted")
+        warnings.append(
+            f"cut off: it ends at {end:.1f} of {_promised_end(stream):.1f} s; what is there is painted"
+        )
 
 
 def _promised_end(stream: VideoStream) -> float:
@@ -291,4 +293,3 @@ def _promised_end(stream: VideoStream) -> float:
 
 def _ticks(seconds: float, base: Fraction) -> int:
     return round(Fraction(seconds) / base)
-

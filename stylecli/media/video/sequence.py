@@ -59,7 +59,9 @@ class SequenceSource:
         if is_pattern(self.path):
             files = numbered(self.path)
         else:
-            files = list(enumerate((one.path for one in find_images([str(self.path)], recursive=False).images), 1))
+            files = list(
+                enumerate((one.path for one in find_images([str(self.path)], recursive=False).images), 1)
+            )
         if not files:
             raise InputError(f"{self.path}: no such pictures")
         self.first = files[0][0]

@@ -11,9 +11,8 @@ from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.reading import VideoSource
 from stylecli.media.video.sequence import SequenceSource, is_pattern
 
-SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .m2ts .mts .ts .wmv .flv .3gp .ogv .vob .mxf .gif .apng".split()
-)
+_KINDS = "mp4 m4v mov mkv webm avi mpg mpeg m2ts mts ts wmv flv 3gp ogv vob mxf gif apng"
+SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 """By which a folder's films are recognised."""
 
 
