@@ -115,6 +115,86 @@ def convergence(
         print_table(("losses", "iterations", "reached", "last loss"), cells)
 
 
+@bench.command()
+def video(
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", exists=True, help="Films to paint.")],
+    style: Annotated[
+        list[Path],
+        typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
+    ],
+    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = 0.9,
+    max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
+    max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="Time the stages instead, alone and together.")
+    ] = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Peak memory instead, of 300 and 3000 generated frames of 640x360."),
+    ] = False,
+    stroke_size: options.StrokeSize = 1.0,
+    json: options.Json = False,
+) -> None:
+    """Films: flicker against the input's own and against frame-by-frame painting; overlap; memory."""
+    import dataclasses
+
+    from stylecli.bench import video as measuring
+    from stylecli.console import Console, print_json, print_table
+    from stylecli.media.video.clip import Excerpt
+
+    excerpt = Excerpt(max_frames=max_frames, max_size=max_size)
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]] = []
+    with Console():
+        if memory:
+            headings = ("frames", "peak MB")
+            found = measuring.peak_memory((300, 3000), style[0], stroke_size)
+            objects = [{"frames": frames, "megabytes": peak} for frames, peak in found]
+            rows = [(str(frames), f"{peak:.0f}") for frames, peak in found]
+        elif overlap:
+            headings = (
+                "clip",
+                "frames",
+                "decode s",
+                "motion s",
+                "paint s",
+                "encode s",
+                "together s",
+                "ratio",
+            )
+            paint = measuring.painter(style[0], stroke_size)
+            timed = [measuring.overlap(clip, paint, excerpt, temporal) for clip in clips]
+            objects = [dataclasses.asdict(row) | {"ratio": row.ratio} for row in timed]
+            for t in timed:
+                times = (t.decode, t.motion, t.paint, t.encode, t.together)
+                rows.append((t.clip, str(t.frames), *(f"{x:.2f}" for x in times), f"{t.ratio:.2f}"))
+        else:
+            headings = ("clip", "style", "frames", "input", "frame by frame", "steadied")
+            headings += ("x input", "x frame by frame", "crispness")
+            films = []
+            for image in style:
+                paint = measuring.painter(image, stroke_size)
+                films += [measuring.flicker(clip, image, paint, excerpt, temporal) for clip in clips]
+            objects = [dataclasses.asdict(row) for row in films]
+            for f in films:
+                errors = (f.input, f.frame_by_frame, f.steadied)
+                ratios = (f.steadied / f.input, f.steadied / f.frame_by_frame, f.crispness)
+                rows.append(
+                    (
+                        f.clip,
+                        f.style,
+                        str(f.frames),
+                        *(f"{x:.2f}" for x in errors),
+                        *(f"{x:.2f}" for x in ratios),
+                    )
+                )
+    if json:
+        for one in objects:
+            print_json(one)
+    else:
+        print_table(headings, rows)
+
+
 HEADINGS = (
     "operator",
     "size",

@@ -72,7 +72,7 @@ class MotionEstimator:
         still = (np.abs(back).max(2) < _STILL) & (_difference(now[0], before[0]) < _SAME / 2)
         back[still] = 0
         there = grid(back)
-        returned = cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        returned = cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         gap = ((back + returned) ** 2).sum(2)
         length = (back**2).sum(2) + (returned**2).sum(2)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
@@ -80,7 +80,7 @@ class MotionEstimator:
         difference = _difference(now[0], carried)
         similar = np.clip(1.5 - difference / _SAME, 0, 1)
         h, w = agrees.shape
-        inside = (there[0] >= 0) & (there[0] <= w - 1) & (there[1] >= 0) & (there[1] <= h - 1)
+        inside = (there[0] > -1) & (there[0] < w) & (there[1] > -1) & (there[1] < h)
         trust = (agrees * similar * inside).astype(np.float32)
         change = float(np.abs(now[1].astype(np.int16) - before[1]).mean())
         cut = change > _CUT_CHANGE and float(trust.mean()) < _CUT_SHARE

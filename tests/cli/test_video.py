@@ -8,6 +8,8 @@ import resource
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,8 +22,31 @@ from video_kit import Film, look
 SMALL = ("--stroke-size", "8")  # painted at the least size: the network is not what is tested here
 
 
-def lines(output: bytes) -> list[str]:
-    return output.decode().splitlines()
+@dataclass
+class Ended:
+    """A command that ran in this process: loading the network once for all is what keeps these tests short."""
+
+    returncode: int
+    out: list[str]
+    err: str
+
+
+Here = Callable[..., Ended]
+
+
+@pytest.fixture
+def here(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Run ``stylize video ARGUMENTS`` in the test's folder, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        from stylecli.__main__ import _run
+
+        code = _run(["video", *arguments])
+        said = capsys.readouterr()
+        return Ended(code, said.out.splitlines(), said.err)
+
+    return run
 
 
 def left_over(folder: Path) -> list[str]:
@@ -29,11 +54,11 @@ def left_over(folder: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("styles")
-def test_a_film_with_everything(stylize: Stylize, tmp_path: Path) -> None:
+def test_a_film_with_everything(here: Here, tmp_path: Path) -> None:
     before = look(Film(frames=14, channels="5.1", chapters=True).write(tmp_path / "clip.mp4"))
-    done = stylize("video", "clip.mp4", "-s", "starry.jpg", "--json", *SMALL)
-    assert done.returncode == 0, done.stderr
-    events = [json.loads(line) for line in lines(done.stdout)]
+    done = here("clip.mp4", "-s", "starry.jpg", "--json", *SMALL)
+    assert done.returncode == 0, done.err
+    events = [json.loads(line) for line in done.out]
     assert (
         events[-2].items()
         >= {"event": "done", "target": "clip.starry.mp4", "frames": 14, "width": 64}.items()
@@ -47,19 +72,19 @@ def test_a_film_with_everything(stylize: Stylize, tmp_path: Path) -> None:
     assert difference > 5  # it was painted
     assert left_over(tmp_path) == []
 
-    again = stylize("video", "clip.mp4", "-s", "starry.jpg", *SMALL)
-    assert "everything done already" in again.stderr.decode()
+    again = here("clip.mp4", "-s", "starry.jpg", *SMALL)
+    assert "everything done already" in again.err
 
     # Without paint everything comes back; and a result is not painted when the folder is.
-    plain = stylize("video", ".", "-s", "wave.png", "--strength", "0", "--temporal", "off")
-    assert plain.returncode == 0, plain.stderr
-    assert "left out as results of an earlier run: clip.starry.mp4" in plain.stderr.decode()
+    plain = here(".", "-s", "wave.png", "--strength", "0", "--temporal", "off")
+    assert plain.returncode == 0, plain.err
+    assert "left out as results of an earlier run: clip.starry.mp4" in plain.err
     same = look(tmp_path / "clip.wave.mp4")
     assert np.abs(np.stack(same.pictures).astype(float) - np.stack(before.pictures)).mean() < 2.5
 
 
 @pytest.mark.usefixtures("styles")
-def test_bad_films_get_a_line_each_and_good_parts_are_kept(stylize: Stylize, tmp_path: Path) -> None:
+def test_bad_films_get_a_line_each_and_good_parts_are_kept(here: Here, tmp_path: Path) -> None:
     films = tmp_path / "films"
     films.mkdir()
     Film(frames=40, group=8, channels="stereo", seconds_of_sound=2).write(films / "good.mp4", faststart=True)
@@ -78,13 +103,13 @@ def test_bad_films_get_a_line_each_and_good_parts_are_kept(stylize: Stylize, tmp
     draw(films / "still.png").rename(films / "picture.mov")
     Film(colour=(1, 9, 9, 16), pix_fmt="yuv420p10le", frames=2).write(films / "hdr.mkv")
 
-    done = stylize("video", "films", "-s", "starry.jpg", "-o", "out", *SMALL)
+    done = here("films", "-s", "starry.jpg", "-o", "out", *SMALL)
     assert done.returncode == 1
-    said = done.stderr.decode()
+    said = done.err
     assert "Traceback" not in said
     failed = {
         line.split(":")[0].removeprefix("failed films/")
-        for line in lines(done.stderr)
+        for line in done.err.splitlines()
         if "failed films/" in line
     }
     assert failed == {"headless.mp4", "text.mp4", "empty.mkv", "list.mp4", "picture.mov", "hdr.mkv"}
@@ -110,7 +135,7 @@ def resting(process: subprocess.Popen[bytes], journal: Path, frames: int) -> Non
 
 
 @pytest.mark.usefixtures("styles")
-def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, tmp_path: Path) -> None:
+def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, here: Here, tmp_path: Path) -> None:
     Film(frames=170, size=(32, 32), channels="stereo", seconds_of_sound=7).write(tmp_path / "clip.mp4")
     command = ["video", "clip.mp4", "-s", "starry.jpg", *SMALL]
     whole = stylize(*command, "-o", "whole.mp4")
@@ -143,12 +168,12 @@ def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, tmp_path:
     assert len(part.times) == safe
     assert part.packets[0][-1][0] <= part.times[-1] + Fraction(1, 25)
 
-    careless = stylize(*command)
+    careless = here(*command[1:])
     assert careless.returncode == 2
-    assert "--resume goes on" in careless.stderr.decode()
-    other = stylize(*command, "--resume", "--seed", "3")
+    assert "--resume goes on" in careless.err
+    other = here(*command[1:], "--resume", "--seed", "3")
     assert other.returncode == 1
-    assert "with other options" in other.stderr.decode()
+    assert "with other options" in other.err
 
     assert stylize(*command, "--resume").returncode == 0
     assert (tmp_path / "clip.starry.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
@@ -157,7 +182,7 @@ def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, tmp_path:
 
 
 @pytest.mark.usefixtures("styles")
-def test_a_full_disk_is_one_line_and_costs_nothing_that_was_done(stylize: Stylize, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_costs_nothing_that_was_done(here: Here, tmp_path: Path) -> None:
     Film(frames=50, size=(32, 32), channels="stereo", seconds_of_sound=4).write(tmp_path / "clip.mp4")
     command = ["video", "clip.mp4", "-s", "starry.jpg", *SMALL, "--resume"]
 
@@ -176,18 +201,18 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_done(stylize: Styliz
         timeout=120,
     )
     assert failed.returncode == 1
-    said = lines(failed.stderr)
+    said = failed.stderr.decode().splitlines()
     assert len(said) == 2, said
     assert said[0].startswith("failed clip.mp4: clip.starry.mp4: cannot be written")
     assert not (tmp_path / "clip.starry.mp4").exists()
-    again = stylize(*command)
+    again = here(*command[1:])
     assert again.returncode == 0
-    assert "going on after 50 frames" in again.stderr.decode()
+    assert "going on after 50 frames" in again.err
     assert len(look(tmp_path / "clip.starry.mp4").times) == 50
 
 
 @pytest.mark.usefixtures("styles")
-def test_pictures_that_move_in_and_out(stylize: Stylize, tmp_path: Path) -> None:
+def test_pictures_that_move_in_and_out(here: Here, tmp_path: Path) -> None:
     durations = [50, 80, 50, 120]
     for number in range(4):
         draw(tmp_path / "frames" / f"{number + 7:03d}.png", 33, 31, seed=number)
@@ -202,7 +227,7 @@ def test_pictures_that_move_in_and_out(stylize: Stylize, tmp_path: Path) -> None
             loop=0,
         )
     same = ("-s", "starry.jpg", *SMALL)
-    assert stylize("video", "a.gif", "b.webp", "c.apng", "-o", "out", *same).returncode == 0
+    assert here("a.gif", "b.webp", "c.apng", "-o", "out", *same).returncode == 0
     for name in ("a.starry.gif", "b.starry.webp", "c.starry.apng"):
         with Image.open(tmp_path / "out" / name) as image:
             assert (image.size, image.n_frames, image.info["loop"]) == ((33, 31), 4, 0)
@@ -213,27 +238,25 @@ def test_pictures_that_move_in_and_out(stylize: Stylize, tmp_path: Path) -> None
                 found.append(round(image.info["duration"]))
             assert found == durations
 
-    assert stylize("video", "frames/%03d.png", "-o", "painted/%03d.png", *same).returncode == 0
+    assert here("frames/%03d.png", "-o", "painted/%03d.png", *same).returncode == 0
     assert sorted(path.name for path in (tmp_path / "painted").iterdir()) == [
         f"{n:03d}.png" for n in range(7, 11)
     ]
-    assert stylize("video", "frames", "a.gif", "--fps", "10", "-o", "films", *same).returncode == 0
+    assert here("frames", "a.gif", "--fps", "10", "-o", "films", *same).returncode == 0
     film = look(tmp_path / "films" / "frames.starry.mp4")
     assert film.times == [Fraction(n, 10) for n in range(4)]
     assert film.size == (33, 31)
 
 
 @pytest.mark.usefixtures("styles")
-def test_preview_phrases_and_excerpts(stylize: Stylize, tmp_path: Path) -> None:
+def test_preview_phrases_and_excerpts(here: Here, tmp_path: Path) -> None:
     Film(frames=30).write(tmp_path / "clip.mp4")
     keys = ("--style-at", "0:starry.jpg", "--style-at", "1:wave.png")
-    assert stylize("video", "clip.mp4", *keys, "--preview", *SMALL).returncode == 0
+    assert here("clip.mp4", *keys, "--preview", *SMALL).returncode == 0
     with Image.open(tmp_path / "clip.starry-wave.preview.png") as sheet:
         assert sheet.width > 3 * 64
-    said = stylize(
-        "video", "clip.mp4", "--text", "line sketch", "--start", "0.4", "--max-frames", "3", *SMALL
-    )
-    assert said.returncode == 0, said.stderr
+    said = here("clip.mp4", "--text", "line sketch", "--start", "0.4", "--max-frames", "3", *SMALL)
+    assert said.returncode == 0, said.err
     assert len(look(tmp_path / "clip.line-sketch.mp4").times) == 3
 
 
@@ -252,18 +275,9 @@ def test_preview_phrases_and_excerpts(stylize: Stylize, tmp_path: Path) -> None:
         (("-s", "starry.jpg", "--codec", "h264-nvenc"), "h264_nvenc"),
     ],
 )
-def test_wrong_usage(
-    options: tuple[str, ...],
-    words: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from stylecli.__main__ import _run
-
+def test_wrong_usage(options: tuple[str, ...], words: str, here: Here, tmp_path: Path) -> None:
     Film(frames=2).write(tmp_path / "clip.mp4")
-    monkeypatch.chdir(tmp_path)
-    assert _run(["video", "clip.mp4", *options]) == 2
-    said = capsys.readouterr().err
-    assert words in said and said.count("\n") == 1
+    ended = here("clip.mp4", *options)
+    assert ended.returncode == 2
+    assert words in ended.err and ended.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "starry.jpg", "wave.png"]

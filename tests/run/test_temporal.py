@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +48,7 @@ def steady(
 
 def flicker(frames: Sequence[Picture], step: int) -> float:
     """Mean difference of what is seen twice, by the true motion."""
-    pairs = zip(frames[4:], frames[5:], strict=False)
+    pairs = itertools.pairwise(frames[4:])
     return float(
         np.mean([np.abs(a[8:-8, step + 8 : -8] - b[8:-8, 8 : -step - 8 or -8]).mean() for a, b in pairs])
     )

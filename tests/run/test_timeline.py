@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw
 
 from stylecli.errors import UsageError
 from stylecli.media import read_picture
