@@ -106,6 +106,6 @@ def test_what_moves_too_fast_leaves_no_ghost() -> None:
 def test_frames_of_another_size_than_the_flow() -> None:
     frames = [np.repeat(np.repeat(frame, 9, 0), 9, 1)[:, :1000] for frame in panning(3, 1)]
     motions = follow(frames)
-    assert motions[1] is not None and max(motions[1].trust.shape) == 640
+    assert motions[1] is not None and max(motions[1].trust.shape) == 448
     result = steady(flickering(frames), motions)
     assert result[2].shape == frames[2].shape and result[2].dtype == np.float32
