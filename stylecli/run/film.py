@@ -55,6 +55,7 @@ class FilmRun:
         before: what an earlier run has left in the journal.
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
+        completed: whether the run has reached the last frame.
     """
 
     source: Source
@@ -66,6 +67,7 @@ class FilmRun:
     advanced: Callable[[int], None] = lambda frames: None
     stop: threading.Event = field(default_factory=threading.Event)
     seconds: Seconds = field(default_factory=Seconds)
+    completed: bool = field(init=False, default=False)
 
     def run(self) -> Progress:
         """Paint all frames, or until ``stop``; how far it got. The sink still has to be finished.
@@ -85,14 +87,18 @@ class FilmRun:
         ahead.start("motion", self._follow, ahead, decoded, moved)
         behind.start("encode", self._encode, behind, painted, state)
         try:
+            whole = True  # no group is half painted
             for batch in self._batches(ahead, moved):
+                if self.stop.is_set() and (whole or self.journal is None):
+                    break
                 begun = time.perf_counter()
                 pixels = self.paint([one.frame for one in batch])
                 self.seconds.paint += time.perf_counter() - begun
                 if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
                     break
-                if self.stop.is_set() and batch[-1].ends_group:
-                    break
+                whole = batch[-1].ends_group
+            else:
+                self.completed = not ahead.stopped.is_set()
             ahead.stopped.set()
             if not ahead.broken:
                 behind.put(painted, None)
@@ -163,7 +169,7 @@ class FilmRun:
                 self._close_group(frames, last, blender)
             self.seconds.encode += time.perf_counter() - begun
             self.advanced(frames)
-        if last is not None and frames % GROUP and not stages.stopped.is_set():
+        if last is not None and frames % GROUP and self.completed:
             self._close_group(frames, last, blender)
 
     def _close_group(self, frames: int, last: Frame, blender: Blender | None) -> None:

@@ -24,7 +24,6 @@ from stylecli.run.events import (
     Event,
     Failed,
     FilmDone,
-    Notice,
     Skipped,
     Started,
     Warned,
@@ -104,7 +103,7 @@ class FilmJob:
             [timeline.name for timeline in self.timelines],
             Naming(self.output, None, self._suffix, _kind),
             several=len(found) + len(problems) > 1,
-            overwrite=self.overwrite,
+            overwrite=self.overwrite or self.preview,
             style_files=[path for line in self.timelines for _, look in line.keys for path in look.files],
             made_by_us=is_painted,
         )
@@ -235,10 +234,10 @@ class FilmJob:
         journal = Journal(item.target)
         sink, notices = self._sink(item, source, journal)
         for text in (*source.clip.notices, *notices):
-            emit(Notice(item.source, text))
+            emit(Warned(item.source, text))
         job = self._fingerprint(item)
-        before = self._begin(item, journal, job, sink.resumable)
         paint = painter(item.style)
+        before = self._begin(item, journal, job, sink.resumable)
         emit(Started(item.source, item.target, item.style))
         base = source.clip.time_base
         advanced = _Reporter(item, source, sink, before.frames, emit)
@@ -252,10 +251,14 @@ class FilmJob:
             advanced,
             stop,
         )
-        progress = run.run()
-        if stop.is_set() and not _is_complete(progress, source):
-            self._leave(item, sink, progress, emit)
-            raise KeyboardInterrupt
+        try:
+            progress = run.run()
+            if not run.completed:
+                self._leave(item, sink, progress, emit)
+                raise KeyboardInterrupt
+        finally:
+            if journal.read() is None:  # nothing that could be taken up again
+                journal.remove()
         if not progress.frames:
             raise InputError(f"{item.source}: not one frame to paint")
         for text in sink.finish(progress.last_duration):
@@ -344,13 +347,6 @@ class FilmJob:
         said = (__version__, os.fspath(item.source), file, styles, self.excerpt, self.encoding, self.temporal)
         weights = None if self.weights is None else self.weights.stat().st_mtime_ns
         return hashlib.sha256(repr((said, self.manner, self.weights, weights)).encode()).hexdigest()
-
-
-def _is_complete(progress: Progress, source: Source) -> bool:
-    """Whether Ctrl-C came when everything was painted already."""
-    from stylecli.media.video.encoding import GROUP
-
-    return progress.frames % GROUP != 0 or progress.frames == source.clip.frames
 
 
 class _Reporter:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-_SIDE = 448  # flow is estimated at no more than this, on the longer side: at 640 it costs a third of the painting
+_SIDE = 448  # flow is estimated at no more than this, on the longer side (0.13 s a frame at 640)
 _SAME = 16.0  # input levels (of 255) by which one place may differ between two frames, and count as the same
 _STILL = 0.1  # pixels; slower is taken for standing still, where the input agrees: nothing is resampled then
 _CUT_SHARE = 0.35  # trusted part of the picture under which a new scene begins ...

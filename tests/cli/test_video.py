@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
+from film_kit import Film, look
 from PIL import Image
-from video_kit import Film, look
 
 SMALL = ("--stroke-size", "8")  # painted at the least size: the network is not what is tested here
 

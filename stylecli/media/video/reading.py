@@ -107,8 +107,6 @@ class VideoSource:
         notices = []
         if self._interlaced:
             notices.append("interlaced: deinterlaced, one frame for every two fields")
-        if self._turn:
-            notices.append(f"turned upright ({self._turn}°)")
         if any(component.is_alpha for component in first.format.components):
             notices.append("its transparency is left out")
         self._first_pts = stream.start_time or 0

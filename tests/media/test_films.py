@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_kit import NTSC, Film, grey, look, moving, ramp
+from film_kit import NTSC, Film, grey, look, moving, ramp
 
 from stylecli.errors import InputError, UsageError
 from stylecli.media.video.clip import Excerpt
@@ -98,8 +98,7 @@ def test_a_grey_ramp_stays_what_it_is(
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_turned_films_come_out_upright(rotation: int, tmp_path: Path) -> None:
     Film(rotation=rotation).write(tmp_path / "in.mp4")
-    said = through(tmp_path / "in.mp4", tmp_path / "out.mp4")
-    assert any("upright" in text for text in said)
+    assert through(tmp_path / "in.mp4", tmp_path / "out.mp4") == []
     after = look(tmp_path / "out.mp4")
     assert after.rotation == 0
     assert after.size == ((64, 48) if rotation == 180 else (48, 64))
