@@ -167,9 +167,10 @@ def _draw(path: Path, frames: int) -> None:
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=Fraction(25), options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        cycle = []
+        for number in range(50):
+            waves = [np.sin(20 * x + k + 9 * k * y + math.tau * number / 50) for k in range(3)]
+            cycle.append((127 + 100 * np.stack(waves, -1)).astype(np.uint8))
         for number in range(frames):
-            picture = 127 + 100 * np.stack(
-                [np.sin(20 * x + k + 9 * k * y + 0.05 * number) for k in range(3)], -1
-            )
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture.astype(np.uint8), "rgb24")))
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(cycle[number % len(cycle)], "rgb24")))
         output.mux(stream.encode(None))
