@@ -4,11 +4,12 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
 ``--json``, one object a line:
 
 - ``{"event": "planned", "source", "target", "style"}`` (``--dry-run`` alone)
-- ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``
+- ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``; of a film also
+  ``"frames", "bytes"``
 - ``{"event": "skipped", "source", "target", "style", "reason"}``
 - ``{"event": "failed", "source", "target", "style", "reason"}``; target and style are null when the input
   was refused before it was paired with a style
-- ``{"event": "notice", "source", "text"}``
+- ``{"event": "notice", "source", "text"}``, and ``"warning"`` in the same way
 - ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
 
 Strings are escaped to ASCII, so that every file name survives.
@@ -29,7 +30,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stylecli.run.events import STREAM, Done, Event, Failed, Notice, Skipped, Started, Tally
+from stylecli.run.events import (
+    STREAM,
+    Advanced,
+    Done,
+    Event,
+    Failed,
+    FilmDone,
+    Notice,
+    Skipped,
+    Started,
+    Tally,
+    Warned,
+)
 from stylecli.weights.progress import Download, listening
 
 if TYPE_CHECKING:
@@ -38,6 +51,7 @@ if TYPE_CHECKING:
     from stylecli.run.plan import Item
 
 DOWNLOAD_LINE_S = 15.0  # between lines about a download, where there is no terminal for a bar
+ADVANCE_LINE_S = 30.0  # between lines about a film, likewise
 
 
 def one_line(text: object) -> str:
@@ -112,6 +126,7 @@ class Console:
         self._open = ExitStack()
         self._download: Progress | None = None
         self._download_said = 0.0
+        self._advance_said = 0.0
 
     # Lines.
 
@@ -155,21 +170,46 @@ class Console:
         self.tally.add(event)
         if isinstance(event, Started):
             self._working_on(event)
+        elif isinstance(event, Advanced):
+            self._advanced(event)
         elif isinstance(event, Done):
             self._object("done", **_fields(event))
             if self._bar is None or self.verbose:
                 size = f"{event.width}x{event.height}"
+                if isinstance(event, FilmDone):
+                    size += f", {event.frames} frames, {event.bytes / 1e6:.1f} MB"
                 self.say(f"done {event.target} ({size}, {event.seconds:.2f} s)")
         elif isinstance(event, Skipped):
             self._object("skipped", **_fields(event))
             self.detail(f"skipped {event.source} in {event.style}: {event.reason}")
         elif isinstance(event, Failed):
             self._failed(event)
+        elif isinstance(event, Warned):
+            self._object("warning", **_fields(event))
+            self.say(f"warning {_about(event.source, event.text)}")
         elif isinstance(event, Notice):
             self._object("notice", **_fields(event))
             self.detail(f"note {_about(event.source, event.text)}")
-        if self._bar is not None and self._task is not None and isinstance(event, Done | Failed):
+        counted = isinstance(event, Done | Failed) and not isinstance(event, FilmDone)
+        if self._bar is not None and self._task is not None and counted:
             self._bar.update(self._task, advance=1, rate=self._rate())
+
+    def _advanced(self, event: Advanced) -> None:
+        """The bar counts the frames of the film being painted; without a terminal a line says so now and then."""
+        size = f"{event.bytes / 1e6:.1f} MB"
+        if self._bar is not None and self._task is not None:
+            rate = f"{event.rate:.1f} frames/s, {size}"
+            self._bar.update(self._task, completed=event.frames, total=event.total, rate=rate)
+            return
+        now = time.monotonic()
+        if now - self._advance_said > ADVANCE_LINE_S:
+            of = left = ""
+            if event.total is not None:
+                of = f" of {event.total}"
+                left = f", {max(0, event.total - event.frames) / max(event.rate, 1e-9):.0f} s left"
+            if self._advance_said:
+                self.say(_about(event.source, f"{event.frames}{of} frames, {event.rate:.2f}/s, {size}{left}"))
+            self._advance_said = now
 
     def _failed(self, event: Failed) -> None:
         source, target, style, reason = event.source, event.target, event.style, event.reason

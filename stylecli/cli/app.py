@@ -22,6 +22,7 @@ from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
 from stylecli.cli.text import text
 from stylecli.cli.train import train
+from stylecli.cli.video import video
 from stylecli.cli.weights import weights
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command(short_help="Photographs and folders of them, in one or more styles.")(image)
 app.command(short_help="The same, painted as a phrase says.")(text)
+app.command(short_help="Films, with their sound, without flicker.")(video)
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.add_typer(train, name="train")

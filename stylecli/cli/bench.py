@@ -224,6 +224,54 @@ def scale(
     _deliver([section], json, markdown, html)
 
 
+@bench.command()
+def video(
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", exists=True, help="Films to paint.")],
+    style: Annotated[
+        list[Path],
+        typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
+    ],
+    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = 0.9,
+    max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
+    max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="Time the stages instead, alone and together.")
+    ] = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Peak memory instead, of 300 and 3000 generated frames of 640x360."),
+    ] = False,
+    stroke_size: options.StrokeSize = 1.0,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Films: flicker against the input's own and against frame-by-frame painting; overlap; memory."""
+    from stylecli.bench import video as measuring
+    from stylecli.console import Console
+    from stylecli.media.video.clip import Excerpt
+
+    excerpt = Excerpt(max_frames=max_frames, max_size=max_size)
+    with Console():
+        if memory:
+            section = measuring.memory_section(measuring.peak_memory((300, 3000), style[0], stroke_size))
+        elif overlap:
+            paint = measuring.painter(style[0], stroke_size)
+            section = measuring.overlap_section(
+                [measuring.overlap(clip, paint, excerpt, temporal) for clip in clips]
+            )
+        else:
+            painters = {image: measuring.painter(image, stroke_size) for image in style}
+            section = measuring.flicker_section(
+                [
+                    measuring.flicker(clip, image, paint, excerpt, temporal)
+                    for image, paint in painters.items()
+                    for clip in clips
+                ]
+            )
+    _deliver([section], json, markdown, html)
+
+
 def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:
     """Show measurements as asked; ``html`` is written besides."""
     from stylecli.bench import report

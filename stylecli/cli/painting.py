@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import typer
 
@@ -12,13 +12,20 @@ from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.console import Console
-    from stylecli.run.images import ImageJob
+    from stylecli.run.events import Event
     from stylecli.run.plan import Plan
     from stylecli.stylizer import Stylizer
 
 
+class Job(Protocol):
+    """Pictures or films to paint: ``ImageJob``, ``FilmJob``."""
+
+    def plan(self, emit: Callable[[Event], None]) -> Plan: ...
+    def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Callable[[Event], None]) -> None: ...
+
+
 def paint_files(
-    job: ImageJob,
+    job: Job,
     load: Callable[[], Stylizer],
     *,
     dry_run: bool,
@@ -72,7 +79,7 @@ def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
         console.say(f"{count} of {count + len(plan.todo)} exist already, use --overwrite to make them again")
 
 
-def _paint(console: Console, job: ImageJob, plan: Plan, load: Callable[[], Stylizer]) -> None:
+def _paint(console: Console, job: Job, plan: Plan, load: Callable[[], Stylizer]) -> None:
     def load_and_tell() -> Stylizer:
         stylizer = load()
         console.detail(f"computing on {stylizer.device} in {str(stylizer.dtype).removeprefix('torch.')}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,42 +50,60 @@ class Discovery:
     problems: list[Problem] = field(default_factory=list)
 
 
-def find_images(inputs: Sequence[str], *, recursive: bool) -> Discovery:
+def find_images(
+    inputs: Sequence[str],
+    *,
+    recursive: bool,
+    suffixes: Callable[[], frozenset[str]] = readable_suffixes,
+    kind: str = "image",
+) -> Discovery:
     """Expand files, folders and glob patterns. Never raises for what a user can mistype.
 
     Files are taken whatever their suffix (reading tells what is wrong with them); from folders and
     patterns come files with an image's suffix, without hidden and system files; a pattern that names
     a suffix itself (``*.dat``) gets what it names. What exists literally is never a pattern, so names
     with brackets work. ``recursive`` descends into the subfolders of folder arguments; ``**`` in a
-    pattern always does. A file meant twice is taken once, where it came first.
+    pattern always does. A file meant twice is taken once, where it came first. Other ``suffixes`` find files of
+    another ``kind``, such as films.
     """
+    search = _Search(recursive, suffixes, kind)
     discovery = Discovery()
     seen: set[str] = set()
     for text in inputs:
         before = len(discovery.problems)
-        found = list(_expand(text, recursive, discovery.problems))
+        found = list(_expand(text, search, discovery.problems))
         for item in found:
             key = os.path.normcase(os.path.abspath(item.path))  # noqa: PTH100 (resolve() would merge links)
             if key not in seen:
                 seen.add(key)
                 discovery.images.append(item)
         if not found and len(discovery.problems) == before:
-            discovery.problems.append(Problem(text, _why_empty(text, recursive)))
+            discovery.problems.append(Problem(text, _why_empty(text, search)))
     return discovery
 
 
-def _expand(text: str, recursive: bool, problems: list[Problem]) -> Iterator[Found]:
+@dataclass(frozen=True)
+class _Search:
+    recursive: bool
+    suffixes: Callable[[], frozenset[str]]
+    kind: str
+
+    def wants(self, name: str) -> bool:
+        return Path(name).suffix.lower() in self.suffixes()
+
+
+def _expand(text: str, search: _Search, problems: list[Problem]) -> Iterator[Found]:
     path = Path(text)
     try:
         if path.is_dir():
-            for file in _walk(path, recursive, problems, set()):
+            for file in _walk(path, search, problems, set()):
                 yield Found(file, path)
         elif path.exists():
             yield Found(path, None)
         elif path.is_symlink():
             problems.append(Problem(text, "a link to a file that does not exist"))
         elif glob.has_magic(text):
-            yield from _expand_pattern(path, recursive, problems)
+            yield from _expand_pattern(path, search, problems)
         else:
             problems.append(Problem(text, "no such file or folder"))
     except (OSError, ValueError, re.error) as error:  # no permission, name too long, NUL in it
@@ -93,7 +111,7 @@ def _expand(text: str, recursive: bool, problems: list[Problem]) -> Iterator[Fou
         problems.append(Problem(text, reason[:1].lower() + reason[1:]))
 
 
-def _expand_pattern(pattern: Path, recursive: bool, problems: list[Problem]) -> Iterator[Found]:
+def _expand_pattern(pattern: Path, search: _Search, problems: list[Problem]) -> Iterator[Found]:
     # The leading parts that exist as written are no pattern, even with brackets in their names.
     root, rest = Path(pattern.anchor), list(pattern.parts[1:] if pattern.anchor else pattern.parts)
     while rest and (root / rest[0]).exists():
@@ -105,14 +123,14 @@ def _expand_pattern(pattern: Path, recursive: bool, problems: list[Problem]) -> 
         path = root / hit
         if path.is_dir():
             if "**" not in rest and not _is_junk_folder(path.name):
-                for file in _walk(path, recursive, problems, set()):
+                for file in _walk(path, search, problems, set()):
                     yield Found(file, root)
-        elif not _is_junk(path.name) and (named or path.suffix.lower() in readable_suffixes()):
+        elif not _is_junk(path.name) and (named or search.wants(path.name)):
             yield Found(path, root)
 
 
 def _walk(
-    folder: Path, recursive: bool, problems: list[Problem], visited: set[tuple[int, int]]
+    folder: Path, search: _Search, problems: list[Problem], visited: set[tuple[int, int]]
 ) -> Iterator[Path]:
     """Images of one folder in natural order, then those of its subfolders; loops of links end."""
     try:
@@ -128,12 +146,12 @@ def _walk(
     subfolders = []
     for entry in listed:
         if entry.is_dir():
-            if recursive and not _is_junk_folder(entry.name):
+            if search.recursive and not _is_junk_folder(entry.name):
                 subfolders.append(folder / entry.name)
-        elif not _is_junk(entry.name) and Path(entry.name).suffix.lower() in readable_suffixes():
+        elif not _is_junk(entry.name) and search.wants(entry.name):
             yield folder / entry.name
     for subfolder in subfolders:
-        yield from _walk(subfolder, recursive, problems, visited)
+        yield from _walk(subfolder, search, problems, visited)
 
 
 def _is_junk(name: str) -> bool:
@@ -150,10 +168,10 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
 
-def _why_empty(text: str, recursive: bool) -> str:
+def _why_empty(text: str, search: _Search) -> str:
     path = Path(text)
     if not path.is_dir():
-        return "no image matches this pattern"
-    if not recursive and any(child.is_dir() for child in path.iterdir()):
-        return "no images in this folder (--recursive looks into its subfolders)"
-    return "no images in this folder"
+        return f"no {search.kind} matches this pattern"
+    if not search.recursive and any(child.is_dir() for child in path.iterdir()):
+        return f"no {search.kind}s in this folder (--recursive looks into its subfolders)"
+    return f"no {search.kind}s in this folder"

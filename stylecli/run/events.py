@@ -31,6 +31,26 @@ class Done:
 
 
 @dataclass(frozen=True)
+class FilmDone(Done):
+    """A film: ``width`` and ``height`` are those of its frames."""
+
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A film has got this far. ``total`` is what is expected, None where nothing says."""
+
+    source: Path
+    style: str
+    frames: int
+    total: int | None
+    rate: float  # frames a second in this run
+    bytes: int  # of the result so far
+
+
+@dataclass(frozen=True)
 class Skipped:
     """Nothing to do for this one; ``reason`` says why."""
 
@@ -63,7 +83,12 @@ class Notice:
     text: str
 
 
-Event = Started | Done | Skipped | Failed | Notice
+@dataclass(frozen=True)
+class Warned(Notice):
+    """The result is there, but not all that could be expected (for instance: a part of the input is damaged)."""
+
+
+Event = Started | Advanced | Done | Skipped | Failed | Notice
 
 
 @dataclass

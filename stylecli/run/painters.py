@@ -40,7 +40,7 @@ def bind_painters(
     """
     painters: dict[str, Painter] = {}
     for look in looks:
-        bound = _bind(stylizer, look, read)
+        bound = bind(stylizer, look, read)
         if manner.refine:
             from stylecli.refining import refined
 
@@ -60,7 +60,8 @@ def paint(stylizer: Stylizer, manner: Manner, pixels: PixelArray) -> PixelArray:
     )
 
 
-def _bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Stylizer:
+def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Stylizer:
+    """``stylizer`` with the style of ``look``, encoded. Raises as ``bind_painters`` does."""
     encoded: list[tuple[Style, float]] = []
     for part, share in look.parts:
         if isinstance(part, Prompt):

@@ -9,16 +9,17 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, TypeVar
+from queue import Queue
+from typing import TYPE_CHECKING
 
 from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.run.events import Done, Event, Failed, Notice, Started
 from stylecli.run.plan import Item
+from stylecli.run.stages import Stages
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Painter = Callable[["PixelArray"], "PixelArray"]
 
-_T = TypeVar("_T")
 _AHEAD = 2  # pictures waiting between two stages
 _POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
 PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
@@ -77,35 +77,28 @@ def stream(plan: Sequence[Item], work: Work, emit: Callable[[Event], None]) -> N
 class _Stream:
     work: Work
     emit_to: Callable[[Event], None]
-    stopped: threading.Event = field(default_factory=threading.Event)
-    broken: list[BaseException] = field(default_factory=list)  # what ended a thread that should not end
+    stages: Stages = field(default_factory=Stages)
 
     def __post_init__(self) -> None:
         self._read: Queue[_Read | None] = Queue(_AHEAD)
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
         self._painters: Mapping[str, Painter] | None = None
         self._emitting = threading.Lock()
-        self._in_flight = _Flight(self.work.pixels_in_flight, self.stopped)
+        self._in_flight = _Flight(self.work.pixels_in_flight, self.stages.stopped)
 
     def run(self, plan: Sequence[Item]) -> None:
-        threads = [
-            threading.Thread(target=self._guard, args=(self._reading, plan), name="read", daemon=True),
-            threading.Thread(target=self._guard, args=(self._writing,), name="write", daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
+        self.stages.start("read", self._reading, plan)
+        self.stages.start("write", self._writing)
         try:
-            for read in self._taken(self._read):
+            for read in self.stages.taken(self._read):
                 self._paint(read)
-            self._put(self._painted, None)
+            self.stages.put(self._painted, None)
         except BaseException:
-            self.stopped.set()
+            self.stages.stopped.set()
             raise
         finally:
-            for thread in threads:
-                thread.join()
-        if self.broken:
-            raise self.broken[0]
+            self.stages.join()
+        self.stages.finish()
 
     def _emit(self, event: Event) -> None:
         with self._emitting:
@@ -125,16 +118,16 @@ class _Stream:
             else:
                 self._in_flight.add(_pixels(picture))
                 read = _Read(items, picture)
-            if not self._put(self._read, read):
+            if not self.stages.put(self._read, read):
                 return
             del read  # or the last picture stays in memory while this thread waits for room
-        self._put(self._read, None)
+        self.stages.put(self._read, None)
 
     def _paint(self, read: _Read) -> None:
         """Paint one source in all its styles, on the caller's thread."""
         if read.picture is None:
             for item in read.items:
-                self._put(self._painted, _Painted(item, None, error=read.error))
+                self.stages.put(self._painted, _Painted(item, None, error=read.error))
             return
         for notice in read.picture.notices:
             self._emit(Notice(read.items[0].source, notice))
@@ -150,10 +143,10 @@ class _Stream:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:
                 painted = _Painted(item, picture, time.perf_counter() - begun, releases=releases)
-            self._put(self._painted, painted)
+            self.stages.put(self._painted, painted)
 
     def _writing(self) -> None:
-        for painted in self._taken(self._painted):
+        for painted in self.stages.taken(self._painted):
             if painted.error is None and painted.picture is not None:
                 self._emit(self._write(painted, painted.picture))
             else:
@@ -170,37 +163,6 @@ class _Stream:
             self._emit(Notice(item.source, notice))
         height, width = picture.pixels.shape[:2]
         return Done(item.source, item.target, item.style, painted.seconds, width, height)
-
-    # Queues that notice when the run is stopped.
-
-    def _guard(self, stage: Callable[..., None], *args: object) -> None:
-        """A thread that dies of a bug must end the run, not hang it."""
-        try:
-            stage(*args)
-        except BaseException as error:
-            self.broken.append(error)
-            self.stopped.set()
-
-    def _put(self, queue: Queue[_T], value: _T) -> bool:
-        """Wait for room; False when the run was stopped meanwhile."""
-        while not self.stopped.is_set():
-            try:
-                queue.put(value, timeout=_POLL_S)
-                return True
-            except Full:
-                continue
-        return False
-
-    def _taken(self, queue: Queue[_T | None]) -> Iterator[_T]:
-        """What comes out of ``queue`` until its closing None, or until the run is stopped."""
-        while not self.stopped.is_set():
-            try:
-                value = queue.get(timeout=_POLL_S)
-            except Empty:
-                continue
-            if value is None:
-                return
-            yield value
 
 
 class _Flight:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from film_kit import Film
 from PIL import Image
 
 from stylecli.demo import CONTENTS, STYLES
@@ -54,9 +55,14 @@ def test_the_watch_works(tmp_path: Path) -> None:
     assert "socket.connect" in (tmp_path / "watched").read_text()
 
 
-def test_demo_image_and_text(tmp_path: Path) -> None:
+def test_demo_image_text_and_video(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (64, 48), (90, 140, 60)).save(photo)
+    Film(frames=3, size=(32, 32), channels="stereo").write(tmp_path / "clip.mp4")
+    playlist = "#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.mp4").write_text(
+        playlist
+    )  # FFmpeg's sockets are none of Python's: nothing may listen to it
     # All but one of the demo's paintings are there already: one is enough here.
     results = tmp_path / "stylize-demo" / "results"
     results.mkdir(parents=True)
@@ -66,12 +72,16 @@ def test_demo_image_and_text(tmp_path: Path) -> None:
     demo = ["demo", "--size", "64"]
     image = ["image", "photo.png", "-s", style, "-o", "out.png", "--stroke-size", "8"]  # painted small
     text = ["text", "photo.png", "Paul Gauguin style", "-o", "said.png", "--stroke-size", "8"]
+    video = ["video", "clip.mp4", "-s", style, "-o", "painted.mp4", "--stroke-size", "8"]
+    refused = ["video", "list.mp4", "-s", style]
     program = (
-        f"from stylecli.__main__ import _run; raise SystemExit(any(_run(c) for c in {[demo, image, text]}))"
+        "from stylecli.__main__ import _run;"
+        f"codes = [_run(c) for c in {[demo, image, text, video, refused]}]; raise SystemExit(codes != [0, 0, 0, 0, 1])"
     )
     done = run(tmp_path, "-c", program)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("1 done") == 3
+    assert done.stderr.count("1 done") == 4
+    assert (tmp_path / "painted.mp4").exists()
     assert (tmp_path / "said.png").exists()
     assert (tmp_path / "out.png").exists()
     assert not (tmp_path / "watched").exists(), (tmp_path / "watched").read_text()

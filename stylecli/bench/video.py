@@ -1,0 +1,231 @@
+"""Figures of ``stylize video``: flicker, how well its stages overlap, and memory on short and long films."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import numpy as np
+
+from stylecli.bench.flicker import Picture, WarpingError, crispness
+from stylecli.bench.section import Section
+from stylecli.media import read_picture
+from stylecli.media.video.clip import Excerpt, Frame
+from stylecli.media.video.encoding import Encoding
+from stylecli.media.video.sink import FilmSink
+from stylecli.media.video.source import open_source
+from stylecli.run.film import FilmRun
+from stylecli.run.journal import Progress
+from stylecli.run.looks import Look
+from stylecli.run.painters import Manner
+from stylecli.run.temporal import Blender, MotionEstimator
+from stylecli.run.timeline import FilmPainter, Timeline
+from stylecli.stylizer import Stylizer
+
+_MEMORY_SIZE = (640, 360)
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """Warping errors in levels of 255, and how crisp the steadied film is against frame-by-frame painting."""
+
+    clip: str
+    style: str
+    frames: int
+    input: float
+    frame_by_frame: float
+    steadied: float
+    crispness: float
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Seconds that each stage takes alone, and all together."""
+
+    clip: str
+    frames: int
+    decode: float
+    motion: float
+    paint: float
+    encode: float
+    together: float
+
+    @property
+    def ratio(self) -> float:
+        """Together against the slowest alone."""
+        return self.together / max(self.decode, self.motion, self.paint, self.encode)
+
+
+def painter(style: Path, stroke_size: float = 1.0) -> FilmPainter:
+    """Paints frames in the style of an image, as ``stylize video`` does."""
+    look = Look(style.stem, ((style, 1.0),))
+    return FilmPainter(
+        Stylizer.from_pretrained(), Timeline.constant(look), read_picture, Manner(stroke_size=stroke_size)
+    )
+
+
+def flicker(clip: Path, style: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -> Flicker:
+    """Paint a clip with and without the temporal step."""
+    estimator, blender = MotionEstimator(), Blender(strength)
+    crisp: list[tuple[float, float]] = []
+
+    def films() -> Iterator[tuple[Picture, ...]]:
+        for frame in open_source(clip, excerpt).frames():
+            motion = estimator.next(frame.pixels)
+            plain = paint([frame], [0.0])[0]
+            steady = blender.next(plain, motion)
+            crisp.append((crispness(plain), crispness(steady)))
+            yield frame.pixels.astype(np.float32), plain * np.float32(255), steady * np.float32(255)
+
+    inputs = (frame.pixels for frame in open_source(clip, excerpt).frames())
+    own, frame_by_frame, steadied = WarpingError().of(inputs, films())
+    plain, steady = np.mean(crisp, axis=0)
+    return Flicker(clip.name, style.stem, len(crisp), own, frame_by_frame, steadied, float(steady / plain))
+
+
+def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -> Overlap:
+    """Time every stage alone, on frames that are there already, and then the whole run."""
+
+    def timed(work: Callable[[], object]) -> float:
+        begun = time.perf_counter()
+        work()
+        return time.perf_counter() - begun
+
+    frames: list[Frame] = []
+    decode = timed(lambda: frames.extend(open_source(clip, excerpt).frames()))
+    estimator = MotionEstimator()
+    motions: list[object] = []
+    motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
+    paint(frames[:1], [0.0])  # whatever is prepared once
+    painted: list[Picture] = []
+    run_paint = timed(lambda: painted.extend(paint([frame], [0.0])[0] for frame in frames))
+    with TemporaryDirectory() as name:
+        source = open_source(clip, excerpt)
+
+        def sink(folder: str) -> FilmSink:
+            place = Path(name) / folder
+            place.mkdir()
+            return FilmSink(place / "x.mp4", Encoding().plan(source.clip), place, None)
+
+        def encode() -> None:
+            alone, blender = sink("alone"), Blender(strength)
+            alone.begin(0, 0)
+            for frame, pixels, moved in zip(frames, painted, motions, strict=True):
+                alone.add(frame, blender.next(pixels, moved))  # type: ignore[arg-type]
+            alone.cut()
+
+        run_encode = timed(encode)
+        run = FilmRun(
+            source, sink("all"), lambda batch: paint(batch, [0.0] * len(batch)), strength, None, Progress("")
+        )
+        together = timed(run.run)
+    return Overlap(clip.name, len(frames), decode, motion, run_paint, run_encode, together)
+
+
+def peak_memory(lengths: Sequence[int], style: Path, stroke_size: float) -> list[tuple[int, float]]:
+    """Peak memory, in MB, of painting films of these many frames of 640x360, each in a process of its own."""
+    peaks = []
+    with TemporaryDirectory() as name:
+        for length in lengths:
+            clip = Path(name) / f"{length}.mp4"
+            _draw(clip, length)
+            command = [
+                "video",
+                str(clip),
+                "-s",
+                str(style.absolute()),
+                "--stroke-size",
+                str(stroke_size),
+                "-q",
+            ]
+            measured = (
+                "import resource, subprocess, sys;"
+                "code = subprocess.run(sys.argv[1:]).returncode;"
+                "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", measured, sys.executable, "-m", "stylecli", *command],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            peaks.append((length, int(done.stdout) / 1024))
+    return peaks
+
+
+def flicker_section(rows: Sequence[Flicker]) -> Section:
+    """The rows as a table."""
+    headings = ("clip", "style", "frames", "input", "frame by frame", "steadied")
+    cells = [
+        (
+            *(f.clip, f.style, str(f.frames)),
+            *(f"{x:.2f}" for x in (f.input, f.frame_by_frame, f.steadied)),
+            *(f"{x:.2f}" for x in (f.steadied / f.input, f.steadied / f.frame_by_frame, f.crispness)),
+        )
+        for f in rows
+    ]
+    return Section(
+        "video",
+        "Flicker: warping errors, in levels of 255",
+        "stylize bench video CLIP... -s STYLE",
+        (*headings, "x input", "x frame by frame", "crispness"),
+        cells,
+        [asdict(row) for row in rows],
+    )
+
+
+def overlap_section(rows: Sequence[Overlap]) -> Section:
+    """The rows as a table."""
+    stages = ("decode", "motion", "paint", "encode", "together")
+    return Section(
+        "video",
+        "Seconds of each stage alone, and of all together",
+        "stylize bench video CLIP... -s STYLE --overlap",
+        ("clip", "frames", *stages, "x slowest"),
+        [
+            (
+                r.clip,
+                str(r.frames),
+                *(f"{getattr(r, stage):.2f}" for stage in stages),
+                f"{r.ratio:.2f}",
+            )
+            for r in rows
+        ],
+        [asdict(row) | {"ratio": row.ratio} for row in rows],
+    )
+
+
+def memory_section(rows: Sequence[tuple[int, float]]) -> Section:
+    """The rows as a table."""
+    return Section(
+        "video",
+        "Peak memory of the whole process, 640x360",
+        "stylize bench video CLIP -s STYLE --memory",
+        ("frames", "peak MB"),
+        [(str(frames), f"{peak:.0f}") for frames, peak in rows],
+        [{"frames": frames, "megabytes": peak} for frames, peak in rows],
+    )
+
+
+def _draw(path: Path, frames: int) -> None:
+    """A film of soft waves that wander."""
+    width, height = _MEMORY_SIZE
+    y, x = np.mgrid[0:height, 0:width] / width
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=Fraction(25), options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        cycle = []
+        for number in range(50):
+            waves = [np.sin(20 * x + k + 9 * k * y + math.tau * number / 50) for k in range(3)]
+            cycle.append((127 + 100 * np.stack(waves, -1)).astype(np.uint8))
+        for number in range(frames):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(cycle[number % len(cycle)], "rgb24")))
+        output.mux(stream.encode(None))

@@ -1,0 +1,216 @@
+"""``stylize video``: films, with their sound, each in every style."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylecli.cli import options
+from stylecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from stylecli.media.video.clip import Excerpt
+    from stylecli.run.timeline import Timeline
+    from stylecli.stylizer import Stylizer
+
+
+class Codec(StrEnum):
+    h264 = "h264"
+    hevc = "hevc"
+    av1 = "av1"
+    prores = "prores"
+    ffv1 = "ffv1"
+    h264_nvenc = "h264-nvenc"
+    hevc_nvenc = "hevc-nvenc"
+
+
+def video(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Films, animated GIF, WebP or PNG, numbered pictures (frames/%05d.png), folders, patterns in quotes.",
+        ),
+    ],
+    style: options.Styles = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text", "-p", metavar="PROMPT", help="A phrase to paint after; repeat for one result of each."
+        ),
+    ] = None,
+    blend: options.Blends = None,
+    style_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECONDS:IMAGE",
+            help="From here on this style; repeat: from one to the next they are crossfaded.",
+        ),
+    ] = None,
+    temporal: Annotated[
+        str, typer.Option(metavar="0..1|off", help="How firmly strokes follow what moves, against flicker.")
+    ] = "0.9",
+    strength: options.Strength = 1.0,
+    stroke_size: options.StrokeSize = 1.0,
+    preserve_color: options.PreserveColor = False,
+    seed: options.Seed = 0,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            show_default="beside the input",
+            help="File for one result, folder for several; out/%05d.png for numbered pictures.",
+        ),
+    ] = None,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Paint three frames only, as one picture beside the result's place."),
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin here: seconds, 1:30 or 0:01:30.5.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End here.")] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Paint no more frames than this.")
+    ] = None,
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            show_default="every frame at its own time",
+            help="Another frame rate, as 25 or 30000/1001.",
+        ),
+    ] = None,
+    max_size: options.MaxSize = None,
+    max_pixels: options.MaxPixels = 400_000_000,
+    codec: Annotated[Codec, typer.Option(help="How the result is encoded.")] = Codec.h264,
+    crf: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=63,
+            show_default="18 for h264",
+            help="Quality: lower is better and larger.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default="medium", help="The encoder's speed, as fast or slow."),
+    ] = None,
+    pix_fmt: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default="yuv420p", help="The encoder's pixel format.")
+    ] = None,
+    dry_run: options.DryRun = False,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    weights: options.Weights = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Stylize films: every INPUT in every style, beside it as clip.style.mp4 or where -o says.
+
+    Every frame keeps its time, and sound, subtitles and chapters are copied. Ctrl-C once completes the frames in hand
+    and leaves a film to look at; --resume goes on, after a power cut too.
+    """
+    from stylecli.cli.painting import paint_files
+    from stylecli.media.video.encoding import Encoding
+    from stylecli.run.films import FilmJob
+    from stylecli.run.painters import Manner
+
+    job = FilmJob(
+        inputs,
+        _timelines(style, text, blend, style_at),
+        _excerpt(start, end, max_frames, fps, max_size, max_pixels),
+        Encoding(codec.value, crf, preset, pix_fmt),
+        output=output,
+        recursive=recursive,
+        overwrite=overwrite,
+        resume=resume,
+        preview=preview,
+        temporal=_temporal(temporal),
+        manner=Manner(strength, preserve_color, stroke_size, seed),
+        weights=weights,
+    )
+
+    def load() -> Stylizer:
+        from stylecli.stylizer import Stylizer
+
+        name = "stylemamba-s" if text else "stylerwkv-s"
+        return Stylizer.from_pretrained(name, device=device.value, dtype=dtype.value, weights=weights)
+
+    paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+
+
+def _timelines(
+    styles: list[Path] | None, texts: list[str] | None, blends: list[str] | None, keys: list[str] | None
+) -> list[Timeline]:
+    """What to paint with. Raises UsageError where the options do not go together."""
+    from stylecli.run.looks import collect_looks, collect_prompts
+    from stylecli.run.timeline import Timeline, parse_keys
+
+    if keys:
+        if styles or texts or blends:
+            raise UsageError("--style-at says which styles are seen when: drop --style, --blend and --text")
+        return [parse_keys(keys)]
+    if texts:
+        if styles or blends:
+            raise UsageError(
+                "--text paints with another network than --style and --blend: run them one after the other"
+            )
+        return [Timeline.constant(look) for look in collect_prompts(texts, [])]
+    if not styles and not blends:
+        raise UsageError(
+            'no style given: add --style IMAGE, --text "PROMPT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
+        )
+    return [Timeline.constant(look) for look in collect_looks(styles or [], blends or [])]
+
+
+def _excerpt(
+    start: str | None,
+    end: str | None,
+    max_frames: int | None,
+    fps: str | None,
+    max_size: int | None,
+    max_pixels: int,
+) -> Excerpt:
+    from fractions import Fraction
+
+    from stylecli.media.video.clip import Excerpt
+    from stylecli.run.timeline import parse_seconds
+
+    begin = None if start is None else parse_seconds(start, "--start")
+    stop = None if end is None else parse_seconds(end, "--end")
+    if stop is not None and stop <= (begin or 0):
+        raise UsageError(f"--end {end} is not after --start {start or 0}")
+    rate = None
+    if fps is not None:
+        try:
+            rate = Fraction(fps).limit_denominator(1_000_000)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not 0 < rate <= 1000:
+            raise UsageError(f"--fps {fps}: not a frame rate (as in 25 or 30000/1001)")
+    return Excerpt(begin, stop, max_frames, rate, max_size, max_pixels)
+
+
+def _temporal(text: str) -> float | None:
+    """None for ``off``."""
+    if text.strip().lower() == "off":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"--temporal {text}: write off, or a number from 0 to 1")
+    return value or None

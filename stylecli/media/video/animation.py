@@ -1,0 +1,162 @@
+"""Animated GIF, WebP and PNG, through Pillow: every frame as it is shown, with its own duration and transparency."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from stylecli.errors import InputError
+from stylecli.media.atomic import atomic_path
+from stylecli.media.picture import FloatArray
+from stylecli.media.pillow_guard import pillow_limits, readable_formats
+from stylecli.media.video.clip import Clip, Excerpt, Frame, fit
+from stylecli.media.video.colour import Colour
+
+FORMATS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG", ".png": "PNG"}
+_TICK = Fraction(1, 1000)
+_USUAL_MS = 100  # what browsers make of a duration of zero
+_RGB = Colour(2, 0, 1, 13)
+
+
+def is_animation(path: Path) -> bool:
+    """Whether Pillow finds more than one frame in a GIF, WebP or PNG. Never raises."""
+    if path.suffix.lower() not in FORMATS:
+        return False
+    try:
+        with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except Exception:  # a broken file: whoever opens it as a film says so
+        return False
+
+
+@dataclass
+class AnimationSource:
+    """An animated picture as a source of frames. Raises InputError in one line."""
+
+    path: Path
+    excerpt: Excerpt
+    clip: Clip = field(init=False)
+    origin: int = field(init=False, default=0)
+    warnings: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            with (
+                pillow_limits(self.excerpt.max_pixels),
+                Image.open(self.path, formats=readable_formats()) as image,
+            ):
+                durations = []
+                for number in range(getattr(image, "n_frames", 1)):
+                    image.seek(number)
+                    if image.format == "WEBP":
+                        image.load()  # only then is the duration this frame's
+                    durations.append(_duration(image))
+                width, height = fit(*image.size, self.excerpt.max_size)
+                loop = int(image.info.get("loop", 1))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InputError(f"{self.path}: cannot be read: {' '.join(str(error).split())}") from None
+        self._shown = self._choose(durations)
+        seconds = sum(duration for _, _, duration in self._shown) / 1000
+        count = len(self._shown)
+        if not count:
+            raise InputError(f"{self.path}: no frames between --start and --end")
+        rate = self.excerpt.fps or Fraction(count / seconds if seconds else 10).limit_denominator(1000)
+        base = _TICK if self.excerpt.fps is None else 1 / self.excerpt.fps
+        self.clip = Clip(self.path, width, height, base, rate, count, seconds, _RGB, loop=loop)
+
+    def _choose(self, durations: list[int]) -> list[tuple[int, int, int]]:
+        """(frame of the file, tick, duration) of what is painted; ticks of ``clip.time_base``, duration in ms."""
+        begins = np.cumsum([0, *durations]).tolist()
+        low = round(1000 * (self.excerpt.start or 0))
+        high = begins[-1] if self.excerpt.end is None else min(begins[-1], round(1000 * self.excerpt.end))
+        if self.excerpt.fps is None:
+            shown = [
+                (i, begins[i] - low, durations[i]) for i in range(len(durations)) if low <= begins[i] < high
+            ]
+        else:
+            step = 1000 / self.excerpt.fps
+            times = [low + tick * step for tick in range(max(0, round((high - low) / step)))]
+            frames = np.searchsorted(begins, [float(time) for time in times], side="right") - 1
+            shown = [(int(frame), tick, round(step)) for tick, frame in enumerate(frames)]
+        return shown[: self.excerpt.max_frames]
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """The frames without the first ``skip``."""
+        wanted = self._shown[skip:]
+        with (
+            pillow_limits(self.excerpt.max_pixels),
+            Image.open(self.path, formats=readable_formats()) as image,
+        ):
+            for number, tick, duration in wanted:
+                try:
+                    image.seek(number)
+                    shown = image.convert("RGBA")
+                except (OSError, ValueError, SyntaxError, EOFError) as error:
+                    self.warnings.append(
+                        f"damaged from frame {number + 1} on ({error}), those before are painted"
+                    )
+                    return
+                if shown.size != (self.clip.width, self.clip.height):
+                    shown = shown.resize((self.clip.width, self.clip.height), Image.Resampling.LANCZOS)
+                pixels = np.asarray(shown)
+                alpha = None if pixels[..., 3].min() == 255 else np.ascontiguousarray(pixels[..., 3])
+                ticks = round(duration * _TICK / self.clip.time_base)
+                yield Frame(tick, ticks, np.ascontiguousarray(pixels[..., :3]), alpha)
+
+
+@dataclass
+class AnimationSink:
+    """An animated picture, written when all its frames are there: they are held as bytes until then."""
+
+    target: Path
+    clip: Clip
+    resumable = False
+    bytes: int = field(init=False, default=0)
+
+    def begin(self, groups: int, frames: int) -> None:
+        self._images: list[Image.Image] = []
+        self._begins: list[int] = []
+
+    def add(self, frame: Frame, painted: FloatArray) -> None:
+        image = Image.fromarray((painted * 255 + 0.5).astype(np.uint8))
+        if frame.alpha is not None:
+            image.putalpha(Image.fromarray(frame.alpha))
+        self._images.append(image)
+        self._begins.append(round(frame.pts * self.clip.time_base / _TICK))
+        self.bytes += image.width * image.height * len(image.getbands())
+
+    def cut(self) -> None:
+        """Nothing to do: there is one group."""
+
+    def finish(self, last_duration: int) -> list[str]:
+        """Write the file. Raises InputError."""
+        format = FORMATS[self.target.suffix.lower()]
+        last = round(last_duration * self.clip.time_base / _TICK) or _USUAL_MS
+        step = (
+            10 if format == "GIF" else 1
+        )  # it counts hundredths; rounding times, not durations, nothing drifts
+        times = [round(time / step) * step for time in (*self._begins, self._begins[-1] + last)]
+        durations = [end - begin for begin, end in itertools.pairwise(times)]
+        options: dict[str, object] = {"quality": 90} if format == "WEBP" else {}
+        if format == "GIF":
+            options["disposal"] = 2 if any(image.mode == "RGBA" for image in self._images) else 1
+        if format != "GIF" or self.clip.loop != 1:  # GIF: without the block it is shown once
+            options["loop"] = self.clip.loop
+        first, *rest = self._images
+        with atomic_path(self.target) as temporary, temporary.open("wb") as file:
+            first.save(file, format=format, save_all=True, append_images=rest, duration=durations, **options)
+        self.bytes = self.target.stat().st_size
+        return []
+
+    def finish_partly(self, last_duration: int) -> Path | None:
+        return None
+
+
+def _duration(image: Image.Image) -> int:
+    return round(float(image.info.get("duration", 0))) or _USUAL_MS

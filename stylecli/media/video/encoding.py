@@ -1,0 +1,225 @@
+"""Encoders: which there are, how they are set, and frames to packets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.codec import Codec, CodecContext
+from av.codec.context import Flags
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+
+from stylecli.errors import UsageError
+from stylecli.media.video.clip import Clip, Pixels
+from stylecli.media.video.colour import Converter
+
+GROUP = 48
+"""Frames between two places where a film can be cut, joined and taken up again."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    encoder: str
+    pix_fmt: str
+    odd_pix_fmt: str | None  # for sizes that 4:2:0 cannot hold
+    crf: int | None
+    preset: str | None
+    suffixes: tuple[str, ...]  # of files that hold it, the usual one first
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+_MP4 = (".mp4", ".m4v", ".mov", ".mkv")
+_KINDS = {
+    "h264": _Kind("libx264", "yuv420p", "yuv444p", 18, "medium", _MP4),
+    "hevc": _Kind("libx265", "yuv420p", "yuv444p", 20, "medium", _MP4, (("x265-params", "log-level=error"),)),
+    "av1": _Kind("libsvtav1", "yuv420p", None, 28, "8", _MP4),
+    "prores": _Kind("prores_ks", "yuv422p10le", "yuv444p10le", None, None, (".mov", ".mkv")),
+    "ffv1": _Kind("ffv1", "yuv444p", "yuv444p", None, None, (".mkv", ".mov")),
+    # NVENC has no crf: cq is its constant quality. Written for machines that have it; not run on one yet.
+    "h264-nvenc": _Kind("h264_nvenc", "yuv420p", "yuv444p", 20, "p5", _MP4, (("rc", "vbr"), ("b", "0"))),
+    "hevc-nvenc": _Kind("hevc_nvenc", "yuv420p", "yuv444p", 22, "p5", _MP4, (("rc", "vbr"), ("b", "0"))),
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a film is encoded, as asked for; None is the codec's own default."""
+
+    codec: str = "h264"
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+    @property
+    def _kind(self) -> _Kind:
+        return _KINDS[self.codec]
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Suffixes of files that can hold it, the usual one first."""
+        return self._kind.suffixes
+
+    def check(self) -> None:
+        """Raises UsageError where no such encoder is here, or it does not take an option."""
+        kind = self._kind
+        try:
+            encoder = Codec(kind.encoder, "w")
+        except ValueError:
+            raise UsageError(
+                f"--codec {self.codec}: the encoder {kind.encoder} is not in this PyAV"
+            ) from None
+        formats = [format.name for format in encoder.video_formats or ()]
+        if self.pix_fmt is not None and self.pix_fmt not in formats:
+            shown = ", ".join(name for name in formats if not name.startswith(("cuda", "vaapi")))
+            raise UsageError(f"--pix-fmt {self.pix_fmt}: {kind.encoder} takes {shown}")
+        if self.crf is not None and kind.crf is None:
+            raise UsageError(f"--crf {self.crf}: --codec {self.codec} has no such setting")
+        if self.preset is not None and kind.preset is None:
+            raise UsageError(f"--preset {self.preset}: --codec {self.codec} has no such setting")
+        try:
+            context = CodecContext.create(kind.encoder, "w")
+            assert isinstance(context, VideoCodecContext)
+            self._set(context, 64, 64, Fraction(1, 25), Fraction(25), self.pix_fmt or kind.pix_fmt)
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            words = getattr(error, "strerror", None) or str(error)
+            asked = f" --preset {self.preset}" if self.preset else ""
+            raise UsageError(
+                f"--codec {self.codec}{asked}: {kind.encoder} does not start ({words})"
+            ) from None
+
+    def plan(self, clip: Clip) -> Coding:
+        """What becomes of ``clip``: pixel format, size, and notices about both."""
+        kind, width, height = self._kind, clip.width, clip.height
+        pix_fmt = self.pix_fmt or kind.pix_fmt
+        notices = []
+        if _odd(pix_fmt, width, height) and self.pix_fmt is None and kind.odd_pix_fmt is not None:
+            pix_fmt = kind.odd_pix_fmt
+            notices.append(
+                f"the odd size {width}x{height} is kept by coding {pix_fmt}, which some players do not show "
+                "(--pix-fmt yuv420p repeats the last line or column instead)"
+            )
+        elif _odd(pix_fmt, width, height):
+            width, height = width + width % 2, height + height % 2
+            notices.append(
+                f"{clip.width}x{clip.height} becomes {width}x{height}: {pix_fmt} holds even sizes only"
+            )
+        if clip.deep and _bits(pix_fmt) <= 8:
+            notices.append(f"more than 8 bits for each colour become 8 ({pix_fmt}; see --pix-fmt)")
+        return Coding(self, clip, width, height, pix_fmt, tuple(notices))
+
+    def _set(
+        self,
+        context: VideoCodecContext,
+        width: int,
+        height: int,
+        time_base: Fraction,
+        rate: Fraction,
+        pix_fmt: str,
+    ) -> None:
+        kind = self._kind
+        os.environ.setdefault("SVT_LOG", "1")  # or it writes a page about itself to stderr
+        context.width, context.height, context.pix_fmt = width, height, pix_fmt
+        context.time_base, context.framerate = time_base, rate
+        options = dict(kind.extra)
+        if kind.crf is not None:
+            quality = kind.crf if self.crf is None else self.crf
+            options["cq" if kind.encoder.endswith("nvenc") else "crf"] = str(quality)
+        if kind.preset is not None:
+            options["preset"] = self.preset or kind.preset
+        context.options = options
+        context.flags |= Flags.global_header
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Settled: how this clip is encoded. Makes encoders that are all alike, so that their packets can be joined."""
+
+    encoding: Encoding
+    clip: Clip
+    width: int
+    height: int
+    pix_fmt: str
+    notices: tuple[str, ...]
+
+    @property
+    def encoder(self) -> str:
+        return self.encoding._kind.encoder
+
+    @property
+    def is_deep(self) -> bool:
+        return _bits(self.pix_fmt) > 8
+
+    def configure(self, context: VideoCodecContext) -> None:
+        """Set an encoder up for this clip."""
+        clip, colour = self.clip, self.clip.colour.for_coding()
+        self.encoding._set(context, self.width, self.height, clip.time_base, clip.rate, self.pix_fmt)
+        context.sample_aspect_ratio = clip.aspect
+        context.color_range, context.colorspace = colour.range, colour.matrix
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One encoded frame. ``pts`` in the clip's time base."""
+
+    data: bytes
+    pts: int
+    key: bool
+
+
+class Encoder:
+    """One closed group of frames to packets; a fresh encoder for each, so that a group is the same in every run."""
+
+    def __init__(self, coding: Coding) -> None:
+        self._coding = coding
+        self._converter = Converter(coding.clip.colour, deep=coding.is_deep)
+        self._context: VideoCodecContext | None = None
+        self._coded: list[Coded] = []
+
+    def add(self, pixels: Pixels, pts: int, duration: int) -> None:
+        """Encode the next frame: (H, W, 3), uint8 or uint16, of the clip's size."""
+        coding = self._coding
+        frame = self._converter.from_rgb(_padded(pixels, coding.width, coding.height), coding.pix_fmt)
+        frame.pts, frame.time_base, frame.duration = pts, coding.clip.time_base, duration
+        if self._context is None:
+            context = CodecContext.create(coding.encoder, "w")
+            assert isinstance(context, VideoCodecContext)
+            coding.configure(context)
+            self._context = context
+        self._take(self._context.encode(frame))
+
+    def close(self) -> list[Coded]:
+        """The group's packets in the order of coding; the next ``add`` begins another group."""
+        if self._context is not None:
+            self._take(self._context.encode(None))
+        coded, self._coded, self._context = self._coded, [], None
+        return coded
+
+    def _take(self, packets: Sequence[Packet[Any]]) -> None:
+        for packet in packets:
+            if packet.size:
+                assert packet.pts is not None
+                self._coded.append(Coded(bytes(packet), packet.pts, packet.is_keyframe))
+
+
+def _bits(pix_fmt: str) -> int:
+    return max(component.bits for component in av.VideoFormat(pix_fmt).components)
+
+
+def _odd(pix_fmt: str, width: int, height: int) -> bool:
+    """Whether the size is no multiple of the format's chroma cells."""
+    format = av.VideoFormat(pix_fmt)
+    across, down = (2 if format.chroma_width(4) == 2 else 1), (2 if format.chroma_height(4) == 2 else 1)
+    return bool(width % across or height % down)
+
+
+def _padded(pixels: Pixels, width: int, height: int) -> Pixels:
+    bottom, right = height - pixels.shape[0], width - pixels.shape[1]
+    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else pixels

@@ -1,0 +1,124 @@
+"""Numbered pictures, or a folder of pictures, as a film; and films as numbered pictures."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from stylecli.errors import InputError
+from stylecli.media.discover import find_images
+from stylecli.media.picture import FloatArray, Picture, resize_to_fit
+from stylecli.media.reading import read_picture
+from stylecli.media.video.clip import Clip, Excerpt, Frame
+from stylecli.media.video.colour import Colour
+from stylecli.media.writing import write_picture
+
+RATE = Fraction(25)
+"""Frames per second of pictures that do not say."""
+
+_FIELD = re.compile(r"%(0?)(\d*)d")
+_RGB = Colour(2, 0, 1, 13)  # full range, no matrix, sRGB
+
+
+def is_pattern(path: Path | str) -> bool:
+    """Whether this names numbered pictures, as ``frames/%05d.png`` does."""
+    return len(_FIELD.findall(Path(path).name)) == 1
+
+
+def numbered(pattern: Path) -> list[tuple[int, Path]]:
+    """The files that there are of a pattern, in the order of their numbers."""
+    before, zero, width, after = re.split(_FIELD, pattern.name)
+    digits = rf"\d{{{width},}}" if zero and width else r"\d+"
+    fits = re.compile(f"{re.escape(before)}({digits}){re.escape(after)}")
+    found = []
+    for path in pattern.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
+        match = fits.fullmatch(path.name)
+        if match and path.is_file():
+            found.append((int(match[1]), path))
+    return sorted(found)
+
+
+@dataclass
+class SequenceSource:
+    """Pictures as a source of frames, ``excerpt.fps`` (25 by default) of them a second. Raises InputError."""
+
+    path: Path  # a pattern or a folder
+    excerpt: Excerpt
+    clip: Clip = field(init=False)
+    origin: int = field(init=False, default=0)
+    first: int = field(init=False, default=1)
+    warnings: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        if is_pattern(self.path):
+            files = numbered(self.path)
+        else:
+            files = list(
+                enumerate((one.path for one in find_images([str(self.path)], recursive=False).images), 1)
+            )
+        if not files:
+            raise InputError(f"{self.path}: no such pictures")
+        self.first = files[0][0]
+        rate = self.excerpt.fps or RATE
+        begin = 0 if self.excerpt.start is None else round(self.excerpt.start * rate)
+        end = len(files) if self.excerpt.end is None else round(self.excerpt.end * rate)
+        paths = [path for _, path in files][begin:end][: self.excerpt.max_frames]
+        if not paths:
+            raise InputError(f"{self.path}: no pictures between --start and --end")
+        self._paths = paths
+        H, W = self._read(paths[0]).size
+        self.clip = Clip(self.path, W, H, 1 / rate, rate, len(paths), float(len(paths) / rate), _RGB)
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        """The pictures without the first ``skip`` that can be read; one that cannot leaves a gap."""
+        good = 0
+        for number, path in enumerate(self._paths):
+            try:
+                picture = self._read(path)
+                if picture.size != (self.clip.height, self.clip.width):
+                    raise InputError(f"{path.name}: not of the size {self.clip.width}x{self.clip.height}")
+            except InputError as error:
+                self.warnings.append(f"left out {error}")
+                continue
+            good += 1
+            if good > skip:
+                yield Frame(number, 1, (picture.pixels * 255 + 0.5).astype(np.uint8), picture.alpha)
+
+    def _read(self, path: Path) -> Picture:
+        picture = read_picture(path, max_pixels=self.excerpt.max_pixels)
+        return picture if self.excerpt.max_size is None else resize_to_fit(picture, self.excerpt.max_size)
+
+
+@dataclass
+class SequenceSink:
+    """Numbered pictures, each complete as soon as it has its name. Raises InputError."""
+
+    pattern: Path
+    first: int = 1
+    quality: int | None = None
+    resumable = True
+    bytes: int = field(init=False, default=0)
+
+    def begin(self, groups: int, frames: int) -> None:
+        self._number = self.first + frames
+
+    def add(self, frame: Frame, painted: FloatArray) -> None:
+        target = self.pattern.with_name(self.pattern.name % self._number)
+        write_picture(replace(Picture(painted), alpha=frame.alpha), target, quality=self.quality)
+        self._number += 1
+        self.bytes += target.stat().st_size
+
+    def cut(self) -> None:
+        """Nothing to do: every picture is whole already."""
+
+    def finish(self, last_duration: int) -> list[str]:
+        return []
+
+    def finish_partly(self, last_duration: int) -> Path | None:
+        return self.pattern.parent

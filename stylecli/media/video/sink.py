@@ -1,0 +1,95 @@
+"""Where painted frames go: a video file made of groups, an animated picture, numbered pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from stylecli.media.picture import FloatArray
+from stylecli.media.video.clip import Frame
+from stylecli.media.video.encoding import Coding, Encoder
+from stylecli.media.video.joining import join
+from stylecli.media.video.segments import write_segment
+
+
+class Sink(Protocol):
+    """Takes painted frames in order; a group of them is safe after ``cut``.
+
+    ``begin`` says what an earlier run left: whole groups, and frames in them. ``finish`` gives the file its name and
+    returns warnings; ``finish_partly`` makes something playable of what there is after an interrupt, if that is
+    possible, and returns its path. All raise InputError where the place cannot be written.
+    """
+
+    resumable: bool
+    bytes: int
+
+    def begin(self, groups: int, frames: int) -> None: ...
+    def add(self, frame: Frame, painted: FloatArray) -> None: ...
+    def cut(self) -> None: ...
+    def finish(self, last_duration: int) -> list[str]: ...
+    def finish_partly(self, last_duration: int) -> Path | None: ...
+
+
+@dataclass
+class FilmSink:
+    """A video file. Groups are kept in ``folder`` until they are joined."""
+
+    target: Path
+    coding: Coding
+    folder: Path
+    film: Path | None
+    """The film whose sound and metadata are taken over; None where there are none."""
+    origin: int = 0
+    is_excerpt: bool = False
+    resumable = True
+    bytes: int = field(init=False, default=0)
+
+    def begin(self, groups: int, frames: int) -> None:
+        self._groups = groups
+        self._encoder = Encoder(self.coding)
+        self.bytes = sum(path.stat().st_size for path in self._paths())
+
+    def add(self, frame: Frame, painted: FloatArray) -> None:
+        top, dtype = (65535, np.uint16) if self.coding.is_deep else (255, np.uint8)
+        self._encoder.add((painted * top + 0.5).astype(dtype), frame.pts, frame.duration)
+
+    def cut(self) -> None:
+        packets = self._encoder.close()
+        if packets:
+            self.bytes += write_segment(self._path(self._groups), packets)
+            self._groups += 1
+
+    def finish(self, last_duration: int) -> list[str]:
+        return self._join(self.target, last_duration, self.is_excerpt)
+
+    def finish_partly(self, last_duration: int) -> Path | None:
+        if not self._groups:
+            return None
+        path = partial_path(self.target)
+        self._join(path, last_duration, True)
+        return path
+
+    def _join(self, target: Path, last_duration: int, trim: bool) -> list[str]:
+        return join(
+            self._paths(),
+            self.coding,
+            target,
+            last_duration=last_duration,
+            source=self.film,
+            origin=self.origin,
+            trim=trim,
+        )
+
+    def _paths(self) -> list[Path]:
+        return [self._path(number) for number in range(self._groups)]
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.group"
+
+
+def partial_path(target: Path) -> Path:
+    """Under which name an interrupted film can be looked at."""
+    return target.with_name(f"{target.stem}.partial{target.suffix}")

@@ -1,0 +1,35 @@
+"""Whatever moves, as a source of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from stylecli.media.video.animation import AnimationSource, is_animation
+from stylecli.media.video.clip import Clip, Excerpt, Frame
+from stylecli.media.video.reading import VideoSource
+from stylecli.media.video.sequence import SequenceSource, is_pattern
+
+_KINDS = "mp4 m4v mov mkv webm avi mpg mpeg m2ts mts ts wmv flv 3gp ogv vob mxf gif apng"
+SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
+"""By which a folder's films are recognised."""
+
+
+class Source(Protocol):
+    """Frames, and what is known of them. ``warnings`` are complete once the last frame was taken."""
+
+    clip: Clip
+    origin: int
+    warnings: list[str]
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]: ...
+
+
+def open_source(path: Path, excerpt: Excerpt) -> Source:
+    """A video file, an animated picture, numbered pictures or a folder of them. Raises InputError in one line."""
+    if is_pattern(path) or path.is_dir():
+        return SequenceSource(path, excerpt)
+    if is_animation(path):
+        return AnimationSource(path, excerpt)
+    return VideoSource(path, excerpt)

@@ -1,0 +1,407 @@
+"""Films from end to end: find, plan, load the model, paint one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylecli import __version__
+from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
+from stylecli.run.events import (
+    STREAM,
+    Advanced,
+    Done,
+    Event,
+    Failed,
+    FilmDone,
+    Skipped,
+    Started,
+    Warned,
+)
+from stylecli.run.journal import Journal, Progress
+from stylecli.run.painters import Manner
+from stylecli.run.places import exists, is_folder
+from stylecli.run.plan import Found, Item, Naming, Plan, make_plan
+from stylecli.run.timeline import FilmPainter, Timeline
+
+if TYPE_CHECKING:
+    from stylecli.media import Picture
+    from stylecli.media.video.clip import Excerpt
+    from stylecli.media.video.encoding import Encoding
+    from stylecli.media.video.sink import Sink
+    from stylecli.media.video.source import Source
+    from stylecli.stylizer import Stylizer
+
+Emit = Callable[[Event], None]
+
+log = logging.getLogger(__name__)
+_KEPT = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".gif",
+    ".webp",
+    ".apng",
+)  # inputs whose results are of the same kind
+_ANIMATED = (".gif", ".webp", ".apng", ".png")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")  # of numbered pictures
+_EVERY_S = 0.1  # between reports of progress
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """A folder of pictures, or numbered pictures in it, as an input."""
+
+    path: Path
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """What was asked for. ``output`` is as typed; ``temporal`` None leaves the temporal step out."""
+
+    inputs: Sequence[str]
+    timelines: Sequence[Timeline]
+    excerpt: Excerpt
+    encoding: Encoding
+    output: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    resume: bool = False
+    preview: bool = False
+    temporal: float | None = None
+    manner: Manner = field(default_factory=Manner)
+    weights: Path | None = None
+
+    # The plan.
+
+    def plan(self, emit: Emit) -> Plan:
+        """Settle what becomes what. Reports refused inputs and finished results; writes nothing.
+
+        Raises UsageError when results would collide, the options contradict each other, or an earlier run would be
+        lost.
+        """
+        from stylecli.media.video.joining import is_painted
+
+        self.encoding.check()
+        if self.output == str(STREAM):
+            raise UsageError("a film cannot be written to stdout: give -o a file name")
+        found, problems = self._find()
+        plan = make_plan(
+            found,
+            [timeline.name for timeline in self.timelines],
+            Naming(self.output, None, self._suffix, _kind),
+            several=len(found) + len(problems) > 1,
+            overwrite=self.overwrite or self.preview,
+            style_files=[path for line in self.timelines for _, look in line.keys for path in look.files],
+            made_by_us=is_painted,
+        )
+        for problem in problems:
+            emit(problem)
+        for item in plan.finished:
+            emit(Skipped(item.source, item.target, item.style, "exists"))
+        if not self.preview:
+            for item in plan.todo:
+                self._check(item)
+        return plan
+
+    def _check(self, item: Item) -> None:
+        """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""
+        from stylecli.media.video.sequence import is_pattern, numbered
+
+        suffix = item.target.suffix.lower()
+        if is_pattern(item.target):
+            if suffix not in _PICTURES:
+                raise UsageError(f"-o {item.target}: '{suffix}' is no picture (as in frames/%05d.png)")
+            there = numbered(item.target) if is_folder(item.target.parent) else []
+        else:
+            there = []
+            if suffix not in (*self.encoding.suffixes, *_ANIMATED):
+                usual = self.encoding.suffixes[0]
+                raise UsageError(
+                    f"-o {item.target}: {suffix} does not hold {self.encoding.codec}, {usual} does"
+                )
+        if self.overwrite:
+            return
+        before = Journal(item.target).read()
+        if before is not None and not self.resume:
+            raise UsageError(
+                f"{item.target}: {before.frames} frames of an interrupted run are there: --resume goes on with it, "
+                "--overwrite begins again"
+            )
+        if there and before is None:
+            raise UsageError(f"{there[0][1]} exists already: --overwrite makes such pictures again")
+
+    def _suffix(self, suffix: str, _: str | None) -> str:
+        """Of the result, from the input's."""
+        suffix = suffix.lower()
+        if suffix in _ANIMATED:
+            return suffix
+        return suffix if suffix in self.encoding.suffixes and suffix in _KEPT else self._usual(suffix)
+
+    def _usual(self, suffix: str) -> str:
+        # Matroska takes any sound; a folder of pictures has none.
+        fits = self.encoding.suffixes
+        return fits[0] if suffix in ("", *_KEPT) or ".mkv" not in fits else ".mkv"
+
+    def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
+        """The inputs that look like films, and those that do not."""
+        from stylecli.media import find_images
+        from stylecli.media.video.sequence import is_pattern, numbered
+        from stylecli.media.video.source import SUFFIXES
+
+        if str(STREAM) in self.inputs:
+            raise UsageError("a film cannot be read from stdin: name a file")
+        found: list[Found] = []
+        problems: list[Failed] = []
+        for text in self.inputs:
+            path = Path(text)
+            if is_pattern(path) and not exists(path):
+                if numbered(path):
+                    found.append(_Frames(path))
+                else:
+                    problems.append(Failed(path, "no such pictures"))
+                continue
+            films = find_images([text], recursive=self.recursive, suffixes=lambda: SUFFIXES, kind="film")
+            if is_folder(path) and not films.images and find_images([text], recursive=False).images:
+                found.append(_Frames(path))
+                continue
+            found += films.images
+            problems += [Failed(Path(problem.path), problem.reason) for problem in films.problems]
+        return found, problems
+
+    # The run.
+
+    def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Emit) -> None:
+        """Paint ``plan.todo``, one film after the other, and report those that fail. ``load`` is called once, when a
+        film could be opened.
+
+        Raises what ``load`` raises, UsageError for an unreadable style image, OutOfMemoryError from encoding it, and
+        KeyboardInterrupt: after the first Ctrl-C once the group being painted is complete, after a second at once.
+        """
+        lines = {line.name: line for line in self.timelines}
+        painters: dict[str, FilmPainter] = {}
+        stylizer: list[Stylizer] = []
+
+        def painter(style: str) -> FilmPainter:
+            if not stylizer:
+                stylizer.append(load())
+            if style not in painters:
+                painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.manner)
+            return painters[style]
+
+        with _one_ctrl_c() as stop:
+            for item in plan.todo:
+                try:
+                    if self.preview:
+                        self._preview(item, painter, emit)
+                    else:
+                        self._film(item, painter, emit, stop)
+                except (UsageError, KeyboardInterrupt):
+                    raise
+                except StylizeError as error:
+                    if error.exit_code not in (InputError.exit_code, OutOfMemoryError.exit_code):
+                        raise  # weights: no film can be painted
+                    emit(_failed(item, error))
+                except Exception as error:
+                    emit(_failed(item, error))
+                if stop.is_set():
+                    raise KeyboardInterrupt
+
+    def _open(self, path: Path) -> Picture:
+        from stylecli.media import read_picture
+
+        return read_picture(path, name=str(path))
+
+    def _film(
+        self, item: Item, painter: Callable[[str], FilmPainter], emit: Emit, stop: threading.Event
+    ) -> None:
+        from stylecli.media.video.source import open_source
+        from stylecli.run.film import FilmRun
+
+        source = open_source(item.source, self.excerpt)
+        journal = Journal(item.target)
+        sink, notices = self._sink(item, source, journal)
+        for text in (*source.clip.notices, *notices):
+            emit(Warned(item.source, text))
+        job = self._fingerprint(item)
+        paint = painter(item.style)
+        before = self._begin(item, journal, job, sink.resumable)
+        emit(Started(item.source, item.target, item.style))
+        base = source.clip.time_base
+        advanced = _Reporter(item, source, sink, before.frames, emit)
+        run = FilmRun(
+            source,
+            sink,
+            lambda frames: paint(frames, [float(frame.pts * base) for frame in frames]),
+            self.temporal,
+            journal if sink.resumable else None,
+            before,
+            advanced,
+            stop,
+        )
+        try:
+            progress = run.run()
+            if not run.completed:
+                self._leave(item, sink, progress, emit)
+                raise KeyboardInterrupt
+        finally:
+            if journal.read() is None:  # nothing that could be taken up again
+                journal.remove()
+        if not progress.frames:
+            raise InputError(f"{item.source}: not one frame to paint")
+        for text in sink.finish(progress.last_duration):
+            emit(Warned(item.source, text))
+        for text in source.warnings:
+            emit(Warned(item.source, text))
+        self._clean(item, journal)
+        clip = source.clip
+        emit(
+            FilmDone(
+                *(item.source, item.target, item.style, run.seconds.paint),
+                *(clip.width, clip.height, progress.frames, sink.bytes),
+            )
+        )
+
+    def _preview(self, item: Item, painter: Callable[[str], FilmPainter], emit: Emit) -> None:
+        """Three frames of the film, and as they will be painted, on one picture."""
+        from stylecli.run.preview import draw_preview
+
+        target = item.target.with_name(f"{item.target.stem.replace('%', '')}.preview.png")
+        emit(Started(item.source, target, item.style))
+        begun = time.perf_counter()
+        width, height = draw_preview(item.source, self.excerpt, painter(item.style), target)
+        emit(Done(item.source, target, item.style, time.perf_counter() - begun, width, height))
+
+    def _sink(self, item: Item, source: Source, journal: Journal) -> tuple[Sink, Sequence[str]]:
+        from stylecli.media.video.animation import AnimationSink
+        from stylecli.media.video.reading import VideoSource
+        from stylecli.media.video.sequence import SequenceSink, SequenceSource, is_pattern
+        from stylecli.media.video.sink import FilmSink
+
+        if is_pattern(item.target):
+            first = source.first if isinstance(source, SequenceSource) else 1
+            return SequenceSink(item.target, first), ()
+        if item.target.suffix.lower() in _ANIMATED:
+            return AnimationSink(item.target, source.clip), ()
+        coding = self.encoding.plan(source.clip)
+        film = item.source if isinstance(source, VideoSource) else None
+        sink = FilmSink(
+            item.target, coding, journal.folder, film, source.origin, is_excerpt=not self.excerpt.covers_all
+        )
+        return sink, coding.notices
+
+    def _begin(self, item: Item, journal: Journal, job: str, resumable: bool) -> Progress:
+        """Where to begin: at the end of an earlier run, if that was asked for and can be."""
+        before = journal.read() if self.resume and not self.overwrite else None
+        if before is None:
+            if resumable:
+                journal.begin()
+            return Progress(job)
+        if before.job != job:
+            raise InputError(
+                f"{item.target}: the interrupted run was of another input or with other options: "
+                "--overwrite begins again"
+            )
+        log.info(f"{item.target}: going on after {before.frames} frames")
+        return before
+
+    def _leave(self, item: Item, sink: Sink, progress: Progress, emit: Emit) -> None:
+        """After Ctrl-C: something to look at, and what to do next."""
+        path = sink.finish_partly(progress.last_duration)
+        if path is not None:
+            text = f"{path} has the first {progress.frames} frames; the same command with --resume goes on"
+            emit(Warned(item.source, text))
+
+    def _clean(self, item: Item, journal: Journal) -> None:
+        from stylecli.media.video.sink import partial_path
+
+        journal.remove()
+        partial_path(item.target).unlink(missing_ok=True)
+
+    def _fingerprint(self, item: Item) -> str:
+        """Of everything that decides what comes out: a run may go on only where all of it is the same."""
+        line = next(line for line in self.timelines if line.name == item.style)
+        styles = [
+            (
+                seconds,
+                share,
+                hashlib.sha256(part.read_bytes()).hexdigest() if isinstance(part, Path) else part,
+            )
+            for seconds, look in line.keys
+            for part, share in look.parts
+        ]
+        status = item.source.stat() if exists(item.source) else None
+        file = None if status is None else (status.st_size, status.st_mtime_ns)
+        said = (__version__, os.fspath(item.source), file, styles, self.excerpt, self.encoding, self.temporal)
+        weights = None if self.weights is None else self.weights.stat().st_mtime_ns
+        return hashlib.sha256(repr((said, self.manner, self.weights, weights)).encode()).hexdigest()
+
+
+class _Reporter:
+    """Reports progress, not more often than anybody can look."""
+
+    def __init__(self, item: Item, source: Source, sink: Sink, begun_at: int, emit: Emit) -> None:
+        self._item, self._total, self._sink, self._emit = item, source.clip.frames, sink, emit
+        self._begun_at, self._begun, self._last = begun_at, time.monotonic(), 0.0
+
+    def __call__(self, frames: int) -> None:
+        now = time.monotonic()
+        if now - self._last < _EVERY_S and frames != self._total:
+            return
+        self._last = now
+        rate = (frames - self._begun_at) / max(1e-9, now - self._begun)
+        item = self._item
+        self._emit(Advanced(item.source, item.style, frames, self._total, rate, self._sink.bytes))
+
+
+@contextmanager
+def _one_ctrl_c() -> Iterator[threading.Event]:
+    """Within: the first Ctrl-C sets the event, a second one interrupts as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def gently(number: int, frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        log.warning("interrupted: completing the frames in hand (Ctrl-C again stops at once)")
+
+    signal.signal(signal.SIGINT, gently)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _kind(suffix: str) -> str | None:
+    suffix = suffix.lower()
+    if suffix in (*_KEPT, *_ANIMATED, *_PICTURES):
+        return suffix
+    return None
+
+
+def _failed(item: Item, error: Exception) -> Failed:
+    trace = None
+    if isinstance(error, StylizeError):
+        reason = str(error).removeprefix(f"{item.source}: ")
+    elif isinstance(error, MemoryError):
+        reason = "not enough memory for frames of this size (try --max-size)"
+    else:
+        reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
+        trace = "".join(traceback.format_exception(error))
+    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
+    return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)

@@ -1,0 +1,111 @@
+"""Which look a film has at which time: one throughout, or keyframes with crossfades between them."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylecli.errors import UsageError
+from stylecli.run.looks import Look
+from stylecli.run.painters import Manner, bind
+from stylecli.run.places import is_file
+
+if TYPE_CHECKING:
+    from stylecli.media import Picture
+    from stylecli.media.picture import FloatArray
+    from stylecli.media.video.clip import Frame
+    from stylecli.stylizer import Style, Stylizer
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Looks and the seconds from which on they are seen in full, in order; in between they are mixed."""
+
+    name: str
+    keys: tuple[tuple[float, Look], ...]
+
+    @staticmethod
+    def constant(look: Look) -> Timeline:
+        return Timeline(look.name, ((0.0, look),))
+
+
+def parse_seconds(text: str, option: str) -> float:
+    """``90``, ``1:30`` or ``0:01:30.5`` in seconds. Raises UsageError."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text}: not a time (write seconds, 1:30 or 0:01:30.5)")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def parse_keys(texts: Sequence[str]) -> Timeline:
+    """Read ``0:starry.jpg 10:wave.jpg``; a time may itself be ``1:30``. Raises UsageError in one line."""
+    keys = []
+    for text in texts:
+        match = re.match(rf"({_CLOCK.pattern}):(.+)", text, re.DOTALL)
+        if match is None:
+            raise UsageError(f"--style-at {text}: write SECONDS:IMAGE, as in 10:wave.jpg")
+        path = Path(match[match.lastindex or 0])
+        if not is_file(path):
+            raise UsageError(f"--style-at {text}: style image '{path}' does not exist")
+        keys.append((parse_seconds(match[1], "--style-at"), Look(path.stem, ((path, 1.0),))))
+    keys.sort(key=lambda key: key[0])
+    for (one, _), (other, _) in itertools.pairwise(keys):
+        if one == other:
+            raise UsageError(f"--style-at: two styles at {one:g} s")
+    return Timeline("-".join(dict.fromkeys(look.name for _, look in keys)), tuple(keys))
+
+
+class FilmPainter:
+    """Paints frames by a timeline: every style is encoded once, before the first frame."""
+
+    def __init__(
+        self, stylizer: Stylizer, timeline: Timeline, read: Callable[[Path], Picture], manner: Manner
+    ) -> None:
+        """Raises UsageError for a style image that cannot be read."""
+        self._stylizer = stylizer
+        self._manner = manner
+        self._times = [seconds for seconds, _ in timeline.keys]
+        self._styles: list[Style] = []
+        for _, look in timeline.keys:
+            style = bind(stylizer, look, read).style
+            assert style is not None
+            self._styles.append(style)
+
+    def style_at(self, seconds: float) -> Style:
+        """The style at a time; statistics between two keys are mixed in proportion."""
+        from stylecli.stylizer import Style
+
+        after = bisect.bisect_right(self._times, seconds)
+        if after == 0 or after == len(self._times):
+            return self._styles[max(0, after - 1)]
+        begin, end = self._times[after - 1], self._times[after]
+        share = (seconds - begin) / (end - begin)
+        return Style.blend([(self._styles[after - 1], 1 - share), (self._styles[after], share)])
+
+    def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
+        """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
+        import numpy as np
+        import torch
+
+        if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
+            return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
+        stack = np.stack([frame.pixels for frame in frames])
+        top = 65535 if stack.dtype == np.uint16 else 255
+        batch = torch.from_numpy(stack.astype(np.float32)).permute(0, 3, 1, 2).div_(top)  # (B, 3, H, W)
+        manner = self._manner
+        painted = self._stylizer.with_style(self.style_at(seconds[0]))(
+            batch,
+            strength=manner.strength,
+            preserve_color=manner.preserve_color,
+            stroke_size=manner.stroke_size,
+            seed=manner.seed,
+        )
+        return painted.permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,54 @@
+"""Times and keyframed styles, as people write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylecli.errors import UsageError
+from stylecli.media import read_picture
+from stylecli.media.video.clip import Frame
+from stylecli.run.painters import Manner
+from stylecli.run.timeline import FilmPainter, parse_keys, parse_seconds
+from stylecli.stylizer import Stylizer
+
+
+@pytest.mark.parametrize(
+    "text,seconds", [("90", 90), ("1:30", 90), ("0:01:30.5", 90.5), (".5", 0.5), ("1:00:00", 3600)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert parse_seconds(text, "--start") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1:2:3:4", "nan", "1e3"])
+def test_no_times(text: str) -> None:
+    with pytest.raises(UsageError, match="--start"):
+        parse_seconds(text, "--start")
+
+
+def test_keys(styles: list[Path]) -> None:
+    starry, wave = map(str, styles)
+    line = parse_keys([f"1:10:{wave}", f"0:{starry}"])
+    assert line.name == "starry-wave"
+    assert [seconds for seconds, _ in line.keys] == [0, 70]
+    for wrong in ([f"x:{wave}"], ["1:none.jpg"], [wave], [f"1:{wave}", f"1:{starry}"]):
+        with pytest.raises(UsageError, match="--style-at"):
+            parse_keys(wrong)
+
+
+def test_styles_are_crossfaded(styles: list[Path]) -> None:
+    starry, wave = map(str, styles)
+    stylizer = Stylizer.from_pretrained(device="cpu")
+    paint = FilmPainter(stylizer, parse_keys([f"1:{starry}", f"3:{wave}"]), read_picture, Manner())
+    first, last = paint.style_at(0).statistics, paint.style_at(9).statistics
+    assert (paint.style_at(1).statistics == first).all()
+    middle = paint.style_at(2.5).statistics
+    assert np.allclose(middle, 0.25 * first + 0.75 * last, atol=1e-5)
+
+    frame = Frame(0, 1, np.full((32, 48, 3), 120, np.uint8))
+    together = paint([frame, frame], [0.0, 9.0])
+    assert together.shape == (2, 32, 48, 3)
+    assert np.abs(together[0] - together[1]).mean() > 0.01
+    assert np.allclose(together[1], paint([frame], [9.0])[0], atol=1e-6)
