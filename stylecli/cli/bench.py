@@ -272,6 +272,37 @@ def video(
     _deliver([section], json, markdown, html)
 
 
+@bench.command(name="all")
+def everything(
+    photographs: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Photographs, for quality and text.")
+    ] = None,
+    styles: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Style images, for quality.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", exists=True, help="Artworks with a manifest.csv, for text.")
+    ] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", metavar="FILE", exists=True, help="Film, for video; repeatable."),
+    ] = None,
+    vgg: Vgg = None,
+    device: options.DeviceOption = options.Device.auto,
+    json: options.Json = False,
+    markdown: Markdown = False,
+    html: Html = None,
+) -> None:
+    """Everything that the given folders allow, one after the other. Takes a while."""
+    from stylecli.bench import everything as measuring
+    from stylecli.console import Console
+
+    inputs = measuring.Inputs(photographs, styles, data, tuple(clips or ()), vgg)
+    with Console() as console:
+        sections = measuring.run(inputs, device.value, console.say)
+    _deliver(sections, json, markdown, html)
+
+
 def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:
     """Show measurements as asked; ``html`` is written besides."""
     from stylecli.bench import report
