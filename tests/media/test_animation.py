@@ -27,7 +27,9 @@ def frame(number: int) -> Image.Image:
 @pytest.fixture(params=["gif", "png", "webp"])
 def moving(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"moving.{request.param}"
-    extra = {"lossless": True} if request.param == "webp" else {"disposal": 2} if request.param == "gif" else {}
+    extra = (
+        {"lossless": True} if request.param == "webp" else {"disposal": 2} if request.param == "gif" else {}
+    )
     first, *others = (frame(number) for number in range(4))
     first.save(path, save_all=True, append_images=others, duration=TIMES, loop=3, **extra)
     return path
@@ -35,12 +37,18 @@ def moving(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_frames_are_read_whole(moving: Path) -> None:
     got = read_picture(moving, animated=True)
-    assert is_animated(moving) and got.frames == 4 and len(got.more) == 3 and got.loop == 3 and got.notices == ()
+    assert (
+        is_animated(moving) and got.frames == 4 and len(got.more) == 3 and got.loop == 3 and got.notices == ()
+    )
     assert [got.duration, *(f.duration for f in got.more)] == TIMES
-    for number, (pixels, alpha) in enumerate([(got.pixels, got.alpha), *((f.pixels, f.alpha) for f in got.more)]):
+    for number, (pixels, alpha) in enumerate(
+        [(got.pixels, got.alpha), *((f.pixels, f.alpha) for f in got.more)]
+    ):
         expected = np.asarray(frame(number))
         assert alpha is not None and (alpha == expected[..., 3]).all()
-        assert np.abs(pixels[alpha > 0].astype(int) - expected[alpha > 0][:, :3]).max() <= 4  # a GIF's palette
+        assert (
+            np.abs(pixels[alpha > 0].astype(int) - expected[alpha > 0][:, :3]).max() <= 4
+        )  # a GIF's palette
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])

@@ -24,7 +24,9 @@ ALPHA = np.arange(40 * 600, dtype=np.uint16).reshape(40, 600) * np.uint16(2)
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
 @pytest.mark.parametrize("alpha", [None, ALPHA])
-def test_samples_metadata_and_profile_come_back(tmp_path: Path, suffix: str, alpha: np.ndarray | None) -> None:
+def test_samples_metadata_and_profile_come_back(
+    tmp_path: Path, suffix: str, alpha: np.ndarray | None
+) -> None:
     exif = Image.Exif()
     exif[271], exif[272] = "Maker", "Model"
     exif.get_ifd(0x8769)[33434] = TiffImagePlugin.IFDRational(1, 125)

@@ -8,16 +8,22 @@ from stylecli.models.layers import mean_std
 from stylecli.models.style_mamba.blocks import Recurrence, scan_of_map
 from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.skip_scan import skip_scan_order
-from stylecli.tiling import Grid, Strips, sweep
+from stylecli.tiling import Grid, Strips, sweep, whole
 from stylecli.tiling.whole import segments
 
 SIZES = [(1, 1), (1, 40), (40, 1), (37, 23), (64, 16)]
 
 
 def strips_of(x, axis, rows=16):
-    whole = Strips(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
-    whole.keep(x.clone())
-    return whole
+    strips = Strips(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
+    strips.keep(x.clone())
+    return strips
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(whole, "_TOKENS", 60)
+    monkeypatch.setattr(whole, "_NUMBERS", 500)
 
 
 @pytest.fixture
@@ -58,7 +64,10 @@ def test_keys_that_differ_by_more_than_floats_hold(random):
 @pytest.mark.parametrize("direction", range(4))
 def test_selective_scan(random, size, direction):
     rank, D, N = 2, 5, 3
-    u, choices = torch.randn(2, *size, D, generator=random), torch.randn(2, *size, rank + 2 * N, generator=random)
+    u, choices = (
+        torch.randn(2, *size, D, generator=random),
+        torch.randn(2, *size, rank + 2 * N, generator=random),
+    )
     by = Recurrence(
         torch.randn(rank, D, generator=random),
         torch.full((D,), -3.0),
@@ -87,7 +96,12 @@ def test_a_strip_that_does_not_fit_is_halved_and_the_rest_goes_on():
 
     source = Strips(Grid(300, 128, torch.device("cpu")), (1, 1, 300, 1), torch.float32, read=read)
     assert torch.equal((source * 2).whole().flatten(), 2.0 * torch.arange(300))
-    assert asked[:4] == [(0, 128), (0, 64), (0, 32), (32, 64)]  # at the same place, and no more at the old height
+    assert asked[:4] == [
+        (0, 128),
+        (0, 64),
+        (0, 32),
+        (32, 64),
+    ]  # at the same place, and no more at the old height
 
 
 def test_no_memory_at_all_is_said():
