@@ -8,11 +8,11 @@ from PIL import Image
 from stylecli.bench.scale import Row, exponent, plot
 
 
-def test_two_sizes(stylize, tmp_path):
-    done = stylize("bench", "scale", "--megapixels", "0.02,0.05", "--json", "-o", "curves.png")
+def test_a_size(stylize, tmp_path):
+    done = stylize("bench", "scale", "--megapixels", "0.02", "--json", "-o", "curves.png")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row["width"], row["height"]) for row in rows] == [(163, 122), (258, 194)]
+    assert [(row["width"], row["height"]) for row in rows] == [(163, 122)]
     for row in rows:
         assert 0 < row["painting"] < row["seconds"] and 100e6 < row["peak"] < 4 << 30
     with Image.open(tmp_path / "curves.png") as image:
