@@ -59,6 +59,12 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
         from stylecli.console import print_block
 
         print_block(traceback.format_exc())
+    from stylecli.errors import is_out_of_memory
+    from stylecli.memory import free_memory
+
+    # With hardly any left, libraries fail in ways of their own, some while they are imported.
+    if is_out_of_memory(error) or free_memory() < 32 << 20:
+        return _fail("not enough memory", 4)
     return _fail(
         f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v or STYLIZE_DEBUG=1 shows where)",
         1,

@@ -46,8 +46,17 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    text = str(error)  # torch on a CPU has no type for it, nor has the C++ runtime behind it
-    return isinstance(error, RuntimeError) and any(
-        words in text
-        for words in ("can't allocate memory", "not enough memory", "bad_alloc", "Cannot allocate")
-    )
+    # torch on a CPU has no type for it, nor have the C++ runtime, oneDNN and the loader of libraries behind it.
+    text = str(error)
+    return isinstance(error, RuntimeError | ImportError) and any(words in text for words in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "Cannot allocate",
+    "could not create a primitive",
+    "could not execute a primitive",
+    "failed to map segment",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import mmap
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor
 
 from stylecli.errors import OutOfMemoryError, is_out_of_memory
+from stylecli.memory import give_back
+
+log = logging.getLogger(__name__)
 
 Range = tuple[int, int]  # rows, the second one excluded
 Handler = Callable[..., Any]
@@ -43,7 +47,10 @@ class Grid:
         """Halve the strips; False where they are as small as they get."""
         if self.rows <= LEAST_ROWS:
             return False
-        self.rows = max(LEAST_ROWS, self.rows // 2)
+        smaller = max(LEAST_ROWS, min(self.rows, self.height) // 2)
+        log.info(f"not enough memory for strips of {self.rows} rows: going on with {smaller}")
+        self.rows = smaller
+        give_back()
         return True
 
 

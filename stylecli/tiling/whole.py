@@ -16,17 +16,21 @@ from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.bi_wkv import bi_wkv_with_denominator
 from stylecli.ops.selective_scan import selective_scan
 from stylecli.tiling.local import handles
-from stylecli.tiling.strips import Strips, empty, hold, sweep
+from stylecli.tiling.strips import Strips, empty, hold
+
+# What is worked on at a time is small, whatever the strips: these are not tried again with less.
+_NUMBERS = 1 << 20  # of a map, for its statistics
+_TOKENS = 1 << 14  # of a segment of a scan
 
 
 @handles(mean_std)
 def _mean_std(func: Any, x: Strips) -> tuple[Tensor, Tensor]:
     """Means and squared deviations of strips, put together as in Chan et al. (1979), in float64."""
-    x.hold()
+    whole = x.whole()
     count = 0
     mean = squares = torch.zeros(())
-    for _, _, (rows,) in sweep(x):
-        tokens = rows.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, n, C)
+    for rows in whole.split(max(1, _NUMBERS // (x.shape[1] * x.shape[3])), dim=2):
+        tokens = rows.to(x.device).permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, n, C)
         own = tokens.mean(1)
         own_squares = (tokens - own[:, None]).square().sum(1).double()
         own, n = own.double(), tokens.shape[1]
@@ -78,10 +82,6 @@ def segments(height: int, width: int, skip: int, down: bool, tokens: int) -> Ite
                     yield Segment(slice(a + start, a + stop, skip), slice(b, None, skip), down)
 
 
-def _tokens(x: Strips) -> int:
-    return x.grid.step(x.height) * x.shape[2]
-
-
 @handles(wkv_of_map)
 def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int, columns: bool) -> Strips:
     """Bi-WKV by segments. ``v`` is used up: the result takes its place in memory.
@@ -93,7 +93,7 @@ def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int
     hold(k, v)  # together: nearly all of what they are computed from is the same
     keys, values = k.whole(), v.whole()
     (_, H, W, _), device = k.shape, k.device
-    parts = list(segments(H, W, skip, columns, _tokens(k)))
+    parts = list(segments(H, W, skip, columns, _TOKENS))
     decay = -w.float() / (H * W)  # logarithm, for one step
     longest = max(part.take(keys[..., :1], torch.device("cpu")).shape[1] for part in parts)
     far = torch.exp(decay * torch.arange(longest, device=device)[:, None])  # (L, C): after 0, 1, ... steps
@@ -159,7 +159,7 @@ def _scan_of_map(func: Any, u: Strips, choices: Strips, by: Recurrence, directio
     # The state's first numbers come in first and decay a little until the last one is in.
     bring = torch.exp(-decay * _SHORT * torch.arange(N - 1, -1, -1, device=device)) / _SHORT  # (D, N)
     state = torch.zeros(B, D, N, device=device)
-    parts = list(segments(H, W, 1, direction >= 2, _tokens(u)))
+    parts = list(segments(H, W, 1, direction >= 2, _TOKENS))
     nothing = torch.zeros(B, N, D, device=device)
     for part in reversed(parts) if backwards else parts:
         tokens, choice = part.take(inputs, device), part.take(chosen, device)

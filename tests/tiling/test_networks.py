@@ -12,7 +12,7 @@ from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
-from stylecli.tiling import Grid, Strips
+from stylecli.tiling import Grid, Strips, whole
 from stylecli.tiling.strips import evaluate
 
 RWKV = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), content_skip=2)
@@ -44,9 +44,15 @@ def mamba():
 
 
 def in_strips(x, rows):
-    whole = Strips(Grid(x.shape[2], rows, x.device), x.shape, x.dtype)
-    whole.keep(x)
-    return whole
+    strips = Strips(Grid(x.shape[2], rows, x.device), x.shape, x.dtype)
+    strips.keep(x)
+    return strips
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(whole, "_TOKENS", 200)
+    monkeypatch.setattr(whole, "_NUMBERS", 2000)
 
 
 @pytest.mark.parametrize("make", [rwkv, mamba])
@@ -82,9 +88,9 @@ def test_any_rows_can_be_asked_for():
     with torch.inference_mode():
         painted = network.paint(in_strips(x, 32), style, 1.0, 0)
         one, same = evaluate([painted, painted], 41, 44)
-        whole = painted.whole()
+        all_rows = painted.whole()
     assert torch.equal(one, same)
-    assert torch.allclose(one, whole[:, :, 41:44], atol=1e-5)
+    assert torch.allclose(one, all_rows[:, :, 41:44], atol=1e-5)
 
 
 def test_what_is_not_known_is_named():

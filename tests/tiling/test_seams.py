@@ -1,7 +1,7 @@
 """Nothing shows where strips met: a detector of seams on twenty paintings, and on one that does have seams."""
 
-import itertools
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_the_detector_finds_seams(photos, painters):
     ends = [0, *BORDERS, HEIGHT]
     whole = [replace(painter, tile=0) for painter in painters[:3]]
     found = [
-        seam(np.concatenate([painter(photo[a:b]) for a, b in itertools.pairwise(ends)]))
+        seam(np.concatenate([painter(photo[a:b]) for a, b in pairwise(ends)]))
         for painter, photo in zip(whole, photos, strict=False)
     ]
     assert min(found) > 1.5, found

@@ -8,16 +8,22 @@ from stylecli.models.layers import mean_std
 from stylecli.models.style_mamba.blocks import Recurrence, scan_of_map
 from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.skip_scan import skip_scan_order
-from stylecli.tiling import Grid, Strips, sweep
+from stylecli.tiling import Grid, Strips, sweep, whole
 from stylecli.tiling.whole import segments
 
 SIZES = [(1, 1), (1, 40), (40, 1), (37, 23), (64, 16)]
 
 
 def strips_of(x, axis, rows=16):
-    whole = Strips(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
-    whole.keep(x.clone())
-    return whole
+    strips = Strips(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
+    strips.keep(x.clone())
+    return strips
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(whole, "_TOKENS", 60)
+    monkeypatch.setattr(whole, "_NUMBERS", 500)
 
 
 @pytest.fixture
