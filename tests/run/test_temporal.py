@@ -118,4 +118,4 @@ def test_a_fade_to_black_leaves_no_afterglow() -> None:
         painted = [painting * level for level in light]
         result = steady(painted, follow([scene * level for level in light]))
         lag = max(np.abs(one - other).mean() for one, other in zip(result, painted, strict=True))
-        assert lag < 3 / 255
+        assert lag < 5 / 255  # levels
