@@ -77,8 +77,8 @@ class MotionEstimator:
         gap = ((back + returned) ** 2).sum(2)
         length = (back**2).sum(2) + (returned**2).sum(2)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
-        carried = cv2.remap(before[0], *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        carried = np.asarray(carried, np.uint8)
+        remapped = cv2.remap(before[0], *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        carried = np.asarray(remapped, np.uint8)
         difference = _difference(now[0], carried)
         similar = np.clip(1.5 - difference / _SAME, 0, 1)
         h, w = agrees.shape
