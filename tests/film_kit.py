@@ -48,10 +48,9 @@ class Film:
     ticks: Sequence[int] | None = None  # of 1/12800 s; None: even
     channels: str | None = None  # layout of the sound
     seconds_of_sound: float = 1.0
-    subtitle: str | None = None
+    subtitle: tuple[str, bytes] | None = None  # codec and what it says, with a font in Matroska
     rotation: int = 0
     colour: tuple[int, int, int, int] = (1, 1, 1, 1)  # range, matrix, primaries, transfer
-    interlaced: bool = False
     options: dict[str, str] = field(default_factory=dict)
     group: int = 12
     metadata: dict[str, str] = field(default_factory=dict)
@@ -71,6 +70,11 @@ class Film:
                 stream.set_display_rotation(self.rotation)
             stream.metadata["language"] = "deu"
             sound = self._sound(output)
+            if self.subtitle is not None:
+                codec, text = self.subtitle
+                said = output.add_mux_stream(codec)
+                if path.suffix == ".mkv":
+                    output.add_attachment("font.ttf", "application/x-truetype-font", b"no real font")
             output.metadata.update(self.metadata)
             if self.chapters:
                 base = Fraction(1, 1000)
@@ -85,6 +89,11 @@ class Film:
                     frame.pts, frame.time_base = number, 1 / self.rate
                 output.mux(stream.encode(frame))
             output.mux(stream.encode(None))
+            if self.subtitle is not None:
+                packet = av.Packet(text)
+                packet.pts, packet.dts, packet.duration, packet.time_base = 40, 40, 200, Fraction(1, 1000)
+                packet.stream = said
+                output.mux(packet)
             if sound is not None:
                 self._play(output, sound)
         return path
@@ -136,6 +145,7 @@ class Seen:
     packets: list[list[tuple[Fraction, bytes]]]  # of every other stream
     pictures: list[NDArray[np.uint8]]
     duration: float
+    attachments: list[str]
 
 
 def look(path: Path) -> Seen:
@@ -158,6 +168,7 @@ def look(path: Path) -> Seen:
             [],
             [_seen(frame) for frame in frames],
             (container.duration or 0) / 1e6,
+            [one.metadata.get("filename", "") for one in container.streams if one.type == "attachment"],
         )
     for index in others:
         with av.open(str(path)) as container:

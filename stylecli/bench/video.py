@@ -22,7 +22,7 @@ from stylecli.media.video.clip import Excerpt, Frame
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
-from stylecli.run.film import FilmRun
+from stylecli.run.film import FilmRun, batch_size
 from stylecli.run.journal import Progress
 from stylecli.run.looks import Look
 from stylecli.run.painters import Manner
@@ -106,7 +106,14 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
     paint(frames[:1], [0.0])  # whatever is prepared once
     painted: list[Picture] = []
-    run_paint = timed(lambda: painted.extend(paint([frame], [0.0])[0] for frame in frames))
+    size = batch_size(open_source(clip, excerpt).clip)
+
+    def paint_all() -> None:
+        for begin in range(0, len(frames), size):
+            batch = frames[begin : begin + size]
+            painted.extend(paint(batch, [0.0] * len(batch)))
+
+    run_paint = timed(paint_all)
     with TemporaryDirectory() as name:
         source = open_source(clip, excerpt)
 

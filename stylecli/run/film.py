@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 
 from stylecli.media.picture import FloatArray
-from stylecli.media.video.clip import Frame
+from stylecli.media.video.clip import Clip, Frame
 from stylecli.media.video.encoding import GROUP
 from stylecli.media.video.sink import Sink
 from stylecli.media.video.source import Source
@@ -144,8 +144,7 @@ class FilmRun:
 
     def _batches(self, stages: Stages, moved: Queue[_Moved | None]) -> Iterator[list[_Moved]]:
         """Frames to paint at once. Batches end with groups, so that they are the same in a run that goes on."""
-        clip = self.source.clip
-        size = max(1, min(8, _BATCH_PIXELS // (clip.width * clip.height)))
+        size = batch_size(self.source.clip)
         batch: list[_Moved] = []
         for one in stages.taken(moved):
             batch.append(one)
@@ -178,3 +177,8 @@ class FilmRun:
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
         if self.journal is not None:
             self.journal.write(self._progress, None if blender is None else blender.state)
+
+
+def batch_size(clip: Clip) -> int:
+    """How many frames are painted at once: several small ones take less time together."""
+    return max(1, min(8, _BATCH_PIXELS // (clip.width * clip.height)))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import signal
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +19,18 @@ from stylecli.run.events import (
     Advanced,
     Done,
     Event,
-    Failed,
     FilmDone,
     Skipped,
     Started,
     Warned,
 )
+from stylecli.run.film_inputs import find_films
+from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.painters import Manner
 from stylecli.run.places import exists, is_folder
-from stylecli.run.plan import Found, Item, Naming, Plan, make_plan
+from stylecli.run.plan import Item, Naming, Plan, make_plan
+from stylecli.run.stream import failed
 from stylecli.run.timeline import FilmPainter, Timeline
 
 if TYPE_CHECKING:
@@ -57,14 +56,6 @@ _KEPT = (
 _ANIMATED = (".gif", ".webp", ".apng", ".png")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")  # of numbered pictures
 _EVERY_S = 0.1  # between reports of progress
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """A folder of pictures, or numbered pictures in it, as an input."""
-
-    path: Path
-    root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +88,7 @@ class FilmJob:
         self.encoding.check()
         if self.output == str(STREAM):
             raise UsageError("a film cannot be written to stdout: give -o a file name")
-        found, problems = self._find()
+        found, problems = find_films(self.inputs, recursive=self.recursive)
         plan = make_plan(
             found,
             [timeline.name for timeline in self.timelines],
@@ -155,32 +146,6 @@ class FilmJob:
         fits = self.encoding.suffixes
         return fits[0] if suffix in ("", *_KEPT) or ".mkv" not in fits else ".mkv"
 
-    def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
-        """The inputs that look like films, and those that do not."""
-        from stylecli.media import find_images
-        from stylecli.media.video.sequence import is_pattern, numbered
-        from stylecli.media.video.source import SUFFIXES
-
-        if str(STREAM) in self.inputs:
-            raise UsageError("a film cannot be read from stdin: name a file")
-        found: list[Found] = []
-        problems: list[Failed] = []
-        for text in self.inputs:
-            path = Path(text)
-            if is_pattern(path) and not exists(path):
-                if numbered(path):
-                    found.append(_Frames(path))
-                else:
-                    problems.append(Failed(path, "no such pictures"))
-                continue
-            films = find_images([text], recursive=self.recursive, suffixes=lambda: SUFFIXES, kind="film")
-            if is_folder(path) and not films.images and find_images([text], recursive=False).images:
-                found.append(_Frames(path))
-                continue
-            found += films.images
-            problems += [Failed(Path(problem.path), problem.reason) for problem in films.problems]
-        return found, problems
-
     # The run.
 
     def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Emit) -> None:
@@ -201,7 +166,7 @@ class FilmJob:
                 painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.manner)
             return painters[style]
 
-        with _one_ctrl_c() as stop:
+        with one_ctrl_c() as stop:
             for item in plan.todo:
                 try:
                     if self.preview:
@@ -213,9 +178,9 @@ class FilmJob:
                 except StylizeError as error:
                     if error.exit_code not in (InputError.exit_code, OutOfMemoryError.exit_code):
                         raise  # weights: no film can be painted
-                    emit(_failed(item, error))
+                    emit(failed(item, error))
                 except Exception as error:
-                    emit(_failed(item, error))
+                    emit(failed(item, error))
                 if stop.is_set():
                     raise KeyboardInterrupt
 
@@ -366,42 +331,8 @@ class _Reporter:
         self._emit(Advanced(item.source, item.style, frames, self._total, rate, self._sink.bytes))
 
 
-@contextmanager
-def _one_ctrl_c() -> Iterator[threading.Event]:
-    """Within: the first Ctrl-C sets the event, a second one interrupts as usual."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def gently(number: int, frame: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        log.warning("interrupted: completing the frames in hand (Ctrl-C again stops at once)")
-
-    signal.signal(signal.SIGINT, gently)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, usual)
-
-
 def _kind(suffix: str) -> str | None:
     suffix = suffix.lower()
     if suffix in (*_KEPT, *_ANIMATED, *_PICTURES):
         return suffix
     return None
-
-
-def _failed(item: Item, error: Exception) -> Failed:
-    trace = None
-    if isinstance(error, StylizeError):
-        reason = str(error).removeprefix(f"{item.source}: ")
-    elif isinstance(error, MemoryError):
-        reason = "not enough memory for frames of this size (try --max-size)"
-    else:
-        reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
-        trace = "".join(traceback.format_exception(error))
-    out_of_memory = isinstance(error, OutOfMemoryError | MemoryError)
-    return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)

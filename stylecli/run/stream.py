@@ -150,7 +150,7 @@ class _Stream:
             if painted.error is None and painted.picture is not None:
                 self._emit(self._write(painted, painted.picture))
             else:
-                self._emit(_failed(painted.item, painted.error))
+                self._emit(failed(painted.item, painted.error))
             self._in_flight.add(-painted.releases)
 
     def _write(self, painted: _Painted, picture: Picture) -> Event:
@@ -158,7 +158,7 @@ class _Stream:
         try:
             notices = self.work.write(picture, item.target)
         except Exception as error:
-            return _failed(item, error)
+            return failed(item, error)
         for notice in notices:
             self._emit(Notice(item.source, notice))
         height, width = picture.pixels.shape[:2]
@@ -196,7 +196,8 @@ def _in_style(picture: Picture, painter: Painter) -> Picture:
     return replace(picture, pixels=painter(picture.pixels), more=more)
 
 
-def _failed(item: Item, error: Exception | None) -> Failed:
+def failed(item: Item, error: Exception | None) -> Failed:
+    """The event for what went wrong with ``item``, in words for a person."""
     trace = None
     if isinstance(error, StylizeError):
         reason = str(error).removeprefix(f"{item.source}: ")

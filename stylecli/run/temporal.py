@@ -24,6 +24,7 @@ Float = NDArray[np.float32]
 
 _SIDE = 448  # flow is estimated at no more than this, on the longer side (0.13 s a frame at 640)
 _SAME = 16.0  # input levels (of 255) by which one place may differ between two frames, and count as the same
+_LIGHT = 2.0  # levels by which the whole picture's light may change from frame to frame, at half the trust
 _STILL = 0.1  # pixels; slower is taken for standing still, where the input agrees: nothing is resampled then
 _CUT_SHARE = 0.35  # trusted part of the picture under which a new scene begins ...
 _CUT_CHANGE = 12.0  # ... if the input also changes by this many levels on average
@@ -76,12 +77,15 @@ class MotionEstimator:
         gap = ((back + returned) ** 2).sum(2)
         length = (back**2).sum(2) + (returned**2).sum(2)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
-        carried = np.asarray(cv2.remap(before[0], *there, cv2.INTER_LINEAR), np.uint8)
+        remapped = cv2.remap(before[0], *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        carried = np.asarray(remapped, np.uint8)
         difference = _difference(now[0], carried)
         similar = np.clip(1.5 - difference / _SAME, 0, 1)
         h, w = agrees.shape
         inside = (there[0] > -1) & (there[0] < w) & (there[1] > -1) & (there[1] < h)
-        trust = (agrees * similar * inside).astype(np.float32)
+        # Light that changes slowly looks the same from frame to frame; the painting must not lag behind it.
+        drift = np.abs((now[0].astype(np.float32) - carried).mean((0, 1))).max()
+        trust = (agrees * similar * inside / (1 + (drift / _LIGHT) ** 4)).astype(np.float32)
         change = float(np.abs(now[1].astype(np.int16) - before[1]).mean())
         cut = change > _CUT_CHANGE and float(trust.mean()) < _CUT_SHARE
         # Doubt spreads a little: at the edge of what moves, flow is a guess. Then no hard seams.

@@ -24,7 +24,7 @@ def through(
     film = open_source(source, excerpt or Excerpt())
     assert isinstance(film, VideoSource)
     coding = (encoding or Encoding(crf=6, preset="ultrafast")).plan(film.clip)
-    folder = target.with_suffix(".groups")
+    folder = target.with_name(f"{target.name}.groups")
     folder.mkdir()
     covers = excerpt is None or excerpt.covers_all
     sink = FilmSink(target, coding, folder, source, film.origin, is_excerpt=not covers)
@@ -186,10 +186,21 @@ def test_excerpts(tmp_path: Path) -> None:
         open_source(tmp_path / "in.mp4", Excerpt(start=9))
 
 
-def test_what_the_container_cannot_hold_is_said(tmp_path: Path) -> None:
-    Film(channels="stereo").write(tmp_path / "in.mkv")
-    assert through(tmp_path / "in.mkv", tmp_path / "out.mkv") == []
-    assert len(look(tmp_path / "out.mkv").packets) == 1
+@pytest.mark.parametrize(
+    "suffix,codec,text", [(".mkv", "subrip", b"Guten Tag"), (".mp4", "mov_text", b"\0\x09Guten Tag")]
+)
+def test_subtitles_and_attachments(suffix: str, codec: str, text: bytes, tmp_path: Path) -> None:
+    path = Film(subtitle=(codec, text), channels="stereo").write(tmp_path / f"in{suffix}")
+    before = look(path)
+    assert (Fraction(1, 25), text) in before.packets[1]
+    assert through(path, tmp_path / f"out{suffix}") == []
+    after = look(tmp_path / f"out{suffix}")
+    assert after.packets == before.packets
+    assert after.attachments == before.attachments == (["font.ttf"] if suffix == ".mkv" else [])
+    if suffix == ".mkv":  # what a container cannot hold is said
+        said = through(path, tmp_path / "out.mp4")
+        assert len(said) == 1 and "subtitle stream 2 (subrip) is left out" in said[0]
+        assert [len(stream) for stream in look(tmp_path / "out.mp4").packets] == [len(before.packets[0])]
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,13 @@ def test_frames_of_another_size_than_the_flow() -> None:
     assert motions[1] is not None and max(motions[1].trust.shape) == 448
     result = steady(flickering(frames), motions)
     assert result[2].shape == frames[2].shape and result[2].dtype == np.float32
+
+
+def test_a_fade_to_black_leaves_no_afterglow() -> None:
+    scene, painting = texture(3), texture(4)
+    for frames in (12, 75):
+        light = np.linspace(1, 0, frames, dtype=np.float32)
+        painted = [painting * level for level in light]
+        result = steady(painted, follow([scene * level for level in light]))
+        lag = max(np.abs(one - other).mean() for one, other in zip(result, painted, strict=True))
+        assert lag < 5 / 255  # levels

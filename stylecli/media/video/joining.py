@@ -35,6 +35,7 @@ _T = TypeVar("_T")
 MAKER = f"stylecli {__version__}"
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _COPIED = ("audio", "subtitle")
+_NO_TEXT = b"\0\0"
 _LATER = 1e9  # seconds: packets without a time go last
 
 
@@ -68,8 +69,12 @@ def join(
         file = _Disk(stack.enter_context(temporary.open("wb+", buffering=0)))
         film = None if source is None else stack.enter_context(open_film(source))
         kind = _FORMATS[target.suffix.lower()]
-        with av.open(file, "w", format=kind, options=_options(coding, target)) as output:
-            warnings = _mux(output, film, segments, coding, last_duration, origin, trim, target, file)
+        try:
+            with av.open(file, "w", format=kind, options=_options(coding, target)) as output:
+                warnings = _mux(output, film, segments, coding, last_duration, origin, trim, target, file)
+        except av.FFmpegError as error:
+            file.check()
+            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
         file.check()
         return warnings
 
@@ -186,7 +191,7 @@ def _copied_streams(
     copied: dict[int, av.stream.Stream] = {}
     warnings = []
     for stream in film.streams:
-        if stream.type == "attachment":
+        if stream.type == "attachment" and target.suffix.lower() == ".mkv":  # fonts of subtitles
             with suppress(av.FFmpegError, ValueError, AttributeError):
                 name = stream.metadata.get("filename", "attachment")
                 kind = stream.metadata.get("mimetype") or mimetypes.guess_type(name)[0]
@@ -247,6 +252,12 @@ def _others(
         if packet.dts is None or packet.size == 0:
             continue
         stream = film.streams[packet.stream_index]
+        if (
+            packet.size == len(_NO_TEXT)
+            and bytes(packet) == _NO_TEXT
+            and copied[stream.index].type == "subtitle"
+        ):
+            continue  # the pause between two subtitles of MP4, which the muxer makes itself
         base = stream.time_base or packet.time_base
         time = float((packet.pts if packet.pts is not None else packet.dts) * base)
         if end is not None and not begins <= time < end:

@@ -1,0 +1,50 @@
+"""From INPUT arguments to films: files, folders of them, numbered pictures, folders of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylecli.errors import UsageError
+from stylecli.run.events import STREAM, Failed
+from stylecli.run.places import exists, is_folder
+from stylecli.run.plan import Found
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """A folder of pictures, or numbered pictures in it, as an input."""
+
+    path: Path
+    root: Path | None = None
+
+
+def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Found], Sequence[Failed]]:
+    """The inputs that look like films, and those that do not. A folder without films but with pictures is one film.
+
+    Raises UsageError for stdin.
+    """
+    from stylecli.media import find_images
+    from stylecli.media.video.sequence import is_pattern, numbered
+    from stylecli.media.video.source import SUFFIXES
+
+    if str(STREAM) in inputs:
+        raise UsageError("a film cannot be read from stdin: name a file")
+    found: list[Found] = []
+    problems: list[Failed] = []
+    for text in inputs:
+        path = Path(text)
+        if is_pattern(path) and not exists(path):
+            if numbered(path):
+                found.append(_Frames(path))
+            else:
+                problems.append(Failed(path, "no such pictures"))
+            continue
+        films = find_images([text], recursive=recursive, suffixes=lambda: SUFFIXES, kind="film")
+        if is_folder(path) and not films.images and find_images([text], recursive=False).images:
+            found.append(_Frames(path))
+            continue
+        found += films.images
+        problems += [Failed(Path(problem.path), problem.reason) for problem in films.problems]
+    return found, problems
