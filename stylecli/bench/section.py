@@ -66,11 +66,11 @@ def ratio(these: Sequence[float], those: Sequence[float]) -> Spread:
     return Spread.of(a / b for a, b in zip(these, those, strict=True))
 
 
-def take_turns(runs: Mapping[str, Run], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every run, ``repeats`` times: all run once unmeasured, then one after the other, round by round, so
-    that a busy moment of the machine meets all of them."""
+def take_turns(runs: Mapping[str, Run], repeats: int, warm: bool = True) -> dict[str, list[float]]:
+    """Seconds of every run, ``repeats`` times: one after the other, round by round, so that a busy moment of the machine
+    meets all of them. ``warm``: all run once unmeasured before."""
     took: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
+    for run in runs.values() if warm else ():
         run()
     for _ in range(repeats):
         for name, run in runs.items():

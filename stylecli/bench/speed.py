@@ -186,7 +186,7 @@ def _cold(photo: Image.Image, style: Image.Image, repeats: int, progress: Progre
         }
         progress("speed: cold start")
         runs: dict[str, Run] = {name: partial(_command, given) for name, given in commands.items()}
-        took = take_turns(runs, repeats)
+        took = take_turns(runs, repeats, warm=False)
     return Section(
         "speed",
         "Cold start: seconds of the whole command",
