@@ -67,8 +67,8 @@ def ratio(these: Sequence[float], those: Sequence[float]) -> Spread:
 
 
 def take_turns(runs: Mapping[str, Run], repeats: int, warm: bool = True) -> dict[str, list[float]]:
-    """Seconds of every run, ``repeats`` times: one after the other, round by round, so that a busy moment of the machine
-    meets all of them. ``warm``: all run once unmeasured before."""
+    """Seconds of every run, ``repeats`` times: one after the other, round by round, so that a busy moment meets
+    all of them. ``warm``: all run once unmeasured before."""
     took: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values() if warm else ():
         run()
