@@ -33,8 +33,9 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
             f"{path}: no configuration in the file's metadata; was it written by stylize train?"
         )
     try:
-        # Parameters come from the file: no time spent on initialising them.
-        with torch.device("meta"):
+        # Not on the device "meta": its arithmetic imports torch's compiler, which takes a hundred times longer than
+        # initialising such small networks. The caller's random numbers stay as they were.
+        with torch.random.fork_rng(devices=()):
             module = build(config)
         module.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:

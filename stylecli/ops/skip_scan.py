@@ -11,6 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from stylecli.ops.register import operator
+
 
 @lru_cache(maxsize=64)
 def skip_scan_order(height: int, width: int, stride: int, columns: bool = False) -> tuple[Tensor, Tensor]:
@@ -32,7 +34,7 @@ def skip_scan_order(height: int, width: int, stride: int, columns: bool = False)
         return order, torch.argsort(order)
 
 
-@torch.library.custom_op("stylecli::reorder", mutates_args=())
+@operator("stylecli::reorder")
 def _reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     return x.index_select(1, order)
 

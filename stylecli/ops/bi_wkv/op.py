@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stylecli.ops.bi_wkv import chunked, compiled, cuda
+from stylecli.ops.register import operator
 
 
 def _state_dtype(*tensors: Tensor) -> torch.dtype:
@@ -21,7 +22,7 @@ def _working(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(t.to(dtype) for t in tensors)
 
 
-@torch.library.custom_op("stylecli::bi_wkv", mutates_args=())
+@operator("stylecli::bi_wkv")
 def _bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
     """(y, denominator); the denominator is needed for gradients alone, and empty unless ``keep``."""
     denominator: Tensor | None
@@ -41,7 +42,7 @@ def _(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool) -> tuple[Tensor, T
     return v.new_empty(v.shape), v.new_empty(v.shape if keep else 0, dtype=_state_dtype(w, u, k, v))
 
 
-@torch.library.custom_op("stylecli::bi_wkv_backward", mutates_args=())
+@operator("stylecli::bi_wkv_backward")
 def _bi_wkv_backward(
     grad: Tensor, w: Tensor, u: Tensor, k: Tensor, v: Tensor, y: Tensor, denominator: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:

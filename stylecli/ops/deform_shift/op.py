@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from stylecli.ops.deform_shift import compiled, cuda
+from stylecli.ops.register import operator
 
 _BILINEAR, _BORDER, _ALIGN_CORNERS = 0, 1, True
 
@@ -51,7 +52,7 @@ def _working(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-@torch.library.custom_op("stylecli::deform_shift", mutates_args=())
+@operator("stylecli::deform_shift")
 def _deform_shift(x: Tensor, offset: Tensor) -> Tensor:
     if compiled.usable(x, offset):
         return compiled.deform_shift(x, offset).to(x.dtype)
@@ -72,7 +73,7 @@ def _(x: Tensor, offset: Tensor) -> Tensor:
     return x.new_empty(x.shape)
 
 
-@torch.library.custom_op("stylecli::deform_shift_backward", mutates_args=())
+@operator("stylecli::deform_shift_backward")
 def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
     if compiled.usable(grad, x, offset):
         grad_x, grad_offset = compiled.deform_shift_backward(grad, x, offset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stylecli.ops.register import operator
 from stylecli.ops.selective_scan import chunked, compiled, cuda
 
 
@@ -15,7 +16,7 @@ def _working(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     return tuple(None if t is None else t.to(dtype) for t in tensors)
 
 
-@torch.library.custom_op("stylecli::selective_scan", mutates_args=())
+@operator("stylecli::selective_scan")
 def _selective_scan(
     u: Tensor,
     delta: Tensor,
@@ -42,7 +43,7 @@ def _(u, delta, A, B, C, D, z, delta_bias, softplus) -> Tensor:  # type: ignore[
     return u.new_empty(u.shape)
 
 
-@torch.library.custom_op("stylecli::selective_scan_backward", mutates_args=())
+@operator("stylecli::selective_scan_backward")
 def _selective_scan_backward(
     grad: Tensor,
     u: Tensor,
