@@ -240,6 +240,11 @@ def empty(shape: Sequence[int], dtype: torch.dtype, axis: int = 1) -> Tensor:
     strips, the C library keeps large parts for itself.
     """
     rows_first = [shape[0], *shape[2:], shape[1]] if axis == 2 else list(shape)
-    room = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    size = math.prod(shape) * dtype.itemsize
+    try:
+        room = mmap.mmap(-1, size)
+    except OSError:  # strips that did not fit may have left much behind
+        give_back()
+        room = mmap.mmap(-1, size)
     whole = torch.frombuffer(room, dtype=dtype).view(rows_first)
     return whole.permute(0, 3, 1, 2) if axis == 2 else whole

@@ -110,11 +110,11 @@ from stylecli.stylizer import Stylizer
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 rng = np.random.default_rng(0)
-style, photo = rng.random((64, 64, 3), np.float32), rng.random((1300, 500, 3), np.float32)
+style, photo = rng.random((64, 64, 3), np.float32), rng.random((2600, 500, 3), np.float32)
 network = Stylizer.from_pretrained("stylerwkv-s", tile=64).encode_style(style)
 expected = network(photo)
 size = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
-resource.setrlimit(resource.RLIMIT_AS, (size + (130 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (size + (240 << 20),) * 2)
 import dataclasses
 painted = dataclasses.replace(network, tile=4096)(photo)
 print("difference", float(abs(painted - expected).max()))
