@@ -87,7 +87,11 @@ def test_a_dry_run_names_the_phrase(stylize: Stylize, photo: Path) -> None:
     assert planned[0]["style"] == "paul-gauguin-style"
 
 
-def test_refined_networks_are_kept(stylize: Stylize, photo: Path) -> None:
+def test_refined_networks_are_kept(
+    stylize: Stylize, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path / "cache"))  # or one of an earlier run would be found
+    monkeypatch.setenv("STYLIZE_KERNELS", "off")
     first = stylize("text", photo.name, "rusty old machine", "--refine", "2", "-o", "a.png")
     assert first.returncode == 0, first.stderr
     assert "refining: 2 of 2" in said(first)
