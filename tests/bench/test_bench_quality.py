@@ -58,7 +58,7 @@ def test_command_writes_a_page_that_needs_nothing_beside_it(vgg, tmp_path):
         tmp_path / "r.html",
     )
     asked = ["bench", "quality", "--photographs", str(photos), "--styles", str(styles), "--vgg", str(vgg)]
-    result = CliRunner().invoke(app, [*asked, "--most", "2", "--size", "64", "--json", "--html", str(page)])
+    result = CliRunner().invoke(app, [*asked, "--most", "1", "--size", "64", "--json", "--html", str(page)])
     assert result.exit_code == 0, result.output
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert {"stylize image", "stylize image --strength 0.5"} <= {r["what"] for r in records}

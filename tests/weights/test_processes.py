@@ -28,10 +28,12 @@ urls = ["{url}"]
 
 def fetch(folder: Path, url: str) -> subprocess.Popen[str]:
     """Start ``stylize weights fetch far`` in a process of its own."""
-    (folder / "mine.toml").write_text(MANIFEST.format(url=url))
+    manifest = folder / "mine.toml"
+    if not manifest.exists():  # once: another process may be reading it
+        manifest.write_text(MANIFEST.format(url=url))
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     kept |= {"STYLIZE_CACHE": str(folder / "cache"), "STYLIZE_OFFLINE": ""}
-    arguments = ["--weights-manifest", str(folder / "mine.toml"), "weights", "fetch", "far"]
+    arguments = ["--weights-manifest", str(manifest), "weights", "fetch", "far"]
     return subprocess.Popen(
         [sys.executable, "-m", "stylecli", *arguments],
         env=kept,
