@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 Emit = Callable[[Event], None]
 
-_BYTES_IN_FLIGHT = (
-    40  # of free memory for each pixel that is being worked on: a third for the files' own pixels
-)
+# Of free memory for each pixel that is being worked on: a third for the files' own pixels.
+_BYTES_IN_FLIGHT = 40
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from stylecli.run.looks import Look, Prompt
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
-    from stylecli.media.picture import PixelArray
     from stylecli.run.stream import Painter
+    from stylecli.stylizer import Picture as Kind
     from stylecli.stylizer import Style, Stylizer
 
 
@@ -49,8 +49,8 @@ def bind_painters(
     return painters
 
 
-def paint(stylizer: Stylizer, manner: Manner, pixels: PixelArray) -> PixelArray:
-    """``pixels`` (H, W, 3) in the style that ``stylizer`` holds, in this manner; the same size comes back."""
+def paint(stylizer: Stylizer, manner: Manner, pixels: Kind) -> Kind:
+    """Any picture that ``stylizer`` takes, in the style that it holds and in this manner; kind and size come back."""
     return stylizer(
         pixels,
         strength=manner.strength,

@@ -8,7 +8,7 @@ from queue import Empty, Full, Queue
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
+POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
 
 
 class Stages:
@@ -47,7 +47,7 @@ class Stages:
         """Wait for room; False when the run was stopped meanwhile."""
         while not self.stopped.is_set():
             try:
-                queue.put(value, timeout=_POLL_S)
+                queue.put(value, timeout=POLL_S)
                 return True
             except Full:
                 continue
@@ -57,7 +57,7 @@ class Stages:
         """What comes out of ``queue`` until its closing None, or until the run is stopped."""
         while not self.stopped.is_set():
             try:
-                value = queue.get(timeout=_POLL_S)
+                value = queue.get(timeout=POLL_S)
             except Empty:
                 continue
             if value is None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.run.events import Done, Event, Failed, Notice, Started
 from stylecli.run.plan import Item
-from stylecli.run.stages import Stages
+from stylecli.run.stages import POLL_S, Stages
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Painter = Callable[["PixelArray"], "PixelArray"]
 
 _AHEAD = 2  # pictures waiting between two stages
-_POLL_S = 0.2  # how soon a waiting stage notices that the run was stopped
 PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
 
 
@@ -182,7 +181,7 @@ class _Flight:
         """Wait until another picture may be read; False when the run was stopped meanwhile."""
         with self._changed:
             while self._pixels > self._most and not self._stopped.is_set():
-                self._changed.wait(_POLL_S)
+                self._changed.wait(POLL_S)
         return not self._stopped.is_set()
 
 

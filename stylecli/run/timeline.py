@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.run.looks import Look
-from stylecli.run.painters import Manner, bind
+from stylecli.run.painters import Manner, bind, paint
 from stylecli.run.places import is_file
 
 if TYPE_CHECKING:
@@ -100,12 +100,5 @@ class FilmPainter:
         stack = np.stack([frame.pixels for frame in frames])
         top = 65535 if stack.dtype == np.uint16 else 255
         batch = torch.from_numpy(stack.astype(np.float32)).permute(0, 3, 1, 2).div_(top)  # (B, 3, H, W)
-        manner = self._manner
-        painted = self._stylizer.with_style(self.style_at(seconds[0]))(
-            batch,
-            strength=manner.strength,
-            preserve_color=manner.preserve_color,
-            stroke_size=manner.stroke_size,
-            seed=manner.seed,
-        )
+        painted = paint(self._stylizer.with_style(self.style_at(seconds[0])), self._manner, batch)
         return painted.permute(0, 2, 3, 1).contiguous().numpy()
