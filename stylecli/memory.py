@@ -51,6 +51,14 @@ def free_memory(limit: int | None = None) -> int:
     return max(0, min(rooms))
 
 
+def built_in_memory() -> int | None:
+    """Bytes of main memory in this machine; None where the system does not tell (Windows)."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def give_back() -> None:
     """Return to the system what the C library keeps of freed memory: whoever comes next may be another library."""
     with suppress(OSError, AttributeError):
@@ -73,10 +81,7 @@ def _system_free() -> int:
             return int(match[1]) << 10
     except OSError:
         pass
-    try:  # elsewhere: half of what is built in
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        return 4 << 30
+    return (built_in_memory() or 8 << 30) // 2
 
 
 def _group_free() -> list[int]:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from stylecli.memory import built_in_memory
+
 Run = Callable[[], object]
 Progress = Callable[[str], None]
 
@@ -86,11 +88,11 @@ def machine() -> dict[str, str]:
 
     from stylecli import __version__
 
-    threads = torch.get_num_threads()
+    threads, memory = torch.get_num_threads(), built_in_memory()
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' * (threads > 1)} used",
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "memory": "of unknown size" if memory is None else f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "software": f"stylecli {__version__}, torch {torch.__version__}",
     }

@@ -6,7 +6,7 @@ import math
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,16 +108,20 @@ Seed = Annotated[
 ]
 
 # What becomes of it.
-Output = Annotated[
-    str | None,
-    typer.Option(
+
+
+def output_option(besides: str) -> Any:
+    """``-o``; ``besides`` says what it takes but files and folders."""
+    return typer.Option(
         "--output",
         "-o",
         metavar="PATH",
         show_default="beside the input",
-        help="File for one result, folder for several, - for stdout.",
-    ),
-]
+        help=f"File for one result, folder for several{besides}",
+    )
+
+
+Output = Annotated[str | None, output_option(", - for stdout.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Make results that exist already again.")]
 MaxSize = Annotated[

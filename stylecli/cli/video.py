@@ -57,16 +57,7 @@ def video(
     stroke_size: options.StrokeSize = 1.0,
     preserve_color: options.PreserveColor = False,
     seed: options.Seed = 0,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            show_default="beside the input",
-            help="File for one result, folder for several; out/%05d.png for numbered pictures.",
-        ),
-    ] = None,
+    output: Annotated[str | None, options.output_option("; out/%05d.png for numbered pictures.")] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
