@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -47,16 +46,32 @@ class Photo:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """(B, 3, bottom - top, W), float32 in 0..1."""
+        return self._floats(slice(top, bottom), None)
+
+    def picked(self, rows: list[int], columns: list[int]) -> Tensor:
+        """(B, 3, len(rows), len(columns)), the same of any rows and columns."""
+        return self._floats(rows, columns)
+
+    def _floats(self, rows: Any, columns: list[int] | None) -> Tensor:
         if isinstance(self._data, Tensor):
-            return self._data[:, :, top:bottom].float()
-        part = self._data[top:bottom]
-        white = {"uint8": 255, "uint16": 65535}.get(part.dtype.name, 1)
-        floats = np.divide(part, np.float32(white), dtype=np.float32)
-        return torch.from_numpy(np.ascontiguousarray(floats)).permute(2, 0, 1)[None]
+            found = self._data[:, :, rows]
+            return (found if columns is None else found[..., columns]).float()
+        part = self._data[rows]
+        part = np.array(part if columns is None else part.take(columns, axis=1), order="C")
+        white = {"uint8": 255, "uint16": 65535}.get(part.dtype.name)
+        floats = torch.from_numpy(part).float()
+        if white is not None:
+            floats = floats.div_(white)
+        return floats.permute(2, 0, 1)[None]
 
     def all(self) -> Tensor:
         """(B, 3, H, W), float32 in 0..1."""
         return self.rows(0, self.height)
+
+
+def _mirrored(at: int, length: int) -> int:
+    """A place before the first or after the last one, mirrored at it."""
+    return length - 1 - abs(length - 1 - abs(at))
 
 
 class Framed:
@@ -69,13 +84,9 @@ class Framed:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """(B, 3, bottom - top, width), rows counted from the margin's first."""
-        last = self._photo.height - 1
-        at = [last - abs(last - abs(y - self.top)) for y in range(top, bottom)]  # mirrored at both ends
-        first = min(at)
-        rows = self._photo.rows(first, max(at) + 1)
-        if at != list(range(first, first + len(at))):
-            rows = rows[:, :, [y - first for y in at]]
-        return F.pad(rows, (self.left, self.left, 0, 0), mode="reflect")
+        rows = [_mirrored(y - self.top, self._photo.height) for y in range(top, bottom)]
+        columns = [_mirrored(x - self.left, self._photo.width) for x in range(self.width)]
+        return self._photo.picked(rows, columns)
 
     def without(self, framed: Any) -> Any:
         """(B, C, height, width) with the margin cut off."""

@@ -80,20 +80,31 @@ def _luma(image: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor) -> Tensor:
+    """Over a square window, (B, C, H, W) to the same; one axis after the other, many times faster than avg_pool2d."""
     size = 2 * _RADIUS + 1
-    return F.avg_pool2d(F.pad(x, (_RADIUS,) * 4, mode="replicate"), size, stride=1)
+    x = F.pad(x, (_RADIUS,) * 4, mode="replicate")
+    for axis in (2, 3):
+        length = x.shape[axis] - size + 1
+        total = x.narrow(axis, 0, length) + x.narrow(axis, 1, length)
+        for start in range(2, size):
+            total += x.narrow(axis, start, length)
+        x = total
+    return x / size**2
 
 
 def _gain(painted: Tensor, guide: Tensor) -> Tensor:
     """(B, 3, h, w): how a painting follows the luma (B, 1, h, w) of its photograph, the slope of a local fit."""
-    mean_guide = _mean(guide)
-    covariance = _mean(guide * painted) - mean_guide * _mean(painted)
-    variance = _mean(guide * guide) - mean_guide * mean_guide
+    C = painted.shape[1]
+    means = _mean(torch.cat([guide * painted, painted, guide * guide, guide], 1))
+    mean_product, mean_painted, mean_square, mean_guide = means.split([C, C, 1, 1], 1)
+    covariance = mean_product - mean_guide * mean_painted
+    variance = mean_square - mean_guide * mean_guide
     return (covariance / (variance + _NOISE)).clamp(-1, 1.5)
 
 
 def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
-    """Rows (B, C, h, w) read at positions ``at`` (n,) between them, and widened: (B, C, n, width)."""
+    """Rows (B, C, h, w) widened, and read at positions ``at`` (n,) between them: (B, C, n, width)."""
+    x = F.interpolate(x, size=(x.shape[2], width), mode=mode)
     if mode == "bicubic":
         below, taps = torch.floor(at), range(-1, 3)
         # -0.75: what F.interpolate takes where it does not shrink.
@@ -108,7 +119,7 @@ def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
         for t, share in zip(taps, shares, strict=True)
     )
     assert isinstance(rows, Tensor)
-    return F.interpolate(rows, size=(len(at), width), mode=mode)
+    return rows
 
 
 def enlarge_with_detail(painted: Tensor, small: Photo, photo: Tensor, top: int, height: int) -> Tensor:

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
-from stylecli.memory import Cut, cut, free_memory, give_back
+from stylecli.memory import Cut, cut, free_memory, give_back, keep_freed
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
 from stylecli.models.siglip import Siglip
@@ -174,6 +174,7 @@ class Stylizer:
         where = choose_device(device)
         precision = choose_dtype(dtype, where)
         painter = load_painter(name, weights, seed)
+        keep_freed()
         return cls(
             painter.network.to(where, precision),
             painter.descriptor,
@@ -274,12 +275,14 @@ class Stylizer:
             photo.height, photo.width, self.descriptor.working_side, stroke_size, self.descriptor.smallest
         )
         small, painted = self._painted(photo, size, strength, seed)
+        tight = isinstance(painted, Strips) or self.memory_limit is not None
         for top, bottom, result in self._at_full_size(painted, small, photo):
             if preserve_color:
                 result = keep_color(result, photo.rows(top, bottom).to(result.device))
             canvas.put(top, result)
         del small, painted
-        give_back()
+        if tight:
+            give_back()
         return canvas.done()
 
     def _at_full_size(

@@ -17,8 +17,11 @@ from torch import Tensor
 from stylecli.bench.section import Run, Section
 from stylecli.ops.bi_wkv import bi_wkv, chunked
 from stylecli.ops.catalog import OPERATORS
+from stylecli.ops.conv3x3 import Prepared, conv3x3, enlarged_conv3x3
+from stylecli.ops.conv3x3.op import plain, plain_enlarged
 from stylecli.ops.deform_shift import deform_shift
 from stylecli.ops.deform_shift.op import sampled, sampled_backward
+from stylecli.ops.moments import moments
 from stylecli.ops.selective_scan import selective_scan
 from stylecli.ops.selective_scan.chunked import selective_scan_chunked, selective_scan_chunked_backward
 
@@ -146,6 +149,40 @@ def cases(device: torch.device) -> Iterator[Case]:
         yield from selective_scan_cases(4096, 512, 16, dtype, device)
         for side, C in ((128, 48), (64, 80)):
             yield from deform_shift_cases(side, C, 4, dtype, device)
+    if device.type == "cpu":  # float32 alone, and no gradients
+        for side, C, D in ((64, 80, 80), (128, 48, 48)):
+            yield _convolution("conv3x3", conv3x3, plain, side, C, D)
+        for side, C, D in ((64, 80, 48), (128, 48, 24)):
+            yield _convolution("enlarged_conv3x3", enlarged_conv3x3, plain_enlarged, side, C, D)
+        x = _normal(device, torch.float32, 1, 64, 128, 128).to(memory_format=torch.channels_last)
+        yield Case("moments", "128x128x64", (x,), moments(x), lambda: moments(x), lambda: _two_readings(x))
+
+
+def _two_readings(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.mean((2, 3), keepdim=True), x.var((2, 3), correction=0, keepdim=True)
+
+
+def _convolution(
+    name: str,
+    convolution: Callable[..., Tensor],
+    in_torch: Callable[..., Tensor],
+    side: int,
+    C: int,
+    D: int,
+) -> Case:
+    cpu = torch.device("cpu")
+    x = _normal(cpu, torch.float32, 1, C, side, side).to(memory_format=torch.channels_last)
+    weight, bias = _normal(cpu, torch.float32, D, C, 3, 3), torch.zeros(D)
+    channels_last = weight.to(memory_format=torch.channels_last)
+    prepared = Prepared()
+    return Case(
+        name,
+        f"{side}x{side}x{C} to {D}",
+        (weight, x),
+        (convolution(x, weight, bias, prepared),),
+        lambda: convolution(x, weight, bias, prepared),
+        lambda: in_torch(x, channels_last, bias),
+    )
 
 
 def _normal(device: torch.device, dtype: torch.dtype, *shape: int) -> Tensor:

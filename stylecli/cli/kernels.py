@@ -69,7 +69,7 @@ def test() -> None:
     from stylecli.console import Console
     from stylecli.ops.check import check_all
 
-    row = "{:<16}{:<8}{:<10}{:<10}{:<10}{:>10}{:>10}  {}".format
+    row = "{:<18}{:<8}{:<10}{:<10}{:<10}{:>10}{:>10}  {}".format
     failed = total = 0
     with Console() as console:
         console.say(row("operator", "device", "dtype", "pass", "path", "error", "limit", "verdict"))
@@ -103,4 +103,4 @@ def _show(console: Console, state: dict[str, Any]) -> None:
     console.say(f"threads   {cpu['threads']}")
     console.say(f"card      {state['cuda'] or 'none that torch can use'}")
     for row in state["operators"]:
-        console.say("{op:<16}{device:<8}{path:<10}{why}".format(**row))
+        console.say("{op:<18}{device:<8}{path:<10}{why}".format(**row))

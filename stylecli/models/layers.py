@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import wrap_torch_function
 
+from stylecli.ops import conv3x3 as ops
+from stylecli.ops.moments import moments
+
 EPS = 1e-5
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -29,11 +32,8 @@ def held(x: Tensor) -> Tensor:
 @overridable
 def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    tokens = x.permute(0, 2, 3, 1).flatten(1, 2).float()  # (B, H W, C), a view in channels-last memory
-    # In two passes: var_mean takes ten times as long on this layout.
-    mean = tokens.mean(1)
-    var = (tokens - mean[:, None]).square().mean(1)
-    return mean[..., None, None], (var + EPS).sqrt()[..., None, None]
+    mean, variance = moments(x)
+    return mean, (variance + EPS).sqrt()
 
 
 def normalised(x: Tensor, limit: float) -> Tensor:
@@ -43,12 +43,35 @@ def normalised(x: Tensor, limit: float) -> Tensor:
     return flat.clamp(-limit, limit)
 
 
+# Strips of a picture have to overlap for these two, like for torch's own convolution.
+conv3x3 = overridable(ops.conv3x3)
+enlarged_conv3x3 = overridable(ops.enlarged_conv3x3)
+
+
+class Conv3x3(nn.Conv2d):
+    """3 x 3, stride 1, the border continued: (B, C, H, W) to (B, D, H, W)."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1, padding_mode="replicate")
+        self.prepared = ops.Prepared()
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.bias is not None
+        return conv3x3(x, self.weight, self.bias, self.prepared)
+
+
+class EnlargingConv(Conv3x3):
+    """The same after bilinear enlargement (no checkerboard): (B, C, H, W) to (B, D, 2 H, 2 W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.bias is not None
+        return enlarged_conv3x3(x, self.weight, self.bias, self.prepared)
+
+
 def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
+    if (stride, kernel) == (1, 3):
+        return Conv3x3(inputs, outputs)
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
-
-
-def upsample(x: Tensor, factor: int = 2) -> Tensor:
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 class AdaIn(nn.Module):

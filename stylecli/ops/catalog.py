@@ -11,8 +11,18 @@ from torch import Tensor
 from stylecli.ops import native
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
+from stylecli.ops.conv3x3 import (
+    Prepared,
+    conv3x3,
+    conv3x3_reference,
+    enlarged_conv3x3,
+    enlarged_conv3x3_reference,
+)
+from stylecli.ops.conv3x3 import compiled as conv3x3_compiled
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
+from stylecli.ops.moments import moments, moments_reference
+from stylecli.ops.moments import usable as moments_usable
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import selective_scan, selective_scan_reference
 
@@ -34,6 +44,7 @@ class Operator:
         reference: the same in float64, written as its formula.
         example: inputs in float64 on the CPU for a length; drawn from the generator.
         usable: for each device type with a compiled path, whether that path takes these tensors.
+        learns: whether gradients have a compiled path, too.
     """
 
     name: str
@@ -41,6 +52,7 @@ class Operator:
     reference: Callable[..., Tensor]
     example: Callable[[int, torch.Generator], tuple[Tensor, ...]]
     usable: Mapping[str, Callable[..., bool]]
+    learns: bool = True
 
     def is_compiled(self, *tensors: Tensor) -> bool:
         """Whether a compiled kernel computes these inputs; builds it if need be."""
@@ -75,6 +87,30 @@ def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tenso
     return u, torch.nn.functional.softplus(delta - 3), A, B, C, skip, z, 0.01 * bias.abs()
 
 
+def _conv3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    B, C, D, H, W = 2, 36, 20, length, 9
+    x = torch.randn(B, C, H, W, generator=random, dtype=torch.float64)
+    weight = torch.randn(D, C, 3, 3, generator=random, dtype=torch.float64) / (9 * C) ** 0.5
+    return x, weight, torch.randn(D, generator=random, dtype=torch.float64)
+
+
+def _with_its_weights(convolution: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """As when stylizing, where weights are frozen, if there are no gradients to be had."""
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return convolution(x, weight if torch.is_grad_enabled() else weight.detach(), bias, Prepared())
+
+    return run
+
+
+def _moments_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    return (3 + torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64),)
+
+
+def _moments(x: Tensor) -> Tensor:
+    return torch.cat(moments(x), 1).flatten(1)
+
+
 def _usable(cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
     return {"cpu": native.usable, "cuda": cuda}
 
@@ -95,6 +131,23 @@ OPERATORS = (
         _deform_shift_example,
         _usable(deform_shift_cuda.usable),
     ),
+    Operator(
+        "conv3x3",
+        _with_its_weights(conv3x3),
+        conv3x3_reference,
+        _conv3x3_example,
+        {"cpu": conv3x3_compiled.usable},
+        learns=False,
+    ),
+    Operator(
+        "enlarged_conv3x3",
+        _with_its_weights(enlarged_conv3x3),
+        enlarged_conv3x3_reference,
+        _conv3x3_example,
+        {"cpu": conv3x3_compiled.usable},
+        learns=False,
+    ),
+    Operator("moments", _moments, moments_reference, _moments_example, {"cpu": moments_usable}, learns=False),
 )
 
 

@@ -52,11 +52,12 @@ def check(op: Operator, device: str, dtype: torch.dtype) -> tuple[Result, Result
     except Exception as error:  # whatever a kernel or a driver comes up with: the table must go on
         problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     path = "compiled" if compiled else "torch"
+    path_back = path if op.learns else "torch"
     name = str(dtype).removeprefix("torch.")
     forward, backward = (max((pair[i] for pair in errors), default=float("inf")) for i in (0, 1))
     return (
         Result(op.name, device, name, "forward", path, forward, LIMITS[dtype][0], problem),
-        Result(op.name, device, name, "backward", path, backward, LIMITS[dtype][1], problem),
+        Result(op.name, device, name, "backward", path_back, backward, LIMITS[dtype][1], problem),
     )
 
 

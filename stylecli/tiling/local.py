@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import held
+from stylecli.models.layers import conv3x3, enlarged_conv3x3, held
 from stylecli.models.style_rwkv.blocks import read_displaced
 from stylecli.tiling.strips import HANDLERS, Handler, Range, Strips
 
@@ -185,20 +185,22 @@ def _pad(
     return _scaled(x, _outcome(func, (x, pad, mode), {}), needs, run)
 
 
-@handles(F.interpolate)
-def _interpolate(func: Any, x: Strips, **kwargs: Any) -> Strips:
-    factor = kwargs.get("scale_factor")
-    if kwargs.get("mode") != "bilinear" or not isinstance(factor, int) or kwargs.get("align_corners"):
-        raise NotImplementedError("only bilinear enlargement by a whole factor is known to stylecli/tiling")
-
-    def needs(top: int, bottom: int) -> Range:
-        return top // factor - 1, (bottom - 1) // factor + 2
-
+@handles(conv3x3)
+def _conv3x3(func: Any, x: Strips, weight: Tensor, bias: Tensor, prepared: Any) -> Strips:
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
-        y = func(rows, **kwargs)
-        return y.narrow(2, top - factor * have[0], bottom - top)
+        return func(rows, weight, bias, prepared).narrow(2, top - have[0], bottom - top)
 
-    return _scaled(x, _outcome(func, (x,), kwargs), needs, run)
+    result = _outcome(func, (x, weight, bias, prepared), {})
+    return _scaled(x, result, lambda top, bottom: (top - 1, bottom + 1), run)
+
+
+@handles(enlarged_conv3x3)
+def _enlarged_conv3x3(func: Any, x: Strips, weight: Tensor, bias: Tensor, prepared: Any) -> Strips:
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        return func(rows, weight, bias, prepared).narrow(2, top - 2 * have[0], bottom - top)
+
+    result = _outcome(func, (x, weight, bias, prepared), {})
+    return _scaled(x, result, lambda top, bottom: ((top - 1) // 2 - 1, bottom // 2 + 2), run)
 
 
 @handles(F.pixel_shuffle)

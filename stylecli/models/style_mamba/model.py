@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, held, normalised, upsample
+from stylecli.models.layers import AdaIn, EnlargingConv, Noise, StyledResidual, conv, held, normalised
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 
@@ -38,7 +38,7 @@ class StyleMamba(nn.Module):
         self.down_coarse = conv(fine, coarse, stride=2)
         self.noise_coarse = Noise(coarse)
         self.middle = self._blocks(coarse, config.blocks[1])
-        self.up_fine = conv(coarse, fine)
+        self.up_fine = EnlargingConv(coarse, fine)
         self.fuse = conv(2 * fine, fine)
         self.noise_fine = Noise(fine)
         self.leave = self._blocks(fine, config.blocks[2])
@@ -46,7 +46,7 @@ class StyleMamba(nn.Module):
             StyledResidual(fine, config.code, config.limit) for _ in range(config.texture[0])
         )
         self.norm_fine = AdaIn(fine, config.code, config.limit)
-        self.up_top = conv(fine, top)
+        self.up_top = EnlargingConv(fine, top)
         self.noise_top = Noise(top)
         self.detail, self.fuse_top = conv(top, config.detail), conv(config.detail, top)
         self.norm_top = AdaIn(top, config.code, config.limit)
@@ -93,13 +93,13 @@ class StyleMamba(nn.Module):
         x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
         for block in self.middle:
             x = block(x, code)
-        x = F.leaky_relu(self.up_fine(upsample(x)), 0.2)
+        x = F.leaky_relu(self.up_fine(x), 0.2)
         x = self.noise_fine(F.leaky_relu(self.fuse(torch.cat([x, fine], 1)), 0.2), seed + 1)
         for block in self.leave:
             x = block(x, code)
         for texture in self.texture_fine:
             x = texture(x, code)
-        x = self.noise_top(self.up_top(upsample(F.leaky_relu(self.norm_fine(x, code), 0.2))), seed + 2)
+        x = self.noise_top(self.up_top(F.leaky_relu(self.norm_fine(x, code), 0.2)), seed + 2)
         detail = self.fuse_top(normalised(self.detail(top), self.config.limit))
         x = F.leaky_relu(self.norm_top(x + detail, code), 0.2)
         for texture in self.texture_top:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, Noise, StyledResidual, conv, held, mean_std, upsample
+from stylecli.models.layers import AdaIn, EnlargingConv, Noise, StyledResidual, conv, held, mean_std
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 
@@ -60,24 +60,26 @@ class Decoder(nn.Module):
             for c, n in zip(widths, config.texture_convs, strict=True)
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
-        self.up = nn.ModuleList(conv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True))
+        self.up = nn.ModuleList(
+            EnlargingConv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True)
+        )
         self.noise = nn.ModuleList(Noise(c) for c in (*widths, config.stem)) if config.noise else None
         self.finest_skip = config.finest_skip
         self.fuse = nn.ModuleDict(
             {str(i): conv(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
         )
-        self.head_conv = conv(widths[0], config.stem)
+        self.head_conv = EnlargingConv(widths[0], config.stem)
         self.head_norm = AdaIn(config.stem, code)
         self.head_mid = conv(config.stem, config.stem)
         self.head_mid_norm = AdaIn(config.stem, code)
         self.head_narrow = conv(config.stem, 12)
-        self.head_out = conv(12, 3)
+        self.head_out = EnlargingConv(12, 3)
 
     def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
         x = features.pop()
         for level in reversed(range(len(self.levels))):
             if level < len(self.levels) - 1:
-                x = F.leaky_relu(self.up[level](upsample(x)), 0.2)
+                x = F.leaky_relu(self.up[level](x), 0.2)
                 if level >= self.finest_skip:
                     x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features.pop()], 1)), 0.2)
             if self.noise is not None:
@@ -87,13 +89,12 @@ class Decoder(nn.Module):
             for texture in self.texture[level]:  # type: ignore[attr-defined]
                 x = texture(x, code)
             x = self.leave[level](x, code, statistics[level])
-        x = self.head_conv(upsample(x))  # stride 2
+        x = self.head_conv(x)  # stride 2
         if self.noise is not None:
             x = self.noise[-1](x, seed)
         x = F.leaky_relu(self.head_norm(x, code), 0.2)
         x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
-        # At full size there are few channels: this is where the memory goes.
-        x = F.leaky_relu(upsample(self.head_narrow(x)), 0.2)
+        x = F.leaky_relu(self.head_narrow(x), 0.2)
         return torch.sigmoid(self.head_out(x))
 
 

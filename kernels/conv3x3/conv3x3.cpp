@@ -1,0 +1,178 @@
+// What surrounds the matrix products of a fast 3 x 3 convolution on the CPU, plain C interface. All maps are
+// (B, H, W, C); a border is continued by its last pixel. Formulas and sources: stylecli/ops/conv3x3/op.py.
+//
+// Winograd F(4 x 4, 3 x 3): a tile of 6 x 6 input pixels becomes 36 numbers for each channel, and 36 sums of products
+// become 4 x 4 output pixels. Upsampled: the nine taps were applied before enlarging, here they are enlarged and added.
+
+#include <algorithm>
+#include <vector>
+
+#include "../common.h"
+
+namespace {
+
+using namespace stylecli;
+
+constexpr Index TILE = 4, REACH = TILE + 2, POINTS = REACH * REACH;
+
+inline Vec load_part(const float* p, Index n) {
+    if (n >= 8) return load8(p);
+    float x[8] = {};
+    std::copy(p, p + n, x);
+    return load8(x);
+}
+inline void store_part(float* p, Index n, Vec v) {
+    if (n >= 8) return store8(p, v);
+    float x[8];
+    store8(x, v);
+    std::copy(x, x + n, p);
+}
+
+// B^T d: six numbers `step` apart.
+inline void into(Vec* d, Index step) {
+    Vec &a = d[0], &b = d[step], &c = d[2 * step], &e = d[3 * step], &f = d[4 * step], &g = d[5 * step];
+    const Vec even = mad8(c, -4.0f, f), odd = mad8(b, -4.0f, e), close = f - c, far = 2.0f * (e - b);
+    a = mad8(a, 4.0f, mad8(c, -5.0f, f));
+    g = mad8(b, 4.0f, mad8(e, -5.0f, g));
+    b = even + odd;
+    c = even - odd;
+    e = close + far;
+    f = close - far;
+}
+
+// A^T m: six numbers `step` apart become four.
+inline void out_of(Vec* m, Index step) {
+    Vec &a = m[0], &b = m[step], &c = m[2 * step], &d = m[3 * step];
+    const Vec e = m[4 * step], f = m[5 * step];
+    const Vec near = b + c, turn = b - c, far = d + e, skew = d - e;
+    a = a + near + far;
+    b = mad8(skew, 2.0f, turn);
+    c = mad8(far, 4.0f, near);
+    d = mad8(skew, 8.0f, turn) + f;
+}
+
+void tiles_in(Index B, Index H, Index W, Index C, const float* x, float* tiles, int threads) {
+    const Index rows = (H + TILE - 1) / TILE, columns = (W + TILE - 1) / TILE, plane = B * rows * columns * C;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Index row = 0; row < B * rows; ++row) {
+        const Index b = row / rows, top = row % rows * TILE - 1;
+        for (Index column = 0; column < columns; ++column) {
+            const float* from[POINTS];
+            for (Index i = 0; i < REACH; ++i)
+                for (Index j = 0; j < REACH; ++j) {
+                    const Index y = std::clamp<Index>(top + i, 0, H - 1);
+                    const Index z = std::clamp<Index>(column * TILE - 1 + j, 0, W - 1);
+                    from[i * REACH + j] = x + ((b * H + y) * W + z) * C;
+                }
+            float* to = tiles + (row * columns + column) * C;
+            for (Index c = 0; c < C; c += 8) {
+                Vec d[POINTS];
+                for (Index k = 0; k < POINTS; ++k) d[k] = load_part(from[k] + c, C - c);
+                for (Index j = 0; j < REACH; ++j) into(d + j, REACH);
+                for (Index i = 0; i < REACH; ++i) into(d + i * REACH, 1);
+                for (Index k = 0; k < POINTS; ++k) store_part(to + k * plane + c, C - c, d[k]);
+            }
+        }
+    }
+}
+
+void tiles_out(Index B, Index H, Index W, Index C, const float* sums, const float* bias, float* out, int threads) {
+    const Index rows = (H + TILE - 1) / TILE, columns = (W + TILE - 1) / TILE, plane = B * rows * columns * C;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Index row = 0; row < B * rows; ++row) {
+        const Index b = row / rows, top = row % rows * TILE, height = std::min(TILE, H - top);
+        for (Index column = 0; column < columns; ++column) {
+            const Index left = column * TILE, width = std::min(TILE, W - left);
+            const float* from = sums + (row * columns + column) * C;
+            float* to = out + ((b * H + top) * W + left) * C;
+            for (Index c = 0; c < C; c += 8) {
+                Vec m[POINTS];
+                for (Index k = 0; k < POINTS; ++k) m[k] = load_part(from + k * plane + c, C - c);
+                for (Index j = 0; j < REACH; ++j) out_of(m + j, REACH);
+                const Vec add = load_part(bias + c, C - c);
+                for (Index i = 0; i < height; ++i) {
+                    out_of(m + i * REACH, 1);
+                    for (Index j = 0; j < width; ++j) store_part(to + (i * W + j) * C + c, C - c, m[i * REACH + j] + add);
+                }
+            }
+        }
+    }
+}
+
+// Bilinear enlargement to twice the size followed by three taps, along one axis: what each tap of the places before,
+// at and after contributes to the even and to the odd one of two places.
+constexpr float SHARE[2][3][3] = {{{.75f, .25f, 0}, {.25f, .75f, 0}, {0, .75f, .25f}},
+                                  {{.25f, .75f, 0}, {0, .75f, .25f}, {0, .25f, .75f}}};
+
+// Taps (H, W, 3, 3, C) of one picture, of which rows i - 1, i, i + 1 count, to row 2 i + odd: first along columns, into
+// `mixed` (W, 3, C), then along rows.
+void enlarged_row(Index H, Index W, Index C, const float* taps, const float* bias, Index i, int odd, float* mixed,
+                  float* out) {
+    const Index pixel = 9 * C;
+    const float* rows[3];
+    for (Index m = 0; m < 3; ++m) rows[m] = taps + std::clamp<Index>(i - 1 + m, 0, H - 1) * W * pixel;
+    const auto& share = SHARE[odd];
+    for (Index j = 0; j < W; ++j) {
+        float* __restrict to = mixed + j * 3 * C;
+        const float *above = rows[0] + j * pixel, *here = rows[1] + j * pixel, *below = rows[2] + j * pixel;
+        const Index n = 3 * C;  // one row of the kernel after the other: its three taps lie side by side
+        if (odd) {
+#pragma omp simd
+            for (Index c = 0; c < n; ++c)
+                to[c] = share[0][0] * above[c] + share[0][1] * here[c] + share[1][1] * here[n + c] +
+                        share[1][2] * below[n + c] + share[2][1] * here[2 * n + c] + share[2][2] * below[2 * n + c];
+        } else {
+#pragma omp simd
+            for (Index c = 0; c < n; ++c)
+                to[c] = share[0][0] * above[c] + share[0][1] * here[c] + share[1][0] * above[n + c] +
+                        share[1][1] * here[n + c] + share[2][1] * here[2 * n + c] + share[2][2] * below[2 * n + c];
+        }
+    }
+    for (Index j = 0; j < W; ++j) {
+        const float* left = mixed + std::max<Index>(j - 1, 0) * 3 * C;
+        const float* here = mixed + j * 3 * C;
+        const float* right = mixed + std::min<Index>(j + 1, W - 1) * 3 * C;
+        float* __restrict even = out + 2 * j * C;
+        float* __restrict next = even + C;
+#pragma omp simd
+        for (Index c = 0; c < C; ++c) {
+            const float a = here[c], e = here[C + c], f = here[2 * C + c];
+            even[c] = bias[c] + .75f * left[c] + .25f * a + .25f * left[C + c] + .75f * e + .75f * f + .25f * right[2 * C + c];
+            next[c] = bias[c] + .25f * left[c] + .75f * a + .75f * e + .25f * right[C + c] + .25f * f + .75f * right[2 * C + c];
+        }
+    }
+}
+
+void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float* bias, float* out, int threads) {
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> mixed(W * 3 * C);
+#pragma omp for schedule(static)
+        for (Index row = 0; row < B * H; ++row) {
+            const Index b = row / H, i = row % H;
+            for (int odd = 0; odd < 2; ++odd)
+                enlarged_row(H, W, C, taps + b * H * W * 9 * C, bias, i, odd, mixed.data(),
+                             out + ((b * H + i) * 2 + odd) * 2 * W * C);
+        }
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+// x, out (B, H, W, C); tiles, sums (36, B ceil(H / 4) ceil(W / 4), C); bias (C).
+void stylecli_conv3x3_tiles_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C, const float* x,
+                                    float* tiles, int threads) {
+    tiles_in(B, H, W, C, x, tiles, threads);
+}
+void stylecli_conv3x3_untile_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C,
+                                     const float* sums, const float* bias, float* out, int threads) {
+    tiles_out(B, H, W, C, sums, bias, out, threads);
+}
+// taps (B, H, W, 3, 3, C); bias (C); out (B, 2 H, 2 W, C).
+void stylecli_conv3x3_enlarge_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C,
+                                      const float* taps, const float* bias, float* out, int threads) {
+    enlarged(B, H, W, C, taps, bias, out, threads);
+}
+}

@@ -1,0 +1,59 @@
+"""Calls of the compiled 3 x 3 convolutions (``kernels/conv3x3``): float32 on the CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stylecli.ops import native
+
+_TILE, _POINTS = 4, 36
+# What F(4 x 4, 3 x 3) makes of the three weights along one axis (arXiv 1509.09308, section 4.3).
+_G = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+
+
+def usable(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
+    """Whether the compiled path takes these, gradients aside."""
+    return x.dtype == weight.dtype == torch.float32 and native.usable(x, weight)
+
+
+def winograd_weight(weight: Tensor) -> Tensor:
+    """(D, C, 3, 3) to (36, C, D)."""
+    G = torch.tensor(_G, dtype=torch.float64)
+    return torch.einsum("ak,dckl,bl->abcd", G, weight.double(), G).flatten(0, 1).float().contiguous()
+
+
+def winograd(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, D, H, W); weight: (36, C, D)."""
+    tokens = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
+    B, H, W, C = tokens.shape
+    D = weight.shape[2]
+    tiles = x.new_empty(_POINTS, B * -(-H // _TILE) * -(-W // _TILE), C)
+    native.call("conv3x3_tiles", x.dtype, B, H, W, C, tokens, tiles)
+    sums = torch.bmm(tiles, weight)  # (36, T, D)
+    out = x.new_empty(B, H, W, D)
+    native.call("conv3x3_untile", x.dtype, B, H, W, D, sums, bias, out)
+    return out.permute(0, 3, 1, 2)
+
+
+def taps(weight: Tensor) -> Tensor:
+    """(D, C, 3, 3) to (C, 9 D)."""
+    return weight.permute(1, 2, 3, 0).flatten(1).contiguous()
+
+
+def enlarged(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, D, 2 H, 2 W); taps: (C, 9 D)."""
+    tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+    B, H, W, C = tokens.shape
+    D = bias.numel()
+    products = tokens.reshape(-1, C) @ taps  # (B H W, 9 D)
+    out = x.new_empty(B, 2 * H, 2 * W, D)
+    native.call("conv3x3_enlarge", x.dtype, B, H, W, D, products, bias, out)
+    return out.permute(0, 3, 1, 2)
