@@ -1,5 +1,5 @@
-// What surrounds the matrix products of a fast 3 x 3 convolution on the CPU, plain C interface. All maps are
-// (B, H, W, C); a border is continued by its last pixel. Formulas and sources: stylecli/ops/conv3x3/op.py.
+// 3 x 3 convolutions with few products on the CPU, plain C interface. All maps are (B, H, W, C); a border is continued
+// by its last pixel. Formulas and sources: stylecli/ops/conv3x3/op.py.
 //
 // Winograd F(4 x 4, 3 x 3): a tile of 6 x 6 input pixels becomes 36 numbers for each channel, and 36 sums of products
 // become 4 x 4 output pixels. Upsampled: the nine taps were applied before enlarging, here they are enlarged and added.
@@ -51,50 +51,95 @@ inline void out_of(Vec* m, Index step) {
     d = mad8(skew, 8.0f, turn) + f;
 }
 
-void tiles_in(Index B, Index H, Index W, Index C, const float* x, float* tiles, int threads) {
-    const Index rows = (H + TILE - 1) / TILE, columns = (W + TILE - 1) / TILE, plane = B * rows * columns * C;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (Index row = 0; row < B * rows; ++row) {
-        const Index b = row / rows, top = row % rows * TILE - 1;
-        for (Index column = 0; column < columns; ++column) {
-            const float* from[POINTS];
-            for (Index i = 0; i < REACH; ++i)
-                for (Index j = 0; j < REACH; ++j) {
-                    const Index y = std::clamp<Index>(top + i, 0, H - 1);
-                    const Index z = std::clamp<Index>(column * TILE - 1 + j, 0, W - 1);
-                    from[i * REACH + j] = x + ((b * H + y) * W + z) * C;
-                }
-            float* to = tiles + (row * columns + column) * C;
-            for (Index c = 0; c < C; c += 8) {
-                Vec d[POINTS];
-                for (Index k = 0; k < POINTS; ++k) d[k] = load_part(from[k] + c, C - c);
-                for (Index j = 0; j < REACH; ++j) into(d + j, REACH);
-                for (Index i = 0; i < REACH; ++i) into(d + i * REACH, 1);
-                for (Index k = 0; k < POINTS; ++k) store_part(to + k * plane + c, C - c, d[k]);
-            }
+// One convolution. Of each of 36 points the weights are (C, 16) for the first 16 columns, (C, 16) for the next and so
+// on, at last perhaps (C, 8): D rounded up to whole vectors.
+struct Shape {
+    Index B, H, W, C, D;
+    Index rows() const { return (H + TILE - 1) / TILE; }
+    Index columns() const { return (W + TILE - 1) / TILE; }
+    Index tiles() const { return B * rows() * columns(); }
+    Index width() const { return (D + 7) / 8 * 8; }
+};
+
+// Tile `index` of x to `to`, whose 36 points lie `plane` apart.
+void take(const Shape& s, Index index, const float* x, float* to, Index plane) {
+    const Index b = index / (s.rows() * s.columns());
+    const Index top = index / s.columns() % s.rows() * TILE - 1, left = index % s.columns() * TILE - 1;
+    const float* from[POINTS];
+    for (Index i = 0; i < REACH; ++i)
+        for (Index j = 0; j < REACH; ++j) {
+            const Index y = std::clamp<Index>(top + i, 0, s.H - 1), z = std::clamp<Index>(left + j, 0, s.W - 1);
+            from[i * REACH + j] = x + ((b * s.H + y) * s.W + z) * s.C;
+        }
+    for (Index c = 0; c < s.C; c += 8) {
+        Vec d[POINTS];
+        for (Index k = 0; k < POINTS; ++k) d[k] = load_part(from[k] + c, s.C - c);
+        for (Index j = 0; j < REACH; ++j) into(d + j, REACH);
+        for (Index i = 0; i < REACH; ++i) into(d + i * REACH, 1);
+        for (Index k = 0; k < POINTS; ++k) store_part(to + k * plane + c, s.C - c, d[k]);
+    }
+}
+
+// The sums of a tile, at `from`, to its place in `out`.
+void give(const Shape& s, Index index, const float* from, Index plane, const float* bias, float* out) {
+    const Index b = index / (s.rows() * s.columns());
+    const Index top = index / s.columns() % s.rows() * TILE, left = index % s.columns() * TILE;
+    const Index height = std::min(TILE, s.H - top), width = std::min(TILE, s.W - left);
+    float* to = out + ((b * s.H + top) * s.W + left) * s.D;
+    for (Index c = 0; c < s.D; c += 8) {
+        Vec m[POINTS];
+        for (Index k = 0; k < POINTS; ++k) m[k] = load8(from + k * plane + c);
+        for (Index j = 0; j < REACH; ++j) out_of(m + j, REACH);
+        const Vec add = load_part(bias + c, s.D - c);
+        for (Index i = 0; i < height; ++i) {
+            out_of(m + i * REACH, 1);
+            for (Index j = 0; j < width; ++j)
+                store_part(to + (i * s.W + j) * s.D + c, s.D - c, m[i * REACH + j] + add);
         }
     }
 }
 
-void tiles_out(Index B, Index H, Index W, Index C, const float* sums, const float* bias, float* out, int threads) {
-    const Index rows = (H + TILE - 1) / TILE, columns = (W + TILE - 1) / TILE, plane = B * rows * columns * C;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (Index row = 0; row < B * rows; ++row) {
-        const Index b = row / rows, top = row % rows * TILE, height = std::min(TILE, H - top);
-        for (Index column = 0; column < columns; ++column) {
-            const Index left = column * TILE, width = std::min(TILE, W - left);
-            const float* from = sums + (row * columns + column) * C;
-            float* to = out + ((b * H + top) * W + left) * C;
-            for (Index c = 0; c < C; c += 8) {
-                Vec m[POINTS];
-                for (Index k = 0; k < POINTS; ++k) m[k] = load_part(from + k * plane + c, C - c);
-                for (Index j = 0; j < REACH; ++j) out_of(m + j, REACH);
-                const Vec add = load_part(bias + c, C - c);
-                for (Index i = 0; i < height; ++i) {
-                    out_of(m + i * REACH, 1);
-                    for (Index j = 0; j < width; ++j) store_part(to + (i * W + j) * C + c, C - c, m[i * REACH + j] + add);
+// GROUP rows of `a` (., C) times `weight` (C, 8 VECTORS), to `sums` (., width): as many as there are registers for.
+constexpr Index GROUP = 6;
+
+template <int VECTORS>
+inline void product(Index C, Index width, const float* a, const float* weight, float* sums) {
+    Vec sum[GROUP][VECTORS] = {};
+    for (Index c = 0; c < C; ++c) {
+        Vec w[VECTORS];
+        for (int v = 0; v < VECTORS; ++v) w[v] = load8(weight + 8 * (c * VECTORS + v));
+        for (Index i = 0; i < GROUP; ++i) {
+            const Vec x = filled8(a[i * C + c]);
+            for (int v = 0; v < VECTORS; ++v) sum[i][v] = mad8(x, w[v], sum[i][v]);
+        }
+    }
+    for (Index i = 0; i < GROUP; ++i)
+        for (int v = 0; v < VECTORS; ++v) store8(sums + i * width + 8 * v, sum[i][v]);
+}
+
+// Tiles are taken some at a time: rearranged, multiplied and put in place while they are in the cache.
+constexpr Index AT_ONCE = 4 * GROUP;
+
+void winograd(const Shape& s, const float* x, const float* weight, const float* bias, float* out, int threads) {
+    const Index width = s.width(), plane = AT_ONCE * s.C, sums_plane = AT_ONCE * width;
+    const Index blocks = (s.tiles() + AT_ONCE - 1) / AT_ONCE;
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> points(POINTS * plane), sums(POINTS * sums_plane);
+#pragma omp for schedule(static)
+        for (Index block = 0; block < blocks; ++block) {
+            const Index first = block * AT_ONCE, count = std::min(AT_ONCE, s.tiles() - first);
+            for (Index t = 0; t < count; ++t) take(s, first + t, x, points.data() + t * s.C, plane);
+            for (Index k = 0; k < POINTS; ++k)
+                for (Index t = 0; t < count; t += GROUP) {  // the last group may hold leftovers, which nobody reads
+                    const float* a = points.data() + k * plane + t * s.C;
+                    const float* w = weight + k * s.C * width;
+                    float* to = sums.data() + k * sums_plane + t * width;
+                    Index d = 0;
+                    for (; d + 16 <= width; d += 16) product<2>(s.C, width, a, w + d * s.C, to + d);
+                    if (d < width) product<1>(s.C, width, a, w + d * s.C, to + d);
                 }
-            }
+            for (Index t = 0; t < count; ++t) give(s, first + t, sums.data() + t * width, sums_plane, bias, out);
         }
     }
 }
@@ -161,14 +206,11 @@ void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float
 
 extern "C" {
 
-// x, out (B, H, W, C); tiles, sums (36, B ceil(H / 4) ceil(W / 4), C); bias (C).
-void stylecli_conv3x3_tiles_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C, const float* x,
-                                    float* tiles, int threads) {
-    tiles_in(B, H, W, C, x, tiles, threads);
-}
-void stylecli_conv3x3_untile_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C,
-                                     const float* sums, const float* bias, float* out, int threads) {
-    tiles_out(B, H, W, C, sums, bias, out, threads);
+// x (B, H, W, C); weight see Shape; bias (D); out (B, H, W, D).
+void stylecli_conv3x3_winograd_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C, std::int64_t D,
+                                       const float* x, const float* weight, const float* bias, float* out,
+                                       int threads) {
+    winograd({B, H, W, C, D}, x, weight, bias, out, threads);
 }
 // taps (B, H, W, 3, 3, C); bias (C); out (B, 2 H, 2 W, C).
 void stylecli_conv3x3_enlarge_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C,

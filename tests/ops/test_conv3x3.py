@@ -31,7 +31,7 @@ def case(B=1, C=40, D=24, H=9, W=14):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2), (4, 4), (5, 8), (33, 18)])
-@pytest.mark.parametrize(("C", "D", "B"), [(40, 24, 1), (33, 3, 2), (64, 37, 1), (12, 3, 2)])
+@pytest.mark.parametrize(("C", "D", "B"), [(40, 24, 1), (33, 3, 2), (64, 37, 1), (17, 50, 2), (12, 3, 2)])
 @pytest.mark.parametrize(("convolution", "reference"), BOTH)
 def test_agrees_with_the_formula(convolution, reference, size, C, D, B):
     x, weight, bias = case(B, C, D, *size)

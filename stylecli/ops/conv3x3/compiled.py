@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.ops import native
 
-_TILE, _POINTS = 4, 36
 # What F(4 x 4, 3 x 3) makes of the three weights along one axis (arXiv 1509.09308, section 4.3).
 _G = (
     (1 / 4, 0, 0),
@@ -25,21 +25,19 @@ def usable(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
 
 
 def winograd_weight(weight: Tensor) -> Tensor:
-    """(D, C, 3, 3) to (36, C, D)."""
+    """(D, C, 3, 3) to (36, .): of every point the columns in packs of 16, each (C, 16), at last perhaps (C, 8)."""
     G = torch.tensor(_G, dtype=torch.float64)
-    return torch.einsum("ak,dckl,bl->abcd", G, weight.double(), G).flatten(0, 1).float().contiguous()
+    points = torch.einsum("ak,dckl,bl->abcd", G, weight.double(), G).flatten(0, 1)  # (36, C, D)
+    points = F.pad(points, (0, -points.shape[2] % 8)).float()
+    return torch.cat([pack.flatten(1) for pack in points.split(16, 2)], 1)
 
 
 def winograd(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, D, H, W); weight: (36, C, D)."""
+    """(B, C, H, W) to (B, D, H, W); weight as ``winograd_weight`` makes it."""
     tokens = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
-    B, H, W, C = tokens.shape
-    D = weight.shape[2]
-    tiles = x.new_empty(_POINTS, B * -(-H // _TILE) * -(-W // _TILE), C)
-    native.call("conv3x3_tiles", x.dtype, B, H, W, C, tokens, tiles)
-    sums = torch.bmm(tiles, weight)  # (36, T, D)
-    out = x.new_empty(B, H, W, D)
-    native.call("conv3x3_untile", x.dtype, B, H, W, D, sums, bias, out)
+    D = bias.numel()
+    out = x.new_empty(*tokens.shape[:3], D)
+    native.call("conv3x3_winograd", x.dtype, *tokens.shape, D, tokens, weight, bias, out)
     return out.permute(0, 3, 1, 2)
 
 

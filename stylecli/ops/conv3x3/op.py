@@ -15,9 +15,7 @@ from torch import Tensor
 
 from stylecli.ops.conv3x3 import compiled
 
-_FEWEST_CHANNELS = (
-    32  # of the input; below, Winograd's rearranging takes as long as the products that it saves
-)
+_FEWEST_CHANNELS = 8  # in and out; below, rearranging takes as long as the products that it saves
 
 
 class Prepared:
@@ -50,7 +48,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, prepared: Prepared) -> Tens
     Returns:
         (B, D, H, W).
     """
-    if weight.shape[1] < _FEWEST_CHANNELS or not _fast(x, weight):
+    if min(weight.shape[:2]) < _FEWEST_CHANNELS or not _fast(x, weight):
         return plain(x, weight, bias)
     return compiled.winograd(x, prepared.get(weight, compiled.winograd_weight), bias)
 
