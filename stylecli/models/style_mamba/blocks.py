@@ -116,7 +116,11 @@ class ChannelMix(nn.Module):
 
 
 class ConditionalBlock(nn.Module):
-    """x + scan(norm(x)), then x + mix(norm(x)), everything but the mix depending on the style code (B, code)."""
+    """x + scan(norm(x)), then x + mix(norm(x)), everything but the mix depending on the style code (B, code).
+
+    x is float32 whatever the network computes in: what blocks add is small beside what they add it to, and what is
+    lost in 8 bits of mantissa, the next normalisation makes large.
+    """
 
     def __init__(self, channels: int, config: StyleMambaConfig):
         super().__init__()
@@ -124,5 +128,5 @@ class ConditionalBlock(nn.Module):
         self.scan, self.mix = ConditionalScan(channels, config), ChannelMix(channels, config)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        x = x + self.scan(self.norm1(x, code), code)
-        return x + self.mix(self.norm2(x, code))
+        x = x + self.scan(self.norm1(x, code).to(code.dtype), code).float()
+        return x + self.mix(self.norm2(x, code).to(code.dtype)).float()

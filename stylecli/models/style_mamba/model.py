@@ -87,16 +87,12 @@ class StyleMamba(nn.Module):
         code = code.expand(latent.shape[0], -1)
         top = held(F.leaky_relu(self.stem(self._pad(latent)), 0.2))
         fine = F.leaky_relu(self.down_fine(top), 0.2)
-        for block in self.enter:
-            fine = block(fine, code)
-        fine = held(fine)
+        fine = held(self._through(self.enter, fine, code))
         x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
-        for block in self.middle:
-            x = block(x, code)
+        x = self._through(self.middle, x, code)
         x = F.leaky_relu(self.up_fine(x), 0.2)
         x = self.noise_fine(F.leaky_relu(self.fuse(torch.cat([x, fine], 1)), 0.2), seed + 1)
-        for block in self.leave:
-            x = block(x, code)
+        x = self._through(self.leave, x, code)
         for texture in self.texture_fine:
             x = texture(x, code)
         x = self.noise_top(self.up_top(F.leaky_relu(self.norm_fine(x, code), 0.2)), seed + 2)
@@ -106,6 +102,13 @@ class StyleMamba(nn.Module):
             x = texture(x, code)
         x = self.out(F.leaky_relu(self.norm_out(x, code), 0.2))
         return x[..., :h, :w]
+
+    @staticmethod
+    def _through(blocks: nn.ModuleList, x: Tensor, code: Tensor) -> Tensor:
+        y = x.float()
+        for block in blocks:
+            y = block(y, code)
+        return y.to(x.dtype)
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
