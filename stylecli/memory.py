@@ -63,7 +63,9 @@ def built_in_memory() -> int | None:
 
 def keep_freed() -> None:
     """Let the C library keep what tensors free, for the next ones. By default it goes back to the system at once, which
-    clears every page when it is wanted again: a fifth of the time of a picture."""
+    clears every page when it is wanted again: a fifth of the time of a picture. Not where ``ulimit -v`` counts it."""
+    if _address_space() < 1 << 62:
+        return
     with suppress(OSError, AttributeError):  # another C library than GNU's
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, 256 << 20)

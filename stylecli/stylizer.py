@@ -174,7 +174,8 @@ class Stylizer:
         where = choose_device(device)
         precision = choose_dtype(dtype, where)
         painter = load_painter(name, weights, seed)
-        keep_freed()
+        if memory_limit is None:
+            keep_freed()
         return cls(
             painter.network.to(where, precision),
             painter.descriptor,
@@ -323,6 +324,7 @@ class Stylizer:
                 if self.tile == 0 or self.descriptor.appetite is None or not is_out_of_memory(error):
                     raise
                 error.__traceback__ = None  # it keeps what was computed alive
+                give_back()
                 log.info("not enough memory to paint at once: painting in strips")
         return small, self._forward_in_strips(small, strength, seed, how.rows or _FALLBACK_ROWS)
 
