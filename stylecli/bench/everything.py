@@ -28,7 +28,7 @@ def run(inputs: Inputs, device: str, progress: Progress) -> list[Section]:
     rows = list(scale.run(_MEGAPIXELS, ["--memory-limit", "4G"], progress=progress))
     # Only now what needs torch: figures of child processes would count what this one holds.
     from stylecli.bench import kernels, prompts, quality, samples, speed
-    from stylecli.stylizer import choose_device
+    from stylecli.devices import choose_device
     from stylecli.weights import locate
 
     sections = [samples.run(device), *speed.run(device=device, progress=progress), scale.section(rows, limit)]

@@ -134,7 +134,7 @@ def kernels(
 ) -> None:
     """Time the operators: bandwidth against a plain copy, and against the same work in plain PyTorch."""
     from stylecli.bench import kernels as measuring
-    from stylecli.stylizer import choose_device
+    from stylecli.devices import choose_device
 
     rows = measuring.run(choose_device(device), threads)
     _deliver([measuring.section(rows)], json, markdown, html)

@@ -75,7 +75,7 @@ def rwkv(
     """Train StyleRWKV. Ctrl-C is safe: the same command goes on from the last checkpoint."""
     import torch
 
-    from stylecli.stylizer import choose_device, choose_dtype
+    from stylecli.devices import choose_device, choose_dtype
     from stylecli.training.rwkv import TrainConfig
     from stylecli.training.rwkv import train as run
 
@@ -140,7 +140,7 @@ def siglip(
     """Train the text-image encoder. Ctrl-C is safe: the same command goes on from the last checkpoint."""
     import torch
 
-    from stylecli.stylizer import choose_device
+    from stylecli.devices import choose_device
     from stylecli.training.siglip import SiglipTrainConfig
     from stylecli.training.siglip import train as run
 

@@ -49,7 +49,7 @@ def autoencoder(
     workers: Workers = 1,
 ) -> None:
     """Train the auto-encoder that StyleMamba paints in. Ctrl-C is safe: the same command goes on."""
-    from stylecli.stylizer import choose_device
+    from stylecli.devices import choose_device
     from stylecli.training.autoencoder import AutoencoderTraining
     from stylecli.training.autoencoder import train as run
 
@@ -101,7 +101,7 @@ def mamba(
     """Train StyleMamba on photographs and captioned artworks. Ctrl-C is safe: the same command goes on."""
     import torch
 
-    from stylecli.stylizer import choose_device, choose_dtype
+    from stylecli.devices import choose_device, choose_dtype
     from stylecli.training.mamba import MambaTraining
     from stylecli.training.mamba import train as run
     from stylecli.weights import locate
