@@ -19,10 +19,23 @@ bench = typer.Typer(
     help="Measure this machine, and what the networks paint. Without a command: a summary in about a minute.",
 )
 
+
+def _can_be_written(path: Path | None) -> Path | None:
+    """Said now, and not when everything was measured."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise UsageError(f"{path}: not a file in a folder that is there")
+    return path
+
+
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")]
 Html = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help="Write tables, plots and sheets as one HTML page, too."),
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="Write tables, plots and sheets as one HTML page, too.",
+        callback=_can_be_written,
+    ),
 ]
 Photographs = Annotated[
     Path, typer.Option("--photographs", metavar="DIR", exists=True, help="Folder of photographs.")
@@ -35,6 +48,10 @@ Data = Annotated[
 Vgg = Annotated[
     Path | None,
     typer.Option("--vgg", metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Save the plot as a PNG.", callback=_can_be_written),
 ]
 Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Times that everything is measured.")]
 
@@ -105,6 +122,7 @@ def quality(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also two slow methods, on some of the pairs.")
     ] = False,
+    output: Output = None,
     json: options.Json = False,
     markdown: Markdown = False,
     html: Html = None,
@@ -118,6 +136,7 @@ def quality(
         sections = measuring.run(
             photographs, styles, vgg or locate("vgg16"), most, size, baselines, console.say
         )
+    _save_plot(sections[0], output)
     _deliver(sections, json, markdown, html)
 
 
@@ -165,9 +184,7 @@ def convergence(
     photographs: Photographs,
     photos: Annotated[int, typer.Option(min=1, metavar="N", help="Photographs to refine on.")] = 3,
     iterations: Annotated[int, typer.Option(min=2, metavar="N", help="Length of the plain run.")] = 100,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save the curves as a PNG.")
-    ] = None,
+    output: Output = None,
     json: options.Json = False,
     markdown: Markdown = False,
     html: Html = None,
@@ -180,8 +197,7 @@ def convergence(
         section = measuring.section(
             measuring.run(photographs, photos, iterations, progress=console.say), photographs
         )
-    if output is not None:
-        section.pictures[0][1].save(output, format="PNG")
+    _save_plot(section, output)
     _deliver([section], json, markdown, html)
 
 
@@ -197,9 +213,7 @@ def scale(
     stroke_size: options.StrokeSize = 1.0,
     tile: options.Tile = "auto",
     memory_limit: options.MemoryLimit = "4G",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save the curves as a PNG.")
-    ] = None,
+    output: Output = None,
     json: options.Json = False,
     markdown: Markdown = False,
     html: Html = None,
@@ -219,8 +233,7 @@ def scale(
     with Console() as console:
         rows = list(measuring.run(sizes, extra, prompt, progress=console.say))
     section = measuring.section(rows, limit)
-    if output is not None:
-        section.pictures[0][1].save(output, format="PNG")
+    _save_plot(section, output)
     _deliver([section], json, markdown, html)
 
 
@@ -301,6 +314,11 @@ def everything(
     with Console() as console:
         sections = measuring.run(inputs, device.value, console.say)
     _deliver(sections, json, markdown, html)
+
+
+def _save_plot(section: Section, output: Path | None) -> None:
+    if output is not None:
+        section.pictures[0][1].save(output, format="PNG")
 
 
 def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:

@@ -25,6 +25,13 @@ def test_what_the_runs_say_is_passed_on(stylize):
     assert stylize("bench", "scale", "--megapixels", "four").returncode == 2
 
 
+@pytest.mark.parametrize("option", ["-o", "--html"])
+def test_where_nothing_can_be_written_is_said_before_measuring(stylize, option):
+    done = stylize("bench", "scale", option, "missing/curves.png")
+    assert done.returncode == 2 and done.stdout == b""
+    assert b"missing" in done.stderr and b"not a file in a folder that is there" in done.stderr
+
+
 def test_the_exponent_of_known_times():
     rows = [Row(1000 * n, 1000, 3.0 * n**2, 1.0, 1 << 30) for n in (1, 2, 8)]
     assert exponent(rows) == pytest.approx(2)
