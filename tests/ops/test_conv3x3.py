@@ -73,6 +73,14 @@ def test_weights_that_were_exchanged_are_seen(convolution, reference):
     torch.testing.assert_close(y.double(), reference(x, other, bias), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(("convolution", "reference"), BOTH)
+def test_weights_that_were_loaded_in_inference_mode(convolution, reference):
+    with torch.inference_mode():
+        x, weight, bias = case()
+        y = convolution(x, weight, bias, Prepared())
+    torch.testing.assert_close(y.double(), reference(x, weight, bias), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (40, 33)])
 @pytest.mark.parametrize("far", [0.0, 1000.0])
 def test_moments_also_far_from_zero(size, far):

@@ -26,7 +26,7 @@ class Prepared:
         self._made: Tensor | None = None
 
     def get(self, weight: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-        key = weight.data_ptr(), weight._version
+        key = weight.data_ptr(), 0 if weight.is_inference() else weight._version
         if self._made is None or self._key != key:
             self._key, self._made = key, make(weight.detach())
         return self._made
