@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from stylecli.bench.section import Section
 
 _ASPECT = 4 / 3
-_TIME, _MEMORY = "#1f5fa8", "#c0392b"
 
 
 @dataclass(frozen=True)
@@ -139,38 +138,18 @@ def exponent(rows: Sequence[Row]) -> float | None:
     return float(np.polyfit(sizes, times, 1)[0])
 
 
-def plot(rows: Sequence[Row], limit: int | None = None, width: int = 720, height: int = 420) -> Image.Image:
-    """Time and peak memory against size, each from zero, as two curves; a line for the limit."""
-    from PIL import Image, ImageDraw
+def plot(rows: Sequence[Row], limit: int | None = None) -> Image.Image:
+    """Seconds and gigabytes against megapixels, and a line for the limit; what grows in step rises at 45 degrees."""
+    from stylecli.bench.plots import line_plot
 
-    image = Image.new("RGB", (width, height), "white")
-    pen, left, top, right, bottom = ImageDraw.Draw(image), 60, 30, width - 60, height - 50
-    most = max(row.megapixels for row in rows)
-    time_top = max(row.seconds for row in rows) * 1.1
-    memory_top = max(*(row.peak for row in rows), limit or 0) * 1.1
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        return left + (right - left) * x, bottom - (bottom - top) * y
-
-    for k in range(5):
-        pen.line([place(0, k / 4), place(1, k / 4)], fill="#dddddd")
-        y = place(0, k / 4)[1] - 6
-        pen.text((8, y), f"{time_top * k / 4:.1f} s", fill=_TIME)
-        pen.text((right + 6, y), f"{memory_top * k / 4 / (1 << 30):.2f} GB", fill=_MEMORY)
-        pen.text((place(k / 4, 0)[0] - 10, bottom + 8), f"{most * k / 4:.0f}", fill="black")
-    pen.text((left, height - 20), "megapixels", fill="black")
+    curves = {
+        "seconds": [(row.megapixels, row.seconds) for row in rows],
+        "peak memory": [(row.megapixels, row.peak / (1 << 30)) for row in rows],
+    }
     if limit is not None:
-        pen.line([place(0, limit / memory_top), place(1, limit / memory_top)], fill=_MEMORY)
-        pen.text((left + 6, place(0, limit / memory_top)[1] + 3), "--memory-limit", fill=_MEMORY)
-    for colour, values, high in (
-        (_TIME, [row.seconds for row in rows], time_top),
-        (_MEMORY, [float(row.peak) for row in rows], memory_top),
-    ):
-        points = [place(row.megapixels / most, value / high) for row, value in zip(rows, values, strict=True)]
-        pen.line(points, fill=colour, width=2)
-        for x, y in points:
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
-    return image
+        sizes = [row.megapixels for row in rows]
+        curves["--memory-limit"] = [(size, limit / (1 << 30)) for size in (min(sizes), max(sizes))]
+    return line_plot(curves, "megapixels", "seconds; memory in GB", logarithmic=True)
 
 
 def section(rows: Sequence[Row], limit: int | None = None) -> Section:

@@ -16,7 +16,7 @@ def test_a_size(stylize, tmp_path):
     for row in rows:
         assert 0 < row["painting"] < row["seconds"] and 100e6 < row["peak"] < 4 << 30
     with Image.open(tmp_path / "curves.png") as image:
-        assert image.size == (720, 420)
+        assert image.size == (860, 500)
 
 
 def test_what_the_runs_say_is_passed_on(stylize):
@@ -36,4 +36,4 @@ def test_the_exponent_of_known_times():
     rows = [Row(1000 * n, 1000, 3.0 * n**2, 1.0, 1 << 30) for n in (1, 2, 8)]
     assert exponent(rows) == pytest.approx(2)
     assert exponent(rows[:1]) is None
-    assert plot(rows, 4 << 30).size == (720, 420)
+    assert plot(rows, 4 << 30).size == (860, 500)
