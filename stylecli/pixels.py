@@ -112,13 +112,15 @@ class Canvas:
         if isinstance(self._data, Tensor):
             self._data[:, :, top:bottom] = rows.to(self._data.device)
             return
-        floats = rows[0].permute(1, 2, 0).cpu().numpy()  # (n, W, 3)
         if self._data.dtype == np.uint8:
-            floats = np.clip(floats * np.float32(255) + np.float32(0.5), 0, 255)
-        elif self._data.dtype == np.uint16:
+            whole = rows[0].mul(255).add_(0.5).clamp_(0, 255).byte()  # casting to whole numbers cuts off
+            torch.from_numpy(self._data[top:bottom]).copy_(whole.permute(1, 2, 0))
+            return
+        floats = rows[0].permute(1, 2, 0).cpu().numpy()  # (n, W, 3)
+        if self._data.dtype == np.uint16:
             floats = floats * np.float32(65535) + threshold(top, bottom, floats.shape[1])
             floats = np.clip(floats, 0, 65535)
-        self._data[top:bottom] = floats  # casting to whole numbers cuts off
+        self._data[top:bottom] = floats
 
     def done(self) -> Any:
         if isinstance(self._given, Image.Image):
