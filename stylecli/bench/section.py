@@ -18,6 +18,9 @@ from PIL import Image
 
 from stylecli.memory import built_in_memory
 
+# Threads of the run before may still be spinning, in wait for more work, on the cores that the next one needs.
+_SETTLE_S = 0.2
+
 Run = Callable[[], object]
 Progress = Callable[[str], None]
 
@@ -76,6 +79,7 @@ def take_turns(runs: Mapping[str, Run], repeats: int, warm: bool = True) -> dict
         run()
     for _ in range(repeats):
         for name, run in runs.items():
+            time.sleep(_SETTLE_S)
             begun = time.perf_counter()
             run()
             took[name].append(time.perf_counter() - begun)

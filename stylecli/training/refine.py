@@ -1,7 +1,7 @@
 """``--refine N``: some iterations that adapt StyleMamba to one prompt, with the paper's losses.
 
 StyleMamba (arXiv 2405.05027) trains its fusion module per prompt with a masked and a second-order directional loss,
-in some 15 to 40 iterations. Here they start from the trained weights. Own decisions: squares of a quarter to 70 % of
+in some 15 to 40 iterations. Here they start from the trained weights, with the masked one. Own decisions: squares of a quarter to 70 % of
 the picture's side, each seen at 96 pixels, or at the size that a published encoder takes; the whole picture takes part
 in every iteration; what the weights painted before holds the coarse colours; Adam.
 """
@@ -30,7 +30,9 @@ class Refinement:
     """How to refine; which directional losses, and what holds the picture together.
 
     Attributes:
-        masked, second_order: use these losses of the paper; with neither, the plain directional loss of crops.
+        masked, second_order: use these losses of the paper; with neither, the plain directional loss of crops. The
+            second-order loss is off (own decision): as we read it, its gradient grows as steps get smaller, and the
+            picture swings to and fro instead of arriving (``stylize bench convergence``).
         iterations, crops, lr, seed: length, crops per iteration, Adam's learning rate, what decides the crops.
         stay: weight of the distance from the picture that the trained weights give.
         tv: weight of total variation.
@@ -38,7 +40,7 @@ class Refinement:
 
     iterations: int = 20
     masked: bool = True
-    second_order: bool = True
+    second_order: bool = False
     crops: int = 16
     lr: float = 5e-4
     seed: int = 0
