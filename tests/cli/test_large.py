@@ -111,10 +111,11 @@ from stylecli.stylizer import Stylizer
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 rng = np.random.default_rng(0)
 style, photo = rng.random((64, 64, 3), np.float32), rng.random((2600, 500, 3), np.float32)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 40, resource.RLIM_INFINITY))  # as under ulimit -v from the start
 network = Stylizer.from_pretrained("stylerwkv-s", tile=64).encode_style(style)
 expected = network(photo)
 size = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
-resource.setrlimit(resource.RLIMIT_AS, (size + (240 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (size + (ROOM << 20),) * 2)
 import dataclasses
 painted = dataclasses.replace(network, tile=4096)(photo)
 print("difference", float(abs(painted - expected).max()))
@@ -122,11 +123,19 @@ print("difference", float(abs(painted - expected).max()))
 
 
 @needs_ulimit
-def test_strips_that_do_not_fit_shrink_and_go_on(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SHRINKING], capture_output=True, text=True, env=environment(), timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert any(line.startswith("not enough memory for strips of 4096 rows") for line in lines), lines
-    assert float(lines[-1].removeprefix("difference ")) < 1 / 255
+def test_strips_that_do_not_fit_shrink_and_go_on() -> None:
+    """How much room there is for 4096 rows at most, and for few rows at least, hangs on how the heap lies: several are
+    tried. Whatever the room, the picture is the right one, or it is said that there is too little."""
+    for megabytes in (225, 215, 235, 205, 245):
+        code = SHRINKING.replace("ROOM", str(megabytes))
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=300
+        )
+        if done.returncode:
+            assert done.stderr.splitlines()[-1].startswith("stylecli.errors.OutOfMemoryError: "), done.stderr
+            continue
+        *before, last = done.stdout.splitlines()
+        assert float(last.removeprefix("difference ")) < 1 / 255
+        if any(line.startswith("not enough memory for strips of 4096 rows") for line in before):
+            return
+    pytest.fail("no room was tight and sufficient")
