@@ -1,9 +1,9 @@
 """``--refine N``: some iterations that adapt StyleMamba to one prompt, with the paper's losses.
 
 StyleMamba (arXiv 2405.05027) trains its fusion module per prompt with a masked and a second-order directional loss,
-in some 15 to 40 iterations. Here they start from the trained weights, with the masked one. Own decisions: squares of a quarter to 70 % of
-the picture's side, each seen at 96 pixels, or at the size that a published encoder takes; the whole picture takes part
-in every iteration; what the weights painted before holds the coarse colours; Adam.
+in some 15 to 40 iterations. Here they start from the trained weights, with the masked one. Own decisions: squares of
+a quarter to 70 % of the picture's side, each seen at 96 pixels, or at the size that a published encoder takes; the
+whole picture takes part in every iteration; what the weights painted before holds the coarse colours; Adam.
 """
 
 from __future__ import annotations
