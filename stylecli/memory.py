@@ -28,6 +28,7 @@ _SMALL = 1 << 20  # pixels: whether these fit will be seen
 _PROGRAM = 400 << 20  # what the program takes by itself once torch and a network are loaded
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_UNLIMITED = 1 << 62
 
 
 def parse_size(text: str) -> int:
@@ -64,7 +65,7 @@ def built_in_memory() -> int | None:
 def keep_freed() -> None:
     """Let the C library keep what tensors free, for the next ones. By default it goes back to the system at once, which
     clears every page when it is wanted again: a fifth of the time of a picture. Not where ``ulimit -v`` counts it."""
-    if _address_space() < 1 << 62:
+    if _address_space() < _UNLIMITED:
         return
     with suppress(OSError, AttributeError):  # another C library than GNU's
         mallopt = ctypes.CDLL(None).mallopt
@@ -120,9 +121,9 @@ def _address_space() -> int:
     try:
         import resource
     except ImportError:  # Windows
-        return 1 << 62
+        return _UNLIMITED
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return 1 << 62 if most == resource.RLIM_INFINITY else most - _status("VmSize")
+    return _UNLIMITED if most == resource.RLIM_INFINITY else most - _status("VmSize")
 
 
 def check_file(label: str, width: int, height: int, wide: bool, limit: int | None) -> None:

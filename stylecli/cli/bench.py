@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.train import vgg16_file
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,12 +131,10 @@ def quality(
     """Paintings like style images: how much style arrives, how much of the photograph stays."""
     from stylecli.bench import quality as measuring
     from stylecli.console import Console
-    from stylecli.weights import locate
 
+    vgg16 = vgg or vgg16_file()
     with Console() as console:
-        sections = measuring.run(
-            photographs, styles, vgg or locate("vgg16"), most, size, baselines, console.say
-        )
+        sections = measuring.run(photographs, styles, vgg16, most, size, baselines, console.say)
     _save_plot(sections[0], output)
     _deliver(sections, json, markdown, html)
 
@@ -172,10 +171,10 @@ def text(
     """Prompt recognition: does a classifier of real artworks name what a phrase asked for?"""
     from stylecli.bench import prompts as measuring
     from stylecli.console import Console
-    from stylecli.weights import locate
 
+    vgg16 = vgg or vgg16_file()
     with Console() as console:
-        rows = measuring.run(data, photographs, vgg or locate("vgg16"), photos, progress=console.say)
+        rows = measuring.run(data, photographs, vgg16, photos, progress=console.say)
     _deliver([measuring.section(rows)], json, markdown, html)
 
 
