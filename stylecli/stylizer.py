@@ -31,7 +31,6 @@ from stylecli.tiling import Grid, Strips, sweep
 log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
-_MARGIN = 16  # pixels of the working size
 _FALLBACK_ROWS = 256  # of strips, when memory turned out not to suffice for a whole picture
 _LONGEST = 4  # a style is encoded up to this many times longer than wide
 
@@ -300,15 +299,14 @@ class Stylizer:
         return cut(*size, self.descriptor.appetite, self.tile, room, on_card)
 
     def _forward(self, small: Photo, strength: float, seed: int) -> Tensor:
-        """Paint at the working size, with a mirrored margin around it that is cut off again: at its border a network
-        sees a world that ends, and paints a frame."""
-        framed = Framed(small, _MARGIN)
+        """Paint at the working size, with a margin around it that is cut off again."""
+        framed = Framed(small, self.descriptor.margin)
         painted = self._network(framed.rows(0, framed.height).to(self.device, self.dtype), strength, seed)
         return framed.without(painted).float().clamp(0, 1)
 
     def _forward_in_strips(self, small: Photo, strength: float, seed: int, rows: int) -> Strips:
         """The same, not yet computed."""
-        framed = Framed(small, _MARGIN)
+        framed = Framed(small, self.descriptor.margin)
         grid = Grid(framed.height, rows, self.device)
         shape = (small.batch, 3, framed.height, framed.width)
         source = Strips(

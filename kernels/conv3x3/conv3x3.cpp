@@ -28,6 +28,15 @@ inline void store_part(float* p, Index n, Vec v) {
     std::copy(x, x + n, p);
 }
 
+// Leaky ReLU for a slope in 0..1; of slope 1, x itself.
+inline Vec leaky8(Vec x, Vec slope) { return max8(x * slope, x); }
+
+// What is done to a map on its way in and out, so that it need not be read once more: leaky ReLUs, and a map to add.
+struct Around {
+    float before, after;
+    const float* added;  // or null
+};
+
 // B^T d: six numbers `step` apart.
 inline void into(Vec* d, Index step) {
     Vec &a = d[0], &b = d[step], &c = d[2 * step], &e = d[3 * step], &f = d[4 * step], &g = d[5 * step];
@@ -62,7 +71,7 @@ struct Shape {
 };
 
 // Tile `index` of x to `to`, whose 36 points lie `plane` apart.
-void take(const Shape& s, Index index, const float* x, float* to, Index plane) {
+void take(const Shape& s, Index index, const float* x, Vec slope, float* to, Index plane) {
     const Index b = index / (s.rows() * s.columns());
     const Index top = index / s.columns() % s.rows() * TILE - 1, left = index % s.columns() * TILE - 1;
     const float* from[POINTS];
@@ -73,7 +82,7 @@ void take(const Shape& s, Index index, const float* x, float* to, Index plane) {
         }
     for (Index c = 0; c < s.C; c += 8) {
         Vec d[POINTS];
-        for (Index k = 0; k < POINTS; ++k) d[k] = load_part(from[k] + c, s.C - c);
+        for (Index k = 0; k < POINTS; ++k) d[k] = leaky8(load_part(from[k] + c, s.C - c), slope);
         for (Index j = 0; j < REACH; ++j) into(d + j, REACH);
         for (Index i = 0; i < REACH; ++i) into(d + i * REACH, 1);
         for (Index k = 0; k < POINTS; ++k) store_part(to + k * plane + c, s.C - c, d[k]);
@@ -81,11 +90,13 @@ void take(const Shape& s, Index index, const float* x, float* to, Index plane) {
 }
 
 // The sums of a tile, at `from`, to its place in `out`.
-void give(const Shape& s, Index index, const float* from, Index plane, const float* bias, float* out) {
+void give(const Shape& s, Index index, const float* from, Index plane, const float* bias, const Around& around,
+          float* out) {
     const Index b = index / (s.rows() * s.columns());
     const Index top = index / s.columns() % s.rows() * TILE, left = index % s.columns() * TILE;
     const Index height = std::min(TILE, s.H - top), width = std::min(TILE, s.W - left);
-    float* to = out + ((b * s.H + top) * s.W + left) * s.D;
+    const Index place = ((b * s.H + top) * s.W + left) * s.D;
+    const Vec slope = filled8(around.after);
     for (Index c = 0; c < s.D; c += 8) {
         Vec m[POINTS];
         for (Index k = 0; k < POINTS; ++k) m[k] = load8(from + k * plane + c);
@@ -93,8 +104,12 @@ void give(const Shape& s, Index index, const float* from, Index plane, const flo
         const Vec add = load_part(bias + c, s.D - c);
         for (Index i = 0; i < height; ++i) {
             out_of(m + i * REACH, 1);
-            for (Index j = 0; j < width; ++j)
-                store_part(to + (i * s.W + j) * s.D + c, s.D - c, m[i * REACH + j] + add);
+            for (Index j = 0; j < width; ++j) {
+                const Index at = place + (i * s.W + j) * s.D + c;
+                Vec y = m[i * REACH + j] + add;
+                if (around.added) y = y + load_part(around.added + at, s.D - c);
+                store_part(out + at, s.D - c, leaky8(y, slope));
+            }
         }
     }
 }
@@ -120,7 +135,8 @@ inline void product(Index C, Index width, const float* a, const float* weight, f
 // Tiles are taken some at a time: rearranged, multiplied and put in place while they are in the cache.
 constexpr Index AT_ONCE = 4 * GROUP;
 
-void winograd(const Shape& s, const float* x, const float* weight, const float* bias, float* out, int threads) {
+void winograd(const Shape& s, const float* x, const float* weight, const float* bias, const Around& around, float* out,
+              int threads) {
     const Index width = s.width(), plane = AT_ONCE * s.C, sums_plane = AT_ONCE * width;
     const Index blocks = (s.tiles() + AT_ONCE - 1) / AT_ONCE;
 #pragma omp parallel num_threads(threads)
@@ -129,7 +145,7 @@ void winograd(const Shape& s, const float* x, const float* weight, const float* 
 #pragma omp for schedule(static)
         for (Index block = 0; block < blocks; ++block) {
             const Index first = block * AT_ONCE, count = std::min(AT_ONCE, s.tiles() - first);
-            for (Index t = 0; t < count; ++t) take(s, first + t, x, points.data() + t * s.C, plane);
+            for (Index t = 0; t < count; ++t) take(s, first + t, x, filled8(around.before), points.data() + t * s.C, plane);
             for (Index k = 0; k < POINTS; ++k)
                 for (Index t = 0; t < count; t += GROUP) {  // the last group may hold leftovers, which nobody reads
                     const float* a = points.data() + k * plane + t * s.C;
@@ -139,7 +155,8 @@ void winograd(const Shape& s, const float* x, const float* weight, const float* 
                     for (; d + 16 <= width; d += 16) product<2>(s.C, width, a, w + d * s.C, to + d);
                     if (d < width) product<1>(s.C, width, a, w + d * s.C, to + d);
                 }
-            for (Index t = 0; t < count; ++t) give(s, first + t, sums.data() + t * width, sums_plane, bias, out);
+            for (Index t = 0; t < count; ++t)
+                give(s, first + t, sums.data() + t * width, sums_plane, bias, around, out);
         }
     }
 }
@@ -151,8 +168,8 @@ constexpr float SHARE[2][3][3] = {{{.75f, .25f, 0}, {.25f, .75f, 0}, {0, .75f, .
 
 // Taps (H, W, 3, 3, C) of one picture, of which rows i - 1, i, i + 1 count, to row 2 i + odd: first along columns, into
 // `mixed` (W, 3, C), then along rows.
-void enlarged_row(Index H, Index W, Index C, const float* taps, const float* bias, Index i, int odd, float* mixed,
-                  float* out) {
+void enlarged_row(Index H, Index W, Index C, const float* taps, const float* bias, float slope, Index i, int odd,
+                  float* mixed, float* out) {
     const Index pixel = 9 * C;
     const float* rows[3];
     for (Index m = 0; m < 3; ++m) rows[m] = taps + std::clamp<Index>(i - 1 + m, 0, H - 1) * W * pixel;
@@ -182,13 +199,16 @@ void enlarged_row(Index H, Index W, Index C, const float* taps, const float* bia
 #pragma omp simd
         for (Index c = 0; c < C; ++c) {
             const float a = here[c], e = here[C + c], f = here[2 * C + c];
-            even[c] = bias[c] + .75f * left[c] + .25f * a + .25f * left[C + c] + .75f * e + .75f * f + .25f * right[2 * C + c];
-            next[c] = bias[c] + .25f * left[c] + .75f * a + .75f * e + .25f * right[C + c] + .25f * f + .75f * right[2 * C + c];
+            const float y = bias[c] + .75f * left[c] + .25f * a + .25f * left[C + c] + .75f * e + .75f * f + .25f * right[2 * C + c];
+            const float z = bias[c] + .25f * left[c] + .75f * a + .75f * e + .25f * right[C + c] + .25f * f + .75f * right[2 * C + c];
+            even[c] = y > 0 ? y : slope * y;
+            next[c] = z > 0 ? z : slope * z;
         }
     }
 }
 
-void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float* bias, float* out, int threads) {
+void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float* bias, float slope, float* out,
+              int threads) {
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> mixed(W * 3 * C);
@@ -196,7 +216,7 @@ void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float
         for (Index row = 0; row < B * H; ++row) {
             const Index b = row / H, i = row % H;
             for (int odd = 0; odd < 2; ++odd)
-                enlarged_row(H, W, C, taps + b * H * W * 9 * C, bias, i, odd, mixed.data(),
+                enlarged_row(H, W, C, taps + b * H * W * 9 * C, bias, slope, i, odd, mixed.data(),
                              out + ((b * H + i) * 2 + odd) * 2 * W * C);
         }
     }
@@ -206,15 +226,16 @@ void enlarged(Index B, Index H, Index W, Index C, const float* taps, const float
 
 extern "C" {
 
-// x (B, H, W, C); weight see Shape; bias (D); out (B, H, W, D).
+// x (B, H, W, C); weight see Shape; bias (D); added (B, H, W, D) or null; out (B, H, W, D).
 void stylecli_conv3x3_winograd_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C, std::int64_t D,
-                                       const float* x, const float* weight, const float* bias, float* out,
-                                       int threads) {
-    winograd({B, H, W, C, D}, x, weight, bias, out, threads);
+                                       const float* x, const float* weight, const float* bias, double before,
+                                       double after, const float* added, float* out, int threads) {
+    const Around around{static_cast<float>(before), static_cast<float>(after), added};
+    winograd({B, H, W, C, D}, x, weight, bias, around, out, threads);
 }
 // taps (B, H, W, 3, 3, C); bias (C); out (B, 2 H, 2 W, C).
 void stylecli_conv3x3_enlarge_float32(std::int64_t B, std::int64_t H, std::int64_t W, std::int64_t C,
-                                      const float* taps, const float* bias, float* out, int threads) {
-    enlarged(B, H, W, C, taps, bias, out, threads);
+                                      const float* taps, const float* bias, double after, float* out, int threads) {
+    enlarged(B, H, W, C, taps, bias, static_cast<float>(after), out, threads);
 }
 }

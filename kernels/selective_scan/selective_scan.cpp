@@ -12,16 +12,12 @@
 // Backward, work is split over (image, group of channel blocks), the same for any number of threads; gradients of
 // the matrices B and C are sums over channels: every group adds up its own, and the groups are added in their order.
 
-#include <algorithm>
-#include <vector>
-
-#include "../common.h"
+#include "recurrence.h"
 
 namespace {
 
 using namespace stylecli;
 
-constexpr int CHUNK = 32;
 constexpr Index MAX_BLOCKS = 16;
 constexpr Index MAX_GROUPS = 16;  // of channels, in the backward pass: bounds the memory of their partial sums
 
@@ -49,13 +45,10 @@ struct Block {
     Block(const Scan<T>& scan, Index image, Index block)
         : s(scan), image(image), c0(block * LANES), n(static_cast<int>(std::min<Index>(LANES, scan.D - c0))),
           A2(scan.N), skip(load(scan.skip + c0, n)), bias(scan.bias ? load(scan.bias + c0, n) : Row{}) {
-        for (Index i = 0; i < s.N; ++i) {
-            float column[LANES] = {};
-            for (int c = 0; c < n; ++c) column[c] = s.A[(c0 + c) * s.N + i] * 1.44269504f;
-            A2[i] = load(column, LANES);
-        }
+        read_exponents(s.A + c0 * s.N, s.N, n, A2.data());
     }
     Index at(Index t) const { return (image * s.L + t) * s.D + c0; }
+    Row u(Index t) const { return row(s.u, t); }
     const float* B(Index t) const { return s.B + (image * s.L + t) * s.N; }
     const float* C(Index t) const { return s.C + (image * s.L + t) * s.N; }
     Row row(const T* p, Index t) const { return load(p + at(t), n); }
@@ -63,15 +56,6 @@ struct Block {
     Row raw(Index t) const { return row(s.delta, t) + bias; }
     Row step(Index t) const { return s.softplus ? softplus(raw(t)) : raw(t); }
 };
-
-// Whether every |a| is at most `limit`; not where one is NaN.
-inline bool within(Row a, float limit) {
-    float x[LANES];
-    store(x, LANES, a);
-    return std::all_of(x, x + LANES, [=](float f) { return f >= -limit && f <= limit; });
-}
-
-inline Row abs(Row a) { return max(a, a * -1.0f); }
 
 // Some neighbouring blocks of one image, and their states.
 template <class T>
@@ -83,9 +67,7 @@ struct Unit {
     Unit(const Scan<T>& s, Index image, Index first, Index count) : states(count, std::vector<Row>(s.N)) {
         for (Index i = 0; i < count; ++i) {
             blocks.emplace_back(s, image, first + i);
-            Row top{};
-            for (const Row& a : blocks.back().A2) top = max(top, abs(a));
-            steepest.push_back(top);
+            steepest.push_back(largest(blocks.back().A2));
         }
     }
     // Where line `number` of the tokens from `begin` lies, in the order of memory.
@@ -94,24 +76,6 @@ struct Unit {
         return blocks[0].at(begin + number / count) + number % count * LANES;
     }
 };
-
-// y of tokens begin .. begin + count. `mild`: every exponent is within the range of exp2_inside.
-template <bool mild, class T>
-void recur(const Block<T>& k, Index begin, int count, const Row* dt, Row* h, Row* y) {
-    const Scan<T>& s = k.s;
-    const Row* A2 = k.A2.data();
-    for (int t = 0; t < count; ++t) {
-        const float *B = k.B(begin + t), *C = k.C(begin + t);
-        const Row u = k.row(s.u, begin + t), d = dt[t], du = d * u;
-        Row sum = k.skip * u;
-        for (Index i = 0; i < s.N; ++i) {
-            const Row power = d * A2[i];
-            h[i] = mad(mild ? exp2_inside(power) : exp2(power), h[i], du * B[i]);
-            sum = mad(h[i], C[i], sum);
-        }
-        y[t] = sum;
-    }
-}
 
 template <class T>
 void forward_chunk(Unit<T>& unit, Index number, Index begin, T* out) {
@@ -129,7 +93,8 @@ void forward_chunk(Unit<T>& unit, Index number, Index begin, T* out) {
         __builtin_prefetch(out + ahead, 1, 2);
     }
     const bool mild = within(longest * unit.steepest[number], 126.0f);
-    (mild ? recur<true, T> : recur<false, T>)(k, begin, count, dt, unit.states[number].data(), y);
+    Row* states = unit.states[number].data();
+    mild ? recur<true>(k, s.N, begin, count, dt, states, y) : recur<false>(k, s.N, begin, count, dt, states, y);
     for (int t = 0; t < count; ++t) {
         if (s.z) {
             const Row z = k.row(s.z, begin + t);

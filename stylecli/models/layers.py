@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import wrap_torch_function
 
+from stylecli.ops import adain as ops_adain
 from stylecli.ops import conv3x3 as ops
+from stylecli.ops import depthwise3x3 as ops_depthwise
 from stylecli.ops.moments import moments
 
 EPS = 1e-5
+SLOPE = 0.2  # of leaky ReLUs
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -36,16 +38,17 @@ def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (variance + EPS).sqrt()
 
 
+# A picture in strips: rows by themselves are enough for the first; for the others strips have to overlap.
+adain = overridable(ops_adain.adain)
+conv3x3 = overridable(ops.conv3x3)
+enlarged_conv3x3 = overridable(ops.enlarged_conv3x3)
+depthwise3x3 = overridable(ops_depthwise.depthwise3x3)
+
+
 def normalised(x: Tensor, limit: float) -> Tensor:
     """(x - mean) / std over the image, kept within ``limit`` standard deviations (see AdaIn); x is (B, C, H, W)."""
     mean, std = mean_std(x)
-    flat = torch.addcmul((-mean / std).to(x.dtype), x, (1 / std).to(x.dtype))
-    return flat.clamp(-limit, limit)
-
-
-# Strips of a picture have to overlap for these two, like for torch's own convolution.
-conv3x3 = overridable(ops.conv3x3)
-enlarged_conv3x3 = overridable(ops.enlarged_conv3x3)
+    return adain(x, mean, std, torch.ones_like(mean), torch.zeros_like(mean), limit)
 
 
 class Conv3x3(nn.Conv2d):
@@ -55,23 +58,60 @@ class Conv3x3(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="replicate")
         self.prepared = ops.Prepared()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, before: float = 1.0, after: float = 1.0, added: Tensor | None = None
+    ) -> Tensor:
+        """``before``, ``after``: slopes of leaky ReLUs around it, 1 is none. ``added`` is added before the latter."""
         assert self.bias is not None
-        return conv3x3(x, self.weight, self.bias, self.prepared)
+        return conv3x3(x, self.weight, self.bias, self.prepared, before, after, added)
 
 
-class EnlargingConv(Conv3x3):
+class EnlargingConv(nn.Conv2d):
     """The same after bilinear enlargement (no checkerboard): (B, C, H, W) to (B, D, 2 H, 2 W)."""
 
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1, padding_mode="replicate")
+        self.prepared = ops.Prepared()
+
+    def forward(self, x: Tensor, after: float = 1.0) -> Tensor:
+        assert self.bias is not None
+        return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
+
+
+class BlocksConv(Conv3x3):
+    """The convolution of a map of which 2 x 2 pixels lie in the channels of one, as before ``F.pixel_shuffle(., 2)``:
+    (B, 4 C, H, W) to (B, 4 D, H, W). At the border the last block is repeated, not the last pixel."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        self.blocked = ops.Prepared()
+
+    def forward(
+        self, x: Tensor, before: float = 1.0, after: float = 1.0, added: Tensor | None = None
+    ) -> Tensor:
+        assert self.bias is not None
+        learning = self.weight.requires_grad
+        make = ops.blocked_weight
+        weight = make(self.weight) if learning else self.blocked.get(self.weight, make)
+        bias = self.bias.repeat_interleave(4)
+        return conv3x3(x, weight, bias, self.prepared, before, after, added)
+
+
+class DepthwiseConv(nn.Conv2d):
+    """3 x 3 of every channel by itself, the border continued, and an activation: (B, C, H, W) to the same."""
+
+    def __init__(self, channels: int, activation: ops_depthwise.Activation):
+        super().__init__(channels, channels, 3, padding=1, groups=channels, padding_mode="replicate")
+        self.activation = activation
+
     def forward(self, x: Tensor) -> Tensor:
         assert self.bias is not None
-        return enlarged_conv3x3(x, self.weight, self.bias, self.prepared)
+        return depthwise3x3(x, self.weight, self.bias, self.activation)
 
 
-def conv(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Conv2d:
-    if (stride, kernel) == (1, 3):
-        return Conv3x3(inputs, outputs)
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="replicate")
+def strided_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
+    """With stride 2, the border continued: (B, C, H, W) to (B, D, ceil(H / 2), ceil(W / 2))."""
+    return nn.Conv2d(inputs, outputs, kernel, 2, kernel // 2, padding_mode="replicate")
 
 
 class AdaIn(nn.Module):
@@ -91,17 +131,16 @@ class AdaIn(nn.Module):
         nn.init.normal_(self.correction.weight, std=0.02)
         nn.init.zeros_(self.correction.bias)
 
-    def forward(self, x: Tensor, code: Tensor, statistics: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, code: Tensor, statistics: Tensor | None = None, after: float = 1.0
+    ) -> Tensor:
+        """``after``: slope of the leaky ReLU behind it, 1 is none."""
         target = self.correction(code)
         if statistics is not None:
             target = target + statistics
         mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        scale = torch.exp(log_std.clamp(-6, 4))
-        if self.limit is not None:
-            return torch.addcmul(mean.to(x.dtype), normalised(x, self.limit), scale.to(x.dtype))
-        own_mean, own_std = mean_std(x)
-        scale = scale / own_std
-        return torch.addcmul((mean - own_mean * scale).to(x.dtype), x, scale.to(x.dtype))
+        std = torch.exp(log_std.clamp(-6, 4))
+        return adain(x, *mean_std(x), std, mean, self.limit, after)
 
 
 class Noise(nn.Module):
@@ -129,11 +168,11 @@ class StyledResidual(nn.Module):
 
     def __init__(self, channels: int, code: int, limit: float | None = None):
         super().__init__()
-        self.conv1, self.norm1 = conv(channels, channels), AdaIn(channels, code, limit)
-        self.conv2, self.norm2 = conv(channels, channels), AdaIn(channels, code, limit)
+        self.conv1, self.norm1 = Conv3x3(channels, channels), AdaIn(channels, code, limit)
+        self.conv2, self.norm2 = Conv3x3(channels, channels), AdaIn(channels, code, limit)
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         x = held(x)
-        y = F.leaky_relu(self.norm1(self.conv1(x), code), 0.2)
+        y = self.norm1(self.conv1(x), code, after=SLOPE)
         return torch.addcmul(x, self.gain, self.norm2(self.conv2(y), code))

@@ -40,6 +40,8 @@ class Descriptor:
         working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
             pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.
         style_side: short side at which a style image is encoded, within what training showed of it.
+        margin: pixels around a photograph that it is extended by, as in a mirror, while it is painted: at its border a
+            network sees a world that ends, and paints a frame.
         appetite: what painting takes of memory; None where the network cannot be computed in strips (attention over
             the whole picture). The halo that strips need follows from the network's layers; where displacements are
             learned, from their bound in its configuration.
@@ -48,6 +50,7 @@ class Descriptor:
     smallest: int = 16
     working_side: int = 512
     style_side: int = 384
+    margin: int = 16
     appetite: Appetite | None = field(default_factory=Appetite)
 
 
@@ -97,7 +100,7 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
     encoder = load_siglip(locate("siglip-s"))
     with torch.inference_mode():
         photograph = encoder.encode_text(["a photo"]).clone()
-    descriptor = Descriptor(appetite=Appetite(held=80))
+    descriptor = Descriptor(margin=8, appetite=Appetite(held=80))
     return Painter(TextPainter(fusion, autoencoder, photograph), descriptor, encoder)
 
 

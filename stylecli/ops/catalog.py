@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from stylecli.ops import native
+from stylecli.ops.adain import adain, adain_reference
+from stylecli.ops.adain import usable as adain_usable
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
 from stylecli.ops.conv3x3 import (
@@ -21,6 +23,8 @@ from stylecli.ops.conv3x3 import (
 from stylecli.ops.conv3x3 import compiled as conv3x3_compiled
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
+from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
+from stylecli.ops.depthwise3x3 import usable as depthwise3x3_usable
 from stylecli.ops.moments import moments, moments_reference
 from stylecli.ops.moments import usable as moments_usable
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
@@ -107,6 +111,18 @@ def _moments_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]
     return (3 + torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64),)
 
 
+def _adain_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    x = 3 + torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64)
+    mean, std, gain, offset = torch.randn(4, 2, 20, 1, 1, generator=random, dtype=torch.float64)
+    return x, 3 + mean, 0.5 + std.abs(), gain, offset
+
+
+def _depthwise3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    x = torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64)
+    weight = torch.randn(20, 1, 3, 3, generator=random, dtype=torch.float64) / 3
+    return x, weight, torch.randn(20, generator=random, dtype=torch.float64)
+
+
 def _moments(x: Tensor) -> Tensor:
     return torch.cat(moments(x), 1).flatten(1)
 
@@ -145,6 +161,15 @@ OPERATORS = (
         enlarged_conv3x3_reference,
         _conv3x3_example,
         {"cpu": conv3x3_compiled.usable},
+        learns=False,
+    ),
+    Operator("adain", adain, adain_reference, _adain_example, {"cpu": adain_usable}, learns=False),
+    Operator(
+        "depthwise3x3",
+        depthwise3x3,
+        depthwise3x3_reference,
+        _depthwise3x3_example,
+        {"cpu": depthwise3x3_usable},
         learns=False,
     ),
     Operator("moments", _moments, moments_reference, _moments_example, {"cpu": moments_usable}, learns=False),

@@ -28,8 +28,8 @@ def stored(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(t.to(dtype).contiguous() for t in tensors)
 
 
-def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | None) -> None:
-    """``stylecli_<name>_<dtype>(arguments..., threads)``; whole numbers are int64, None is a null pointer."""
+def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | float | None) -> None:
+    """``stylecli_<name>_<dtype>(arguments..., threads)``; an int is int64, a float is double, None a null pointer."""
     library = build.load()
     assert library is not None
     function = getattr(library, f"stylecli_{name}_{str(dtype).removeprefix('torch.')}")
@@ -37,7 +37,9 @@ def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | None) -> None
     function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
 
 
-def _argument(value: Tensor | int | None) -> ctypes.c_int64 | ctypes.c_void_p:
+def _argument(value: Tensor | int | float | None) -> ctypes.c_int64 | ctypes.c_double | ctypes.c_void_p:
     if isinstance(value, int):
         return ctypes.c_int64(value)
+    if isinstance(value, float):
+        return ctypes.c_double(value)
     return ctypes.c_void_p(None if value is None else value.data_ptr())

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import conv3x3, enlarged_conv3x3, held
+from stylecli.models.layers import adain, conv3x3, depthwise3x3, enlarged_conv3x3, held
 from stylecli.models.style_rwkv.blocks import read_displaced
 from stylecli.tiling.strips import HANDLERS, Handler, Range, Strips
 
@@ -82,7 +82,7 @@ def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = N
 
 
 @handles(
-    *(F.leaky_relu, F.relu, F.silu, F.gelu, F.linear, F.layer_norm),
+    *(F.leaky_relu, F.relu, F.silu, F.linear, F.layer_norm, adain),
     *(
         torch.add,
         torch.sub,
@@ -186,20 +186,38 @@ def _pad(
 
 
 @handles(conv3x3)
-def _conv3x3(func: Any, x: Strips, weight: Tensor, bias: Tensor, prepared: Any) -> Strips:
-    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
-        return func(rows, weight, bias, prepared).narrow(2, top - have[0], bottom - top)
+def _conv3x3(
+    func: Any,
+    x: Strips,
+    weight: Tensor,
+    bias: Tensor,
+    prepared: Any,
+    before: float,
+    after: float,
+    added: Strips | None,
+) -> Strips:
+    if added is None:
+        return _three_rows(func, x, weight, bias, prepared, before, after)
+    sums = _three_rows(func, x, weight, bias, prepared, before) + added
+    return F.leaky_relu(sums, after)  # type: ignore[arg-type, return-value]
 
-    result = _outcome(func, (x, weight, bias, prepared), {})
-    return _scaled(x, result, lambda top, bottom: (top - 1, bottom + 1), run)
+
+@handles(depthwise3x3)
+def _three_rows(func: Any, x: Strips, *args: Any) -> Strips:
+    """Of every row the one above and the one below are needed, where there are any."""
+
+    def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
+        return func(rows, *args).narrow(2, top - have[0], bottom - top)
+
+    return _scaled(x, _outcome(func, (x, *args), {}), lambda top, bottom: (top - 1, bottom + 1), run)
 
 
 @handles(enlarged_conv3x3)
-def _enlarged_conv3x3(func: Any, x: Strips, weight: Tensor, bias: Tensor, prepared: Any) -> Strips:
+def _enlarged_conv3x3(func: Any, x: Strips, *args: Any) -> Strips:
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
-        return func(rows, weight, bias, prepared).narrow(2, top - 2 * have[0], bottom - top)
+        return func(rows, *args).narrow(2, top - 2 * have[0], bottom - top)
 
-    result = _outcome(func, (x, weight, bias, prepared), {})
+    result = _outcome(func, (x, *args), {})
     return _scaled(x, result, lambda top, bottom: ((top - 1) // 2 - 1, bottom // 2 + 2), run)
 
 

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from stylecli.models.style_mamba.blocks import ConditionalScan
+from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.ops import build
 from stylecli.ops.selective_scan import chunked, compiled, selective_scan, selective_scan_reference
 
@@ -218,3 +220,19 @@ def test_torch_compile_does_not_break_the_graph():
     y = torch.compile(lambda *a: selective_scan(*a, True) * 2, backend=counter, fullgraph=True)(*inputs)
     torch.testing.assert_close(y, selective_scan(*inputs, True) * 2)
     assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (13, 3), (9, 70)])
+@pytest.mark.parametrize("channels", [4, 72, 128])
+def test_of_a_map_in_four_directions_at_once(size, channels, monkeypatch):
+    """The kernel for painting against the same layer, one direction after the other."""
+    if build.load() is None:
+        pytest.skip("no C++ compiler here")
+    torch.manual_seed(0)
+    layer = ConditionalScan(channels, StyleMambaConfig()).requires_grad_(False)
+    x = torch.randn(2, channels, *size).contiguous(memory_format=torch.channels_last)
+    code = 3 * torch.randn(2, StyleMambaConfig().code)
+    y = layer(x, code)
+    expected = layer(x, code.requires_grad_())  # gradients are wanted: the way of training
+    assert expected.grad_fn is not None and y.grad_fn is None
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-5, atol=1e-6)

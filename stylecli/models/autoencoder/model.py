@@ -15,40 +15,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecli.models.autoencoder.config import AutoencoderConfig
-from stylecli.models.layers import conv
+from stylecli.models.layers import SLOPE, BlocksConv, Conv3x3, strided_conv
 
 
 class ResBlock(nn.Module):
-    """x + conv(lrelu(conv(lrelu(x)))), (B, C, H, W) to the same."""
+    """x + conv(lrelu(conv(lrelu(x)))), (B, C, H, W) to the same; ``after``: slope of a leaky ReLU behind it."""
 
     def __init__(self, channels: int):
         super().__init__()
-        self.conv1, self.conv2 = conv(channels, channels), conv(channels, channels)
+        self.conv1, self.conv2 = Conv3x3(channels, channels), Conv3x3(channels, channels)
         self.conv2.weight.data.mul_(0.1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.leaky_relu(self.conv1(F.leaky_relu(x, 0.2)), 0.2))
+    def forward(self, x: Tensor, after: float = 1.0) -> Tensor:
+        return self.conv2(self.conv1(x, before=SLOPE), before=SLOPE, after=after, added=x)
 
 
 class Encoder(nn.Module):
     """Image (B, 3, H, W) in 0..1, H and W multiples of 4, to mean and log variance, each (B, Z, H / 4, W / 4)."""
 
+    unshuffle: Tensor
+
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.linear = nn.Conv2d(48, config.latent, 1)  # on 4 x 4 pixels
-        self.stem = conv(12, config.fine)  # on 2 x 2 pixels: stride 2
+        self.register_buffer("unshuffle", 2 * torch.eye(12).view(12, 3, 2, 2), persistent=False)
+        self.stem = Conv3x3(12, config.fine)  # on 2 x 2 pixels: stride 2
         self.fine = ResBlock(config.fine)
-        self.down = conv(config.fine, config.coarse, stride=2)
+        self.down = strided_conv(config.fine, config.coarse)
         self.coarse = nn.Sequential(*(ResBlock(config.coarse) for _ in range(config.blocks)))
-        self.out = conv(config.coarse, 2 * config.latent)
+        self.out = Conv3x3(config.coarse, 2 * config.latent)
         nn.init.zeros_(self.out.weight)
         self.out.bias.data.copy_(torch.tensor([0.0, -6.0]).repeat_interleave(config.latent))  # type: ignore[union-attr]
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.fine(self.stem(F.pixel_unshuffle(image * 2 - 1, 2)))
-        x = self.coarse(self.down(F.leaky_relu(x, 0.2)))
-        mean, log_variance = self.out(F.leaky_relu(x, 0.2)).chunk(2, dim=1)
-        return self.linear(F.pixel_unshuffle(image, 4)) + mean, log_variance.clamp(-20, 4)
+        # 2 x 2 pixels of 2 image - 1 to channels, as a convolution: F.pixel_unshuffle takes several times as long.
+        pixels = F.conv2d(
+            image, self.unshuffle, -self.unshuffle.new_ones(12), stride=2
+        )  # (B, 12, H / 2, W / 2)
+        x = self.fine(self.stem(pixels), after=SLOPE)
+        x = self.coarse(self.down(x))
+        mean, log_variance = self.out(x, before=SLOPE).chunk(2, dim=1)
+        linear = F.conv2d(image, self.linear.weight.view(-1, 3, 4, 4), self.linear.bias, stride=4)
+        return linear + mean, log_variance.clamp(-20, 4)
 
 
 class Decoder(nn.Module):
@@ -57,23 +65,32 @@ class Decoder(nn.Module):
     def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.linear = nn.Conv2d(config.latent, 48, 1)
-        self.stem = conv(config.latent, config.coarse)
+        self.stem = Conv3x3(config.latent, config.coarse)
         self.coarse = nn.Sequential(*(ResBlock(config.coarse) for _ in range(config.blocks)))
-        self.up = conv(config.coarse, 4 * config.fine)
+        self.up = Conv3x3(config.coarse, 4 * config.fine)
         self.fine = ResBlock(config.fine)
-        self.narrow = conv(config.fine, 4 * config.narrow)
-        self.out = conv(
-            config.narrow + 3, 3
-        )  # sees the linear map's 4 x 4 blocks, and can smooth their borders
+        self.narrow = Conv3x3(config.fine, 4 * config.narrow)
+        # Sees the linear map's 4 x 4 blocks, and can smooth their borders.
+        self.out = BlocksConv(config.narrow + 3, 3)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, latent: Tensor) -> Tensor:
-        base = F.pixel_shuffle(self.linear(latent), 4)
+        # What is wide is kept as 2 x 2 pixels of stride 2, channels in the order of F.pixel_shuffle, to the end.
+        weight, bias = (in_two_steps(p) for p in self.linear.parameters())
+        base = F.pixel_shuffle(F.conv2d(latent, weight, bias), 2)  # (B, 12, 2 h, 2 w)
         x = self.coarse(self.stem(latent))
-        x = self.fine(F.pixel_shuffle(self.up(F.leaky_relu(x, 0.2)), 2))  # stride 2
-        x = F.pixel_shuffle(self.narrow(F.leaky_relu(x, 0.2)), 2)
-        return base + self.out(torch.cat([F.leaky_relu(x, 0.2), base], 1))
+        x = self.fine(F.pixel_shuffle(self.up(x, before=SLOPE), 2))  # stride 2
+        x = self.narrow(x, before=SLOPE, after=SLOPE)
+        return F.pixel_shuffle(self.out(torch.cat([x, base], 1), added=base), 2)
+
+
+def in_two_steps(parameter: Tensor) -> Tensor:
+    """Parameters (48, ...) of 4 x 4 pixels of three colours, in the order in which two steps of F.pixel_shuffle by 2 do
+    what one by 4 does."""
+    parts = parameter.unflatten(0, (3, 2, 2, 2, 2))  # colour, outer and inner row, outer and inner column
+    rest = range(5, parts.ndim)
+    return parts.permute(0, 2, 4, 1, 3, *rest).flatten(0, 4)
 
 
 class Autoencoder(nn.Module):

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, held, overridable
+from stylecli.models.layers import AdaIn, DepthwiseConv, held, overridable
 from stylecli.models.style_mamba.config import StyleMambaConfig
-from stylecli.ops.selective_scan import selective_scan
+from stylecli.ops.selective_scan import of_map, selective_scan
 
 DIRECTIONS = 4  # rows and columns, each from both ends
 
@@ -60,7 +60,7 @@ class ConditionalScan(nn.Module):
         super().__init__()
         self.group, self.rank, self.state = channels // DIRECTIONS, config.rank, config.state
         self.enter = nn.Linear(channels, 2 * channels)
-        self.local = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, padding_mode="replicate")
+        self.local = DepthwiseConv(channels, "silu")
         choices = DIRECTIONS * (config.rank + 2 * config.state)
         self.choose = nn.Linear(channels, choices, bias=False)
         self.condition = nn.Linear(config.code, choices)
@@ -77,8 +77,12 @@ class ConditionalScan(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         u, gate = self.enter(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)  # (B, H, W, C)
-        u = held(F.silu(self.local(u.permute(0, 3, 1, 2))).permute(0, 2, 3, 1))
+        u = held(self.local(u.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
         choices = held(self.choose(u) + self.condition(code)[:, None, None])
+        decay = -self.log_decay.exp()
+        everything = (u, gate, choices, self.step, self.step_bias, decay, self.direct)
+        if of_map.usable(*everything):
+            return self.leave(of_map.scan_of_map(*everything)).permute(0, 3, 1, 2)
         parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), strict=True)
         scanned = [scan_of_map(*part, self._recurrence(d), d) for d, part in enumerate(parts)]
         y = torch.cat(scanned, -1) * F.silu(gate)
@@ -106,13 +110,13 @@ class ChannelMix(nn.Module):
         super().__init__()
         hidden = config.mix_ratio * channels
         self.enter = nn.Linear(channels, hidden)
-        self.local = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden, padding_mode="replicate")
+        self.local = DepthwiseConv(hidden, "gelu")
         self.leave = nn.Linear(hidden, channels)
         self.leave.weight.data.mul_(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.local(self.enter(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
-        return self.leave(F.gelu(y).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.leave(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ConditionalBlock(nn.Module):

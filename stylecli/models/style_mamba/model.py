@@ -15,7 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, EnlargingConv, Noise, StyledResidual, conv, held, normalised
+from stylecli.models.layers import (
+    SLOPE,
+    AdaIn,
+    Conv3x3,
+    EnlargingConv,
+    Noise,
+    StyledResidual,
+    held,
+    normalised,
+    strided_conv,
+)
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 
@@ -32,14 +42,14 @@ class StyleMamba(nn.Module):
             nn.LeakyReLU(0.2),
             nn.Linear(2 * config.code, config.code),
         )
-        self.stem = conv(config.latent, top)
-        self.down_fine = conv(top, fine, stride=2)
+        self.stem = Conv3x3(config.latent, top)
+        self.down_fine = strided_conv(top, fine)
         self.enter = self._blocks(fine, config.blocks[0])
-        self.down_coarse = conv(fine, coarse, stride=2)
+        self.down_coarse = strided_conv(fine, coarse)
         self.noise_coarse = Noise(coarse)
         self.middle = self._blocks(coarse, config.blocks[1])
         self.up_fine = EnlargingConv(coarse, fine)
-        self.fuse = conv(2 * fine, fine)
+        self.fuse = Conv3x3(2 * fine, fine)
         self.noise_fine = Noise(fine)
         self.leave = self._blocks(fine, config.blocks[2])
         self.texture_fine = nn.ModuleList(
@@ -48,13 +58,13 @@ class StyleMamba(nn.Module):
         self.norm_fine = AdaIn(fine, config.code, config.limit)
         self.up_top = EnlargingConv(fine, top)
         self.noise_top = Noise(top)
-        self.detail, self.fuse_top = conv(top, config.detail), conv(config.detail, top)
+        self.detail, self.fuse_top = Conv3x3(top, config.detail), Conv3x3(config.detail, top)
         self.norm_top = AdaIn(top, config.code, config.limit)
         self.texture_top = nn.ModuleList(
             StyledResidual(top, config.code, config.limit) for _ in range(config.texture[1])
         )
         self.norm_out = AdaIn(top, config.code, config.limit)
-        self.out = conv(top, config.latent)
+        self.out = Conv3x3(top, config.latent)
         for gain in (m.gain for m in self.modules() if isinstance(m, Noise | StyledResidual)):
             nn.init.constant_(gain, 0.2)  # from zero they hardly grow
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -85,22 +95,22 @@ class StyleMamba(nn.Module):
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
         h, w = latent.shape[2:]
         code = code.expand(latent.shape[0], -1)
-        top = held(F.leaky_relu(self.stem(self._pad(latent)), 0.2))
-        fine = F.leaky_relu(self.down_fine(top), 0.2)
+        top = held(self.stem(self._pad(latent), after=SLOPE))
+        fine = F.leaky_relu(self.down_fine(top), SLOPE)
         fine = held(self._through(self.enter, fine, code))
-        x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), 0.2), seed)
+        x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), SLOPE), seed)
         x = self._through(self.middle, x, code)
-        x = F.leaky_relu(self.up_fine(x), 0.2)
-        x = self.noise_fine(F.leaky_relu(self.fuse(torch.cat([x, fine], 1)), 0.2), seed + 1)
+        x = self.up_fine(x, after=SLOPE)
+        x = self.noise_fine(self.fuse(torch.cat([x, fine], 1), after=SLOPE), seed + 1)
         x = self._through(self.leave, x, code)
         for texture in self.texture_fine:
             x = texture(x, code)
-        x = self.noise_top(self.up_top(F.leaky_relu(self.norm_fine(x, code), 0.2)), seed + 2)
-        detail = self.fuse_top(normalised(self.detail(top), self.config.limit))
-        x = F.leaky_relu(self.norm_top(x + detail, code), 0.2)
+        x = self.noise_top(self.up_top(self.norm_fine(x, code, after=SLOPE)), seed + 2)
+        x = self.fuse_top(normalised(self.detail(top), self.config.limit), added=x)
+        x = self.norm_top(x, code, after=SLOPE)
         for texture in self.texture_top:
             x = texture(x, code)
-        x = self.out(F.leaky_relu(self.norm_out(x, code), 0.2))
+        x = self.out(self.norm_out(x, code, after=SLOPE))
         return x[..., :h, :w]
 
     @staticmethod

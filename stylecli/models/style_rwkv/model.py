@@ -17,7 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, EnlargingConv, Noise, StyledResidual, conv, held, mean_std
+from stylecli.models.layers import (
+    SLOPE,
+    AdaIn,
+    Conv3x3,
+    EnlargingConv,
+    Noise,
+    StyledResidual,
+    held,
+    mean_std,
+    strided_conv,
+)
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 
@@ -27,19 +37,19 @@ class Encoder(nn.Module):
 
     def __init__(self, config: StyleRwkvConfig, blocks: tuple[int, ...]):
         super().__init__()
-        self.stem = conv(3, config.stem, stride=2, kernel=5)
+        self.stem = strided_conv(3, config.stem, kernel=5)
         inputs = (config.stem, *config.widths[:-1])
-        self.down = nn.ModuleList(conv(i, o, stride=2) for i, o in zip(inputs, config.widths, strict=True))
+        self.down = nn.ModuleList(strided_conv(i, o) for i, o in zip(inputs, config.widths, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(config.widths, blocks, strict=True)
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = F.leaky_relu(self.stem(image * 2 - 1), 0.2)
+        x = F.leaky_relu(self.stem(image * 2 - 1), SLOPE)
         features = []
         for down, blocks in zip(self.down, self.levels, strict=True):
-            x = held(blocks(F.leaky_relu(down(x), 0.2)))
+            x = held(blocks(F.leaky_relu(down(x), SLOPE)))
             features.append(x)
         return features
 
@@ -66,22 +76,22 @@ class Decoder(nn.Module):
         self.noise = nn.ModuleList(Noise(c) for c in (*widths, config.stem)) if config.noise else None
         self.finest_skip = config.finest_skip
         self.fuse = nn.ModuleDict(
-            {str(i): conv(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
+            {str(i): Conv3x3(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
         )
         self.head_conv = EnlargingConv(widths[0], config.stem)
         self.head_norm = AdaIn(config.stem, code)
-        self.head_mid = conv(config.stem, config.stem)
+        self.head_mid = Conv3x3(config.stem, config.stem)
         self.head_mid_norm = AdaIn(config.stem, code)
-        self.head_narrow = conv(config.stem, 12)
+        self.head_narrow = Conv3x3(config.stem, 12)
         self.head_out = EnlargingConv(12, 3)
 
     def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
         x = features.pop()
         for level in reversed(range(len(self.levels))):
             if level < len(self.levels) - 1:
-                x = F.leaky_relu(self.up[level](x), 0.2)
+                x = self.up[level](x, after=SLOPE)
                 if level >= self.finest_skip:
-                    x = F.leaky_relu(self.fuse[str(level)](torch.cat([x, features.pop()], 1)), 0.2)
+                    x = self.fuse[str(level)](torch.cat([x, features.pop()], 1), after=SLOPE)
             if self.noise is not None:
                 x = self.noise[level](x, seed)
             x = self.enter[level](x, code, statistics[level])
@@ -92,9 +102,9 @@ class Decoder(nn.Module):
         x = self.head_conv(x)  # stride 2
         if self.noise is not None:
             x = self.noise[-1](x, seed)
-        x = F.leaky_relu(self.head_norm(x, code), 0.2)
-        x = F.leaky_relu(self.head_mid_norm(self.head_mid(x), code), 0.2)
-        x = F.leaky_relu(self.head_narrow(x), 0.2)
+        x = self.head_norm(x, code, after=SLOPE)
+        x = self.head_mid_norm(self.head_mid(x), code, after=SLOPE)
+        x = self.head_narrow(x, after=SLOPE)
         return torch.sigmoid(self.head_out(x))
 
 

@@ -19,9 +19,9 @@ _G = (
 )
 
 
-def usable(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
+def usable(*tensors: Tensor | None) -> bool:
     """Whether the compiled path takes these, gradients aside."""
-    return x.dtype == weight.dtype == torch.float32 and native.usable(x, weight)
+    return all(t is None or t.dtype == torch.float32 for t in tensors) and native.usable(*tensors)
 
 
 def winograd_weight(weight: Tensor) -> Tensor:
@@ -32,12 +32,16 @@ def winograd_weight(weight: Tensor) -> Tensor:
     return torch.cat([pack.flatten(1) for pack in points.split(16, 2)], 1)
 
 
-def winograd(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def winograd(
+    x: Tensor, weight: Tensor, bias: Tensor, before: float, after: float, added: Tensor | None
+) -> Tensor:
     """(B, C, H, W) to (B, D, H, W); weight as ``winograd_weight`` makes it."""
     tokens = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
+    more = None if added is None else added.permute(0, 2, 3, 1).contiguous()  # (B, H, W, D)
     D = bias.numel()
     out = x.new_empty(*tokens.shape[:3], D)
-    native.call("conv3x3_winograd", x.dtype, *tokens.shape, D, tokens, weight, bias, out)
+    sizes = (*tokens.shape, D)
+    native.call("conv3x3_winograd", x.dtype, *sizes, tokens, weight, bias, before, after, more, out)
     return out.permute(0, 3, 1, 2)
 
 
@@ -46,12 +50,12 @@ def taps(weight: Tensor) -> Tensor:
     return weight.permute(1, 2, 3, 0).flatten(1).contiguous()
 
 
-def enlarged(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
+def enlarged(x: Tensor, taps: Tensor, bias: Tensor, after: float) -> Tensor:
     """(B, C, H, W) to (B, D, 2 H, 2 W); taps: (C, 9 D)."""
     tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     B, H, W, C = tokens.shape
     D = bias.numel()
     products = tokens.reshape(-1, C) @ taps  # (B H W, 9 D)
     out = x.new_empty(B, 2 * H, 2 * W, D)
-    native.call("conv3x3_enlarge", x.dtype, B, H, W, D, products, bias, out)
+    native.call("conv3x3_enlarge", x.dtype, B, H, W, D, products, bias, after, out)
     return out.permute(0, 3, 1, 2)

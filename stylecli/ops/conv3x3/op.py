@@ -32,39 +32,80 @@ class Prepared:
         return self._made
 
 
-def _fast(x: Tensor, weight: Tensor) -> bool:
+def _fast(x: Tensor, weight: Tensor, added: Tensor | None = None) -> bool:
     """Whether nobody wants gradients (weights that learn change in ways that ``Prepared`` cannot see, too)."""
-    learning = weight.requires_grad or (torch.is_grad_enabled() and x.requires_grad)
-    return not learning and not x.is_meta and compiled.usable(x, weight)
+    wanted = x.requires_grad or (added is not None and added.requires_grad)
+    learning = weight.requires_grad or (torch.is_grad_enabled() and wanted)
+    return not learning and not x.is_meta and compiled.usable(x, weight, added)
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, prepared: Prepared) -> Tensor:
-    """Convolution with stride 1 of a map that goes on beyond its border as it is there.
+def conv3x3(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    prepared: Prepared,
+    before: float = 1.0,
+    after: float = 1.0,
+    added: Tensor | None = None,
+) -> Tensor:
+    """Convolution with stride 1 of a map that goes on beyond its border as it is there, and what stands around it in a
+    network, so that no map is read or written for that alone.
 
     Args:
         x: (B, C, H, W), in channels-last memory for speed. weight: (D, C, 3, 3). bias: (D,).
         prepared: what is kept with these weights from call to call.
+        before, after: slopes of leaky ReLUs on the way in and out, 0..1; 1 is none.
+        added: (B, D, H, W), added to the result before the latter.
 
     Returns:
         (B, D, H, W).
     """
-    if min(weight.shape[:2]) < _FEWEST_CHANNELS or not _fast(x, weight):
-        return plain(x, weight, bias)
-    return compiled.winograd(x, prepared.get(weight, compiled.winograd_weight), bias)
+    if min(weight.shape[:2]) < _FEWEST_CHANNELS or not _fast(x, weight, added):
+        return plain(x, weight, bias, before, after, added)
+    return compiled.winograd(x, prepared.get(weight, compiled.winograd_weight), bias, before, after, added)
 
 
-def enlarged_conv3x3(x: Tensor, weight: Tensor, bias: Tensor, prepared: Prepared) -> Tensor:
+def enlarged_conv3x3(
+    x: Tensor, weight: Tensor, bias: Tensor, prepared: Prepared, after: float = 1.0
+) -> Tensor:
     """``conv3x3`` of x after bilinear enlargement to twice the size: (B, C, H, W) to (B, D, 2 H, 2 W)."""
     if not _fast(x, weight):
-        return plain_enlarged(x, weight, bias)
-    return compiled.enlarged(x, prepared.get(weight, compiled.taps), bias)
+        return plain_enlarged(x, weight, bias, after)
+    return compiled.enlarged(x, prepared.get(weight, compiled.taps), bias, after)
 
 
-def plain(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def blocked_weight(weight: Tensor) -> Tensor:
+    """The same convolution for 2 x 2 pixels in the channels of one, as before ``F.pixel_shuffle(., 2)``.
+
+    (D, C, 3, 3) to (4 D, 4 C, 3, 3), mostly zeros. Winograd's quarter of the products makes up for those, and no map is
+    written at full size."""
+    place = weight.new_zeros(2, 3, 2, 3)  # (to which of two, tap, from which of two, tap of blocks)
+    for to in range(2):
+        for tap in range(3):
+            at = to + tap - 1
+            place[to, tap, at % 2, at // 2 + 1] = 1
+    both = torch.einsum("dcij,aisk,bjtl->dabcstkl", weight, place, place)
+    return both.flatten(3, 5).flatten(0, 2)
+
+
+def plain(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    before: float = 1.0,
+    after: float = 1.0,
+    added: Tensor | None = None,
+) -> Tensor:
     """The torch path of ``conv3x3``."""
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
+    y = F.conv2d(F.pad(_leaky(x, before), (1, 1, 1, 1), mode="replicate"), weight, bias)
+    return _leaky(y if added is None else y + added, after)
 
 
-def plain_enlarged(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def plain_enlarged(x: Tensor, weight: Tensor, bias: Tensor, after: float = 1.0) -> Tensor:
     """The torch path of ``enlarged_conv3x3``."""
-    return plain(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), weight, bias)
+    large = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    return plain(large, weight, bias, after=after)
+
+
+def _leaky(x: Tensor, slope: float) -> Tensor:
+    return x if slope == 1 else F.leaky_relu(x, slope)

@@ -1,0 +1,52 @@
+"""Depthwise 3 x 3 convolution and the activation behind it, in one reading: compiled where it can be, else plain
+torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecli.ops import native
+
+Activation = Literal["none", "silu", "gelu"]
+_ACTIVATIONS = {"none": lambda x: x, "silu": F.silu, "gelu": F.gelu}
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the compiled path takes these, gradients aside."""
+    return all(t.dtype == torch.float32 for t in tensors) and native.usable(*tensors)
+
+
+def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation = "none") -> Tensor:
+    """Every channel's own 3 x 3 convolution with stride 1; the map goes on beyond its border as it is there.
+
+    Args:
+        x: (B, C, H, W), in channels-last memory for speed; it may be a part of the channels of a wider map.
+        weight: (C, 1, 3, 3). bias: (C,). activation: "silu" (x sigmoid(x)), "gelu" (x Phi(x)) or "none".
+
+    Returns:
+        (B, C, H, W).
+    """
+    learning = torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, bias))
+    if learning or x.is_meta or not usable(x, weight, bias):
+        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+        return _ACTIVATIONS[activation](F.conv2d(padded, weight, bias, groups=x.shape[1]))
+    tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+    tokens = tokens if tokens.stride(3) == 1 else tokens.contiguous()
+    apart = tokens.stride()[:3]
+    out = x.new_empty(tokens.shape)
+    nine = weight.flatten(1).t().contiguous()  # (9, C)
+    which = list(_ACTIVATIONS).index(activation)
+    native.call("depthwise3x3", x.dtype, *tokens.shape, *apart, which, tokens, nine, bias.contiguous(), out)
+    return out.permute(0, 3, 1, 2)
+
+
+def depthwise3x3_reference(
+    x: Tensor, weight: Tensor, bias: Tensor, activation: Activation = "none"
+) -> Tensor:
+    """The same in float64."""
+    padded = F.pad(x.double(), (1, 1, 1, 1), mode="replicate")
+    return _ACTIVATIONS[activation](F.conv2d(padded, weight.double(), bias.double(), groups=x.shape[1]))
