@@ -22,6 +22,7 @@ from stylecli.media.video.clip import Excerpt, Frame
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
+from stylecli.run.abreast import in_order
 from stylecli.run.film import FilmRun, batch_size
 from stylecli.run.journal import Progress
 from stylecli.run.looks import Look
@@ -106,12 +107,16 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
     paint(frames[:1], [0.0])  # whatever is prepared once
     painted: list[Picture] = []
-    size = batch_size(open_source(clip, excerpt).clip)
+    shape = open_source(clip, excerpt).clip
+    size, abreast = batch_size(shape), paint.abreast(shape.width * shape.height)
+
+    def painted_batch(batch: Sequence[Frame]) -> Picture:
+        return paint(batch, [0.0] * len(batch))
 
     def paint_all() -> None:
-        for begin in range(0, len(frames), size):
-            batch = frames[begin : begin + size]
-            painted.extend(paint(batch, [0.0] * len(batch)))
+        batches = [frames[begin : begin + size] for begin in range(0, len(frames), size)]
+        for _, pictures in in_order(painted_batch, batches, abreast):
+            painted.extend(pictures)
 
     run_paint = timed(paint_all)
     with TemporaryDirectory() as name:
@@ -130,9 +135,7 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
             alone.cut()
 
         run_encode = timed(encode)
-        run = FilmRun(
-            source, sink("all"), lambda batch: paint(batch, [0.0] * len(batch)), strength, None, Progress("")
-        )
+        run = FilmRun(source, sink("all"), painted_batch, strength, None, Progress(""), abreast=abreast)
         together = timed(run.run)
     return Overlap(clip.name, len(frames), decode, motion, run_paint, run_encode, together)
 

@@ -1,7 +1,8 @@
 """One film from its first frame to its last: decode, follow the motion, paint, steady and encode, all at once.
 
 Frames pass through threads with short queues between them and never touch the disk. Painting, the slow part, knows
-nothing of other frames and takes them in batches; steadying and encoding follow in order behind it.
+nothing of other frames and takes them in batches, several at the same time; steadying and encoding follow in order
+behind it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from queue import Queue
 
@@ -17,6 +19,7 @@ from stylecli.media.video.clip import Clip, Frame
 from stylecli.media.video.encoding import GROUP
 from stylecli.media.video.sink import Sink
 from stylecli.media.video.source import Source
+from stylecli.run.abreast import in_order
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.stages import Stages
 from stylecli.run.temporal import Blender, Motion, MotionEstimator
@@ -55,6 +58,7 @@ class FilmRun:
         before: what an earlier run has left in the journal.
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
+        abreast: how many batches ``paint`` is given at the same time.
         completed: whether the run has reached the last frame.
     """
 
@@ -66,6 +70,7 @@ class FilmRun:
     before: Progress
     advanced: Callable[[int], None] = lambda frames: None
     stop: threading.Event = field(default_factory=threading.Event)
+    abreast: int = 1
     seconds: Seconds = field(default_factory=Seconds)
     completed: bool = field(init=False, default=False)
 
@@ -88,17 +93,15 @@ class FilmRun:
         behind.start("encode", self._encode, behind, painted, state)
         try:
             whole = True  # no group is half painted
-            for batch in self._batches(ahead, moved):
-                if self.stop.is_set() and (whole or self.journal is None):
-                    break
-                begun = time.perf_counter()
-                pixels = self.paint([one.frame for one in batch])
-                self.seconds.paint += time.perf_counter() - begun
-                if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
-                    break
-                whole = batch[-1].ends_group
-            else:
-                self.completed = not ahead.stopped.is_set()
+            with closing(in_order(self._paint, self._batches(ahead, moved), self.abreast)) as batches:
+                for batch, pixels in batches:
+                    if self.stop.is_set() and (whole or self.journal is None):
+                        break
+                    if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
+                        break
+                    whole = batch[-1].ends_group
+                else:
+                    self.completed = not ahead.stopped.is_set()
             ahead.stopped.set()
             if not ahead.broken:
                 behind.put(painted, None)
@@ -141,6 +144,12 @@ class FilmRun:
                 return
             number += 1
         stages.put(moved, None)
+
+    def _paint(self, batch: Sequence[_Moved]) -> FloatArray:
+        begun = time.perf_counter()
+        pixels = self.paint([one.frame for one in batch])
+        self.seconds.paint += (time.perf_counter() - begun) / self.abreast
+        return pixels
 
     def _batches(self, stages: Stages, moved: Queue[_Moved | None]) -> Iterator[list[_Moved]]:
         """Frames to paint at once. Batches end with groups, so that they are the same in a run that goes on."""

@@ -215,6 +215,7 @@ class FilmJob:
             before,
             advanced,
             stop,
+            paint.abreast(source.clip.width * source.clip.height),
         )
         try:
             progress = run.run()

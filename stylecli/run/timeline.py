@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
+from stylecli.run.abreast import painted_abreast
 from stylecli.run.looks import Look
 from stylecli.run.painters import Manner, bind, paint
 from stylecli.run.places import is_file
@@ -78,6 +79,10 @@ class FilmPainter:
             style = bind(stylizer, look, read).style
             assert style is not None
             self._styles.append(style)
+
+    def abreast(self, pixels: int) -> int:
+        """How many frames of so many pixels should be painted at the same time."""
+        return painted_abreast(self._stylizer, pixels)
 
     def style_at(self, seconds: float) -> Style:
         """The style at a time; statistics between two keys are mixed in proportion."""

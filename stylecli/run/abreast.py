@@ -1,0 +1,64 @@
+"""Work on several things at the same time that come out in the order in which they went in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from stylecli.stylizer import Stylizer
+
+_MOST = 4
+_PIXELS = 2**23  # of frames that are painted at the same time
+_ROOM = 4 << 30  # bytes of free memory; with less, one after the other
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def painted_abreast(stylizer: Stylizer, pixels: int) -> int:
+    """How many frames of so many pixels ``stylizer`` should paint at the same time.
+
+    On a CPU a frame for each core, or for some of them, takes less time than all cores for each frame: nobody waits for
+    the slowest, and threads that decode or encode meanwhile do not hold up all others. One where memory is counted or
+    short.
+    """
+    import torch
+
+    from stylecli.memory import free_memory
+
+    counted = stylizer.tile is not None or stylizer.memory_limit is not None
+    if counted or stylizer.device.type != "cpu" or free_memory(None) < _ROOM:
+        return 1
+    return max(1, min(_MOST, torch.get_num_threads(), _PIXELS // pixels))
+
+
+def in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], abreast: int
+) -> Generator[tuple[_Item, _Result]]:
+    """Each item with what ``work`` makes of it; so many are worked on at the same time, each with its share of torch's
+    threads. Raises what ``work`` raises, at that item."""
+    if abreast == 1:
+        for item in items:
+            yield item, work(item)
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    begun: deque[tuple[_Item, Future[_Result]]] = deque()
+    # (A thread's number of threads is its own, but new threads begin with the number that was set last.)
+    pool = ThreadPoolExecutor(abreast, "paint", torch.set_num_threads, (max(1, threads // abreast),))
+    try:
+        for item in items:
+            begun.append((item, pool.submit(work, item)))
+            if len(begun) > abreast:  # the next one is waiting when one is done
+                first, result = begun.popleft()
+                yield first, result.result()
+        while begun:
+            first, result = begun.popleft()
+            yield first, result.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
