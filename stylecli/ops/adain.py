@@ -39,6 +39,13 @@ def adain(
     learning = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *parameters))
     if not learning and not x.is_meta and usable(x, *parameters):
         return _compiled(x, parameters, math.inf if limit is None else limit, slope)
+    return plain(x, *parameters, limit, slope)
+
+
+def plain(
+    x: Tensor, mean: Tensor, std: Tensor, gain: Tensor, offset: Tensor, limit: float | None, slope: float
+) -> Tensor:
+    """The torch path of ``adain``."""
     if limit is None:
         scale = gain / std
         y = torch.addcmul((offset - mean * scale).to(x.dtype), x, scale.to(x.dtype))

@@ -32,8 +32,7 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     """
     learning = torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, bias))
     if learning or x.is_meta or not usable(x, weight, bias):
-        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return _ACTIVATIONS[activation](F.conv2d(padded, weight, bias, groups=x.shape[1]))
+        return plain(x, weight, bias, activation)
     tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     tokens = tokens if tokens.stride(3) == 1 else tokens.contiguous()
     apart = tokens.stride()[:3]
@@ -44,9 +43,14 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     return out.permute(0, 3, 1, 2)
 
 
+def plain(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> Tensor:
+    """The torch path of ``depthwise3x3``."""
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return _ACTIVATIONS[activation](F.conv2d(padded, weight, bias, groups=x.shape[1]))
+
+
 def depthwise3x3_reference(
     x: Tensor, weight: Tensor, bias: Tensor, activation: Activation = "none"
 ) -> Tensor:
     """The same in float64."""
-    padded = F.pad(x.double(), (1, 1, 1, 1), mode="replicate")
-    return _ACTIVATIONS[activation](F.conv2d(padded, weight.double(), bias.double(), groups=x.shape[1]))
+    return plain(x.double(), weight.double(), bias.double(), activation)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from stylecli.bench import kernels
+from stylecli.bench import kernel_cases, kernels
 from stylecli.cli.app import app
 
 CPU = torch.device("cpu")
@@ -14,9 +14,10 @@ CPU = torch.device("cpu")
 
 def small_cases(device=CPU):
     for dtype in (torch.float32, torch.bfloat16):
-        yield from kernels.bi_wkv_cases(70, 5, dtype, device)
-        yield from kernels.selective_scan_cases(70, 5, 3, dtype, device)
-        yield from kernels.deform_shift_cases(6, 8, 4, dtype, device)
+        yield from kernel_cases.bi_wkv_cases(70, 5, dtype, device)
+        yield from kernel_cases.selective_scan_cases(70, 5, 3, dtype, device)
+        yield from kernel_cases.deform_shift_cases(6, 8, 4, dtype, device)
+    yield from kernel_cases.painting_cases(8, 16)
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def test_every_operator_both_ways_and_both_types(quick):
     before = torch.get_num_threads()
     rows = list(kernels.run(CPU, 1))
     assert torch.get_num_threads() == before
-    assert len({(row.op, row.dtype) for row in rows}) == len(rows) == 12
+    assert len({(row.op, row.size, row.dtype) for row in rows}) == len(rows) == 18
     for row in rows:
         assert row.seconds > 0 and row.bandwidth > 0 and row.torch_ratio > 0 and row.read_ratio > 0
         assert (row.loop_ratio is not None) == (row.op == "bi_wkv")
 
 
 def test_floor_counts_inputs_once_and_results_once():
-    forward, backward = kernels.bi_wkv_cases(64, 10, torch.float32, CPU)
+    forward, backward = kernel_cases.bi_wkv_cases(64, 10, torch.float32, CPU)
     elements = 64 * 10 * 4
     assert kernels.measure(forward, 1e9).floor_bytes == 3 * elements  # k, v, y
     assert (
@@ -48,7 +49,7 @@ def test_floor_counts_inputs_once_and_results_once():
 def test_the_loop_it_compares_with_is_right():
     w, u, k, v = torch.linspace(0, 5, 3), torch.ones(3), *torch.randn(2, 1, 40, 3)
     torch.testing.assert_close(
-        kernels._token_loop(w, u, k, v), kernels.bi_wkv(w, u, k, v), rtol=1e-4, atol=1e-4
+        kernel_cases._token_loop(w, u, k, v), kernel_cases.bi_wkv(w, u, k, v), rtol=1e-4, atol=1e-4
     )
 
 
@@ -57,7 +58,7 @@ def test_command_shows_a_table_or_json(quick):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["operator", "size", "dtype"]
-    assert len(lines) == 13
+    assert len(lines) == 19
     result = CliRunner().invoke(app, ["bench", "kernels", "--device", "cpu", "--json"])
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["op"] for row in rows} >= {"bi_wkv", "selective_scan", "deform_shift gradients"}
