@@ -83,17 +83,14 @@ class ContentCrops:
 
 
 class StyleImages:
-    """Fixed squares of styles: ``VARIANTS`` per file, differing in scale and place, so that a network meets every
-    brush in several sizes."""
-
-    VARIANTS = 2
+    """A fixed square of every style, nearly all of its short side: it is to be painted with at about that size."""
 
     def __init__(self, paths: list[Path], size: int = 256):
         self.paths, self.size = paths, size
         self._cache: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
-        return len(self.paths) * self.VARIANTS
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         """(3, size, size) in 0..1."""
@@ -108,8 +105,8 @@ class StyleImages:
     def _read(self, index: int) -> Tensor:
         """(3, size, size) uint8."""
         rng = np.random.default_rng([index, self.size])
-        image = read_rgb(self.paths[index // self.VARIANTS])
-        image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.5)))))
+        image = read_rgb(self.paths[index])
+        image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.25)))))
         x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
         image = image.crop((x, y, x + self.size, y + self.size))
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

@@ -1,6 +1,4 @@
-"""What VGG-16 says of a painting: at half size content and coarse style, so that strokes are wide enough to be seen;
-in a window at full size the fine texture.
-"""
+"""What VGG-16 says of a painting: at half size content and coarse style, in a window at full size the fine texture."""
 
 from __future__ import annotations
 
@@ -33,9 +31,11 @@ def content_features(vgg: Vgg16, image: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 def style_statistics(vgg: Vgg16, image: Tensor) -> list[Tensor]:
-    """Style (1, 3, S, S) to statistics, (1, 2 C) per layer of COARSE at half size, then of FINE in the middle at
-    full size."""
-    coarse = vgg(half(image), COARSE)
+    """Style (1, 3, S, S) to statistics, (1, 2 C) per layer of COARSE, then of FINE in the middle.
+
+    At the style's own size: a painting is seen at half of its own, so strokes come out as wide as they would be in a
+    picture twice as large. (With the style halved too, they came out so fine that nobody took them for the style's.)"""
+    coarse = vgg(image, COARSE)
     quarter = image.shape[-1] // 4
     fine = vgg(image[..., quarter:-quarter, quarter:-quarter], FINE)
     return [losses.statistics(coarse[n]) for n in COARSE] + [losses.statistics(fine[n]) for n in FINE]

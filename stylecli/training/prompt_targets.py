@@ -53,7 +53,7 @@ class Targets:
 
 def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list[Tensor]:
     """Statistics of every artwork, kept in ``file`` because VGG-16 takes minutes for them."""
-    names = "\n".join(str(path) for path in prompts.paths)
+    names = "\n".join(["at their own size", *(str(path) for path in prompts.paths)])
     key = hashlib.sha256(names.encode()).hexdigest()[:16]
     if file.is_file():
         kept = load_file(file)
@@ -62,7 +62,7 @@ def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list
     images, network = StyleImages(prompts.paths, _SIDE), Vgg16(vgg).to(device)
     rows = []
     for i in tqdm(range(len(prompts.paths)), desc="statistics of the artworks", mininterval=10):
-        image = images.read(i * StyleImages.VARIANTS)[None].to(device)
+        image = images.read(i)[None].to(device)
         rows.append([s.half().cpu() for s in style_statistics(network, image)])
     layers = [torch.cat(layer) for layer in zip(*rows, strict=True)]
     file.parent.mkdir(parents=True, exist_ok=True)
