@@ -134,8 +134,8 @@ class StyleRwkv(nn.Module):
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
         """``forward`` with a strength: how much of the painting (1) lies over the photograph (0).
 
-        AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and at the same
-        likeness to the photograph the result was less like the style (own decision; README, "How good")."""
+        AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and lies on the same
+        curve of style against photograph (own decision; README, "How good")."""
         painted = self(content, style, seed)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
