@@ -51,12 +51,16 @@ def normalised(x: Tensor, limit: float) -> Tensor:
     return adain(x, mean, std, torch.ones_like(mean), torch.zeros_like(mean), limit)
 
 
-class Conv3x3(nn.Conv2d):
-    """3 x 3, stride 1, the border continued: (B, C, H, W) to (B, D, H, W)."""
+class _PreparedConv(nn.Conv2d):
+    """Weights and bias of a 3 x 3 convolution with the border continued, and what fast paths keep with them."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, 3, padding=1, padding_mode="replicate")
         self.prepared = ops.Prepared()
+
+
+class Conv3x3(_PreparedConv):
+    """3 x 3, stride 1, the border continued: (B, C, H, W) to (B, D, H, W)."""
 
     def forward(
         self, x: Tensor, before: float = 1.0, after: float = 1.0, added: Tensor | None = None
@@ -66,12 +70,8 @@ class Conv3x3(nn.Conv2d):
         return conv3x3(x, self.weight, self.bias, self.prepared, before, after, added)
 
 
-class EnlargingConv(nn.Conv2d):
-    """The same after bilinear enlargement (no checkerboard): (B, C, H, W) to (B, D, 2 H, 2 W)."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, 3, padding=1, padding_mode="replicate")
-        self.prepared = ops.Prepared()
+class EnlargingConv(_PreparedConv):
+    """3 x 3 after bilinear enlargement (no checkerboard): (B, C, H, W) to (B, D, 2 H, 2 W)."""
 
     def forward(self, x: Tensor, after: float = 1.0) -> Tensor:
         assert self.bias is not None

@@ -11,11 +11,6 @@ from torch import Tensor
 from stylecli.ops import native
 
 
-def usable(x: Tensor, *others: Tensor) -> bool:
-    """Whether there is a compiled path for this map, gradients aside."""
-    return x.dtype == torch.float32 and native.usable(x, *others)
-
-
 def adain(
     x: Tensor,
     mean: Tensor,
@@ -36,8 +31,7 @@ def adain(
         (B, C, H, W) in x's format.
     """
     parameters = (mean, std, gain, offset)
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *parameters))
-    if not learning and not x.is_meta and usable(x, *parameters):
+    if native.paints(x, *parameters):
         return _compiled(x, parameters, math.inf if limit is None else limit, slope)
     return plain(x, *parameters, limit, slope)
 
@@ -58,7 +52,7 @@ def plain(
 def _compiled(x: Tensor, parameters: tuple[Tensor, ...], limit: float, slope: float) -> Tensor:
     tokens = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
     B, H, W, C = tokens.shape
-    stored = [t.float().expand(B, C, 1, 1).contiguous() for t in parameters]
+    stored = [t.expand(B, C, 1, 1).contiguous() for t in parameters]
     out = torch.empty_like(tokens)
     native.call("adain", x.dtype, B, H * W, C, tokens, *stored, limit, slope, out)
     return out.permute(0, 3, 1, 2)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from stylecli.ops import native
 from stylecli.ops.adain import adain, adain_reference
-from stylecli.ops.adain import usable as adain_usable
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
 from stylecli.ops.conv3x3 import (
@@ -20,13 +19,10 @@ from stylecli.ops.conv3x3 import (
     enlarged_conv3x3,
     enlarged_conv3x3_reference,
 )
-from stylecli.ops.conv3x3 import compiled as conv3x3_compiled
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
-from stylecli.ops.depthwise3x3 import usable as depthwise3x3_usable
 from stylecli.ops.moments import moments, moments_reference
-from stylecli.ops.moments import usable as moments_usable
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import selective_scan, selective_scan_reference
 
@@ -152,7 +148,7 @@ OPERATORS = (
         _with_its_weights(conv3x3),
         conv3x3_reference,
         _conv3x3_example,
-        {"cpu": conv3x3_compiled.usable},
+        {"cpu": native.takes_float32},
         learns=False,
     ),
     Operator(
@@ -160,19 +156,21 @@ OPERATORS = (
         _with_its_weights(enlarged_conv3x3),
         enlarged_conv3x3_reference,
         _conv3x3_example,
-        {"cpu": conv3x3_compiled.usable},
+        {"cpu": native.takes_float32},
         learns=False,
     ),
-    Operator("adain", adain, adain_reference, _adain_example, {"cpu": adain_usable}, learns=False),
+    Operator("adain", adain, adain_reference, _adain_example, {"cpu": native.takes_float32}, learns=False),
     Operator(
         "depthwise3x3",
         depthwise3x3,
         depthwise3x3_reference,
         _depthwise3x3_example,
-        {"cpu": depthwise3x3_usable},
+        {"cpu": native.takes_float32},
         learns=False,
     ),
-    Operator("moments", _moments, moments_reference, _moments_example, {"cpu": moments_usable}, learns=False),
+    Operator(
+        "moments", _moments, moments_reference, _moments_example, {"cpu": native.takes_float32}, learns=False
+    ),
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,11 +12,6 @@ from stylecli.ops import native
 
 Activation = Literal["none", "silu", "gelu"]
 _ACTIVATIONS = {"none": lambda x: x, "silu": F.silu, "gelu": F.gelu}
-
-
-def usable(*tensors: Tensor) -> bool:
-    """Whether the compiled path takes these, gradients aside."""
-    return all(t.dtype == torch.float32 for t in tensors) and native.usable(*tensors)
 
 
 def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation = "none") -> Tensor:
@@ -30,8 +24,7 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     Returns:
         (B, C, H, W).
     """
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, bias))
-    if learning or x.is_meta or not usable(x, weight, bias):
+    if not native.paints(x, weight, bias):
         return plain(x, weight, bias, activation)
     tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     tokens = tokens if tokens.stride(3) == 1 else tokens.contiguous()

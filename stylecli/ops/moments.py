@@ -8,11 +8,6 @@ from torch import Tensor
 from stylecli.ops import native
 
 
-def usable(x: Tensor) -> bool:
-    """Whether there is a compiled path for this map, gradients aside."""
-    return x.dtype == torch.float32 and native.usable(x)
-
-
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Over all places, in float32.
 
@@ -23,8 +18,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
         Mean and variance (division by H W): two (B, C, 1, 1).
     """
     tokens = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H W, C), a view in channels-last memory
-    learning = torch.is_grad_enabled() and x.requires_grad
-    if not learning and not x.is_meta and usable(x):
+    if native.paints(x):
         B, T, C = tokens.shape
         tokens = tokens.contiguous()
         mean, variance = x.new_empty(2, B, C)

@@ -17,6 +17,18 @@ def usable(*tensors: Tensor | None) -> bool:
     return fits and build.load() is not None
 
 
+def takes_float32(*tensors: Tensor | None) -> bool:
+    """The same for kernels that know float32 alone."""
+    return all(t is None or t.dtype == torch.float32 for t in tensors) and usable(*tensors)
+
+
+def paints(*tensors: Tensor | None) -> bool:
+    """Whether a kernel that is for painting alone computes these: float32, and nobody wants gradients."""
+    present = [t for t in tensors if t is not None]
+    learning = torch.is_grad_enabled() and any(t.requires_grad for t in present)
+    return not learning and not any(t.is_meta for t in present) and takes_float32(*present)
+
+
 def storage(*tensors: Tensor | None) -> torch.dtype:
     """The number format in which the kernels read and write large tensors: bfloat16 if all are, else float32."""
     same = all(t.dtype == torch.bfloat16 for t in tensors if t is not None)

@@ -94,7 +94,8 @@ class FilmRun:
         try:
             whole = True  # no group is half painted
             with closing(in_order(self._paint, self._batches(ahead, moved), self.abreast)) as batches:
-                for batch, pixels in batches:
+                for batch, (pixels, took) in batches:
+                    self.seconds.paint += took / self.abreast
                     if self.stop.is_set() and (whole or self.journal is None):
                         break
                     if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
@@ -145,11 +146,11 @@ class FilmRun:
             number += 1
         stages.put(moved, None)
 
-    def _paint(self, batch: Sequence[_Moved]) -> FloatArray:
+    def _paint(self, batch: Sequence[_Moved]) -> tuple[FloatArray, float]:
+        """Painted frames, and the seconds that they took."""
         begun = time.perf_counter()
         pixels = self.paint([one.frame for one in batch])
-        self.seconds.paint += (time.perf_counter() - begun) / self.abreast
-        return pixels
+        return pixels, time.perf_counter() - begun
 
     def _batches(self, stages: Stages, moved: Queue[_Moved | None]) -> Iterator[list[_Moved]]:
         """Frames to paint at once. Batches end with groups, so that they are the same in a run that goes on."""

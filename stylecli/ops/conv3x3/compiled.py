@@ -19,11 +19,6 @@ _G = (
 )
 
 
-def usable(*tensors: Tensor | None) -> bool:
-    """Whether the compiled path takes these, gradients aside."""
-    return all(t is None or t.dtype == torch.float32 for t in tensors) and native.usable(*tensors)
-
-
 def winograd_weight(weight: Tensor) -> Tensor:
     """(D, C, 3, 3) to (36, .): of every point the columns in packs of 16, each (C, 16), at last perhaps (C, 8)."""
     G = torch.tensor(_G, dtype=torch.float64)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.ops import native
 from stylecli.ops.conv3x3 import compiled
 
 _FEWEST_CHANNELS = 8  # in and out; below, rearranging takes as long as the products that it saves
@@ -34,9 +35,7 @@ class Prepared:
 
 def _fast(x: Tensor, weight: Tensor, added: Tensor | None = None) -> bool:
     """Whether nobody wants gradients (weights that learn change in ways that ``Prepared`` cannot see, too)."""
-    wanted = x.requires_grad or (added is not None and added.requires_grad)
-    learning = weight.requires_grad or (torch.is_grad_enabled() and wanted)
-    return not learning and not x.is_meta and compiled.usable(x, weight, added)
+    return not weight.requires_grad and native.paints(x, weight, added)
 
 
 def conv3x3(

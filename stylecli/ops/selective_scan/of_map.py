@@ -5,7 +5,6 @@ For painting on the CPU; where that is not at hand, or gradients are wanted, net
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from stylecli.ops import native
@@ -13,10 +12,7 @@ from stylecli.ops import native
 
 def usable(*tensors: Tensor) -> bool:
     """Whether the compiled path takes these; False where gradients are wanted."""
-    if not all(isinstance(t, Tensor) and t.dtype == torch.float32 for t in tensors):
-        return False
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return not learning and not tensors[0].is_meta and native.usable(*tensors)
+    return all(isinstance(t, Tensor) for t in tensors) and native.paints(*tensors)
 
 
 def scan_of_map(
