@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,16 +18,16 @@ import numpy as np
 from stylecli.bench.flicker import Picture, WarpingError, crispness
 from stylecli.bench.section import Section
 from stylecli.media import read_picture
-from stylecli.media.video.clip import Excerpt, Frame
+from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.encoding import Encoding
-from stylecli.media.video.sink import FilmSink
-from stylecli.media.video.source import open_source
+from stylecli.media.video.sink import FilmSink, Sink
+from stylecli.media.video.source import Source, open_source
 from stylecli.run.abreast import in_order
 from stylecli.run.film import FilmRun, batch_size
 from stylecli.run.journal import Progress
 from stylecli.run.looks import Look
 from stylecli.run.painters import Manner
-from stylecli.run.temporal import Blender, MotionEstimator
+from stylecli.run.temporal import Blender, Motion, MotionEstimator
 from stylecli.run.timeline import FilmPainter, Timeline
 from stylecli.stylizer import Stylizer
 
@@ -49,20 +49,57 @@ class Flicker:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Seconds that each stage takes alone, and all together."""
+    """Seconds that each stage takes alone, and all together. The model's stage is what `FilmRun` does between decoding
+    and encoding: it follows the motion, paints, and steadies, all at once; ``motion``, ``paint`` and ``steady`` are
+    the seconds of each of these alone."""
 
     clip: str
     frames: int
     decode: float
     motion: float
     paint: float
+    steady: float
+    model: float
     encode: float
     together: float
 
     @property
     def ratio(self) -> float:
-        """Together against the slowest alone."""
-        return self.together / max(self.decode, self.motion, self.paint, self.encode)
+        """Together against the slowest stage alone."""
+        return self.together / max(self.decode, self.model, self.encode)
+
+
+@dataclass
+class _Held:
+    """A source whose frames are decoded already."""
+
+    clip: Clip
+    held: list[Frame]
+    origin: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def frames(self, skip: int = 0) -> Iterator[Frame]:
+        return iter(self.held[skip:])
+
+
+@dataclass
+class _Kept:
+    """A sink that keeps the frames and encodes nothing."""
+
+    kept: list[Picture] = field(default_factory=list)
+    resumable = False
+    bytes = 0
+
+    def begin(self, groups: int, frames: int) -> None: ...
+    def add(self, frame: Frame, painted: Picture) -> None:
+        self.kept.append(painted)
+
+    def cut(self) -> None: ...
+    def finish(self, last_duration: int) -> list[str]:
+        return []
+
+    def finish_partly(self, last_duration: int) -> Path | None:
+        return None
 
 
 def painter(style: Path, stroke_size: float = 1.0) -> FilmPainter:
@@ -103,41 +140,46 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     frames: list[Frame] = []
     decode = timed(lambda: frames.extend(open_source(clip, excerpt).frames()))
     estimator = MotionEstimator()
-    motions: list[object] = []
+    motions: list[Motion | None] = []
     motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
-    paint(frames[:1], [0.0])  # whatever is prepared once
-    painted: list[Picture] = []
     shape = open_source(clip, excerpt).clip
     size, abreast = batch_size(shape), paint.abreast(shape.width * shape.height)
 
     def painted_batch(batch: Sequence[Frame]) -> Picture:
         return paint(batch, [0.0] * len(batch))
 
-    def paint_all() -> None:
-        batches = [frames[begin : begin + size] for begin in range(0, len(frames), size)]
-        for _, pictures in in_order(painted_batch, batches, abreast):
-            painted.extend(pictures)
+    def film(source: Source, sink: Sink) -> FilmRun:
+        return FilmRun(source, sink, painted_batch, strength, None, Progress(""), abreast=abreast)
 
-    run_paint = timed(paint_all)
+    painted_batch(frames[:1])  # whatever is prepared once
+    painted: list[Picture] = []
+    batches = [frames[begin : begin + size] for begin in range(0, len(frames), size)]
+    only_paint = timed(
+        lambda: painted.extend(
+            one for _, pictures in in_order(painted_batch, batches, abreast) for one in pictures
+        )
+    )
+    blender = Blender(strength)
+    steady = timed(lambda: [blender.next(one, moved) for one, moved in zip(painted, motions, strict=True)])
+    kept = _Kept()
+    model = timed(film(_Held(shape, frames), kept).run)
     with TemporaryDirectory() as name:
-        source = open_source(clip, excerpt)
 
         def sink(folder: str) -> FilmSink:
             place = Path(name) / folder
             place.mkdir()
-            return FilmSink(place / "x.mp4", Encoding().plan(source.clip), place, None)
+            return FilmSink(place / "x.mp4", Encoding().plan(shape), place, None)
 
-        def encode() -> None:
-            alone, blender = sink("alone"), Blender(strength)
+        def encode_all() -> None:
+            alone = sink("alone")
             alone.begin(0, 0)
-            for frame, pixels, moved in zip(frames, painted, motions, strict=True):
-                alone.add(frame, blender.next(pixels, moved))  # type: ignore[arg-type]
+            for frame, pixels in zip(frames, kept.kept, strict=True):
+                alone.add(frame, pixels)
             alone.cut()
 
-        run_encode = timed(encode)
-        run = FilmRun(source, sink("all"), painted_batch, strength, None, Progress(""), abreast=abreast)
-        together = timed(run.run)
-    return Overlap(clip.name, len(frames), decode, motion, run_paint, run_encode, together)
+        encode = timed(encode_all)
+        together = timed(film(open_source(clip, excerpt), sink("all")).run)
+    return Overlap(clip.name, len(frames), decode, motion, only_paint, steady, model, encode, together)
 
 
 def peak_memory(lengths: Sequence[int], style: Path, stroke_size: float) -> list[tuple[int, float]]:
@@ -194,7 +236,7 @@ def flicker_section(rows: Sequence[Flicker]) -> Section:
 
 def overlap_section(rows: Sequence[Overlap]) -> Section:
     """The rows as a table."""
-    stages = ("decode", "motion", "paint", "encode", "together")
+    stages = ("decode", "motion", "paint", "steady", "model", "encode", "together")
     return Section(
         "video",
         "Seconds of each stage alone, and of all together",

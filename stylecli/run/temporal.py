@@ -70,12 +70,13 @@ class MotionEstimator:
         back = self._dis.calc(now[1], before[1], None)  # (h, w, 2)
         forth = self._dis.calc(before[1], now[1], None)
         # Standing still is the better explanation wherever it explains the input as well.
-        still = (np.abs(back).max(2) < _STILL) & (_difference(now[0], before[0]) < _SAME / 2)
-        back[still] = 0
+        still = (np.abs(back[..., 0]) < _STILL) & (np.abs(back[..., 1]) < _STILL)
+        back[still & (_difference(now[0], before[0]) < _SAME / 2)] = 0
         there = grid(back)
-        returned = cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        gap = ((back + returned) ** 2).sum(2)
-        length = (back**2).sum(2) + (returned**2).sum(2)
+        returned = np.asarray(
+            cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+        gap, length = _squared(back + returned), _squared(back) + _squared(returned)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
         remapped = cv2.remap(before[0], *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         carried = np.asarray(remapped, np.uint8)
@@ -84,9 +85,9 @@ class MotionEstimator:
         h, w = agrees.shape
         inside = (there[0] > -1) & (there[0] < w) & (there[1] > -1) & (there[1] < h)
         # Light that changes slowly looks the same from frame to frame; the painting must not lag behind it.
-        drift = np.abs((now[0].astype(np.float32) - carried).mean((0, 1))).max()
+        drift = max(abs(a - b) for a, b in zip(cv2.mean(now[0]), cv2.mean(carried), strict=True))
         trust = (agrees * similar * inside / (1 + (drift / _LIGHT) ** 4)).astype(np.float32)
-        change = float(np.abs(now[1].astype(np.int16) - before[1]).mean())
+        change = cv2.mean(cv2.absdiff(now[1], before[1]))[0]
         cut = change > _CUT_CHANGE and float(trust.mean()) < _CUT_SHARE
         # Doubt spreads a little: at the edge of what moves, flow is a guess. Then no hard seams.
         trust = (
@@ -117,26 +118,48 @@ class Blender:
             flow = np.asarray(cv2.resize(flow, (W, H)), np.float32) * np.array([W / w, H / h], np.float32)
             trust = np.asarray(cv2.resize(trust, (W, H)), np.float32)
         carried = cv2.remap(self.state, *grid(flow), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        share = (self.strength * trust)[..., None]
-        self.state = np.clip(_as_crisp_as(painted, painted + share * (carried - painted)), 0, 1)
+        cv2.subtract(carried, painted, dst=carried)
+        blended = _add_scaled(painted, self.strength * trust, carried)
+        _raise_detail(blended, towards=painted)
+        self.state = np.clip(blended, 0, 1, out=blended)
         return self.state
 
 
-def _as_crisp_as(painted: Float, blended: Float) -> Float:
-    """``blended`` with its fine detail raised, by ``_CRISPER`` at most, towards that of ``painted``; (H, W, 3)."""
-    detail, wanted = (image - cv2.blur(image, (_FINE, _FINE)) for image in (blended, painted))
+def _raise_detail(blended: Float, towards: Float) -> None:
+    """Raise the fine detail of ``blended`` in place, by ``_CRISPER`` at most, to that of ``towards``; (H, W, 3)."""
+    detail, wanted = (cv2.subtract(image, cv2.blur(image, (_FINE, _FINE))) for image in (blended, towards))
     energy, enough = (
-        cv2.blur((image * image).mean(2), (_AROUND, _AROUND)) + np.float32(1e-5) for image in (detail, wanted)
+        cv2.blur(_mean_of_colours(cv2.multiply(image, image)), (_AROUND, _AROUND)) + np.float32(1e-5)
+        for image in (detail, wanted)
     )
-    gain = np.clip(np.sqrt(enough / energy), 1, _CRISPER)
-    return np.asarray(blended + (gain - 1)[..., None] * detail)
+    gain = np.clip(np.sqrt(enough / energy), 1, _CRISPER) - 1
+    _add_scaled(blended, gain, detail, out=blended)
+
+
+# numpy is slow along an axis of two or three; hence these.
+
+
+def _add_scaled(image: Float, factor: Float, other: NDArray[Any], out: Float | None = None) -> Float:
+    """``image + factor * other`` of (H, W, 3), (H, W) and (H, W, 3); ``other`` is overwritten."""
+    cv2.multiply(other, cv2.merge([factor] * 3), dst=other)
+    return np.asarray(cv2.add(image, other, dst=out), np.float32)
+
+
+def _mean_of_colours(image: NDArray[Any]) -> Float:
+    """(H, W, 3) to (H, W)."""
+    return np.asarray(cv2.transform(image, np.full((1, 3), 1 / 3, np.float32)), np.float32)
+
+
+def _squared(flow: Float) -> Float:
+    """Squared lengths: (h, w, 2) to (h, w)."""
+    return flow[..., 0] ** 2 + flow[..., 1] ** 2
 
 
 def grid(flow: Float) -> tuple[Float, Float]:
     """Where each place comes from, as ``cv2.remap`` wants it: (x, y), each (h, w)."""
     h, w = flow.shape[:2]
-    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-    return x + flow[..., 0], y + flow[..., 1]
+    across, down = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)[:, None]
+    return np.asarray(flow[..., 0] + across, np.float32), np.asarray(flow[..., 1] + down, np.float32)
 
 
 def _small(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -152,5 +175,4 @@ def _small(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Float:
     """Mean difference over colours and a few pixels around, (h, w), in levels."""
-    colours = np.full((1, 3), 1 / 3, np.float32)
-    return np.asarray(cv2.transform(cv2.blur(cv2.absdiff(a, b), (5, 5)), colours), np.float32)
+    return _mean_of_colours(cv2.blur(cv2.absdiff(a, b), (5, 5)))
