@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,13 +20,15 @@ from torch import Tensor, nn
 from stylecli.devices import choose_device, choose_dtype
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
 from stylecli.memory import Cut, cut, free_memory, give_back, keep_freed
-from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.registry import Descriptor, load_painter
-from stylecli.models.siglip import Siglip
 from stylecli.pixels import Canvas, Framed, Photo
 from stylecli.rows import strips
 from stylecli.scaling import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
+
+if TYPE_CHECKING:
+    from stylecli.models.backbones.encoder import PublishedSiglip
+    from stylecli.models.siglip import Siglip
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +181,8 @@ class Stylizer:
             raise UsageError(
                 "this network paints like a style image: use encode_style, or stylemamba-s for phrases"
             )
+        from stylecli.models.siglip import Siglip
+
         with torch.inference_mode():
             if isinstance(self.encoder, Siglip):
                 _warn_if_unfamiliar(self.encoder, prompt)

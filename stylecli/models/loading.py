@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from stylecli.errors import WeightsError
 
@@ -37,7 +37,13 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
         # initialising such small networks. The caller's random numbers stay as they were.
         with torch.random.fork_rng(devices=()):
             module = build(config)
-        module.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
+        module.load_state_dict({k: _as_computed(v) for k, v in tensors.items()}, assign=True)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{path}: not weights of {kind} ({str(error).splitlines()[0]})") from None
-    return module.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload, no-any-return]
+    return module.eval().requires_grad_(False)
+
+
+def _as_computed(tensor: Tensor) -> Tensor:
+    """In float32; weights of convolutions channels last."""
+    layout = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
+    return tensor.to(torch.float32, memory_format=layout)

@@ -1,4 +1,8 @@
-"""From names and files to networks that paint: which parts each kind has, and what the rest must know about it."""
+"""From names and files to networks that paint: which parts each kind has, and what the rest must know about it.
+
+Each kind is imported when one of it is wanted: a command uses one or two of them, and all together take a twentieth of
+a second.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -14,18 +18,16 @@ from torch import nn
 
 from stylecli.errors import UsageError, WeightsError
 from stylecli.memory import Appetite
-from stylecli.models.autoencoder.config import AutoencoderConfig
-from stylecli.models.autoencoder.model import Autoencoder
-from stylecli.models.backbones.encoder import PublishedSiglip
-from stylecli.models.backbones.load import BACKBONES, load_backbone
+from stylecli.models.backbones import BACKBONES
 from stylecli.models.loading import load_module
-from stylecli.models.siglip import Siglip, load_siglip
-from stylecli.models.style_mamba.config import StyleMambaConfig
-from stylecli.models.style_mamba.model import StyleMamba
-from stylecli.models.style_mamba.painter import TextPainter
-from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.weights import load_manifest, locate
+
+if TYPE_CHECKING:
+    from stylecli.models.autoencoder.model import Autoencoder
+    from stylecli.models.backbones.encoder import PublishedSiglip
+    from stylecli.models.siglip import Siglip
+    from stylecli.models.style_mamba.model import StyleMamba
+    from stylecli.models.style_rwkv.model import StyleRwkv
 
 AUTOENCODER = "autoencoder.safetensors"
 """Beside a StyleMamba of one's own: the auto-encoder whose decoder was trained with it."""
@@ -64,11 +66,32 @@ class Painter:
     encoder: Siglip | PublishedSiglip | None = None
 
 
+def _style_rwkv(config: str) -> StyleRwkv:
+    from stylecli.models.style_rwkv.config import StyleRwkvConfig
+    from stylecli.models.style_rwkv.model import StyleRwkv
+
+    return StyleRwkv(StyleRwkvConfig.from_json(config))
+
+
+def _style_mamba(config: str) -> StyleMamba:
+    from stylecli.models.style_mamba.config import StyleMambaConfig
+    from stylecli.models.style_mamba.model import StyleMamba
+
+    return StyleMamba(StyleMambaConfig.from_json(config))
+
+
+def _autoencoder(config: str) -> Autoencoder:
+    from stylecli.models.autoencoder.config import AutoencoderConfig
+    from stylecli.models.autoencoder.model import Autoencoder
+
+    return Autoencoder(AutoencoderConfig.from_json(config))
+
+
 # A module of every kind that weights files hold, from its configuration (JSON text).
 BUILDERS: dict[str, Callable[[str], nn.Module]] = {
-    "style-rwkv": lambda config: StyleRwkv(StyleRwkvConfig.from_json(config)),
-    "style-mamba": lambda config: StyleMamba(StyleMambaConfig.from_json(config)),
-    "autoencoder": lambda config: Autoencoder(AutoencoderConfig.from_json(config)),
+    "style-rwkv": _style_rwkv,
+    "style-mamba": _style_mamba,
+    "autoencoder": _autoencoder,
 }
 
 
@@ -84,6 +107,8 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
     if name in BACKBONES:
         if weights is not None:
             raise UsageError(f"--weights {weights}: none can be trained for --backbone {name}")
+        from stylecli.models.backbones.load import load_backbone
+
         painter, published = load_backbone(name, seed)
         return Painter(painter, Descriptor(appetite=None), published)
     known = load_manifest().get(name)
@@ -94,8 +119,21 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
     if kind != "style-mamba":
         raise WeightsError(f"weights {name}: of kind {kind}, which does not paint")
     beside = path.with_name(AUTOENCODER)
-    fitted = beside if weights is not None and beside.is_file() else locate("autoencoder-s")
-    fusion, autoencoder = load_network(path, kind), load_network(fitted, "autoencoder")
+    return _text_painter(
+        path, beside if weights is not None and beside.is_file() else locate("autoencoder-s")
+    )
+
+
+def _text_painter(fusion_path: Path, autoencoder_path: Path) -> Painter:
+    from stylecli.models.autoencoder.model import Autoencoder
+    from stylecli.models.siglip import load_siglip
+    from stylecli.models.style_mamba.model import StyleMamba
+    from stylecli.models.style_mamba.painter import TextPainter
+
+    fusion, autoencoder = (
+        load_network(fusion_path, "style-mamba"),
+        load_network(autoencoder_path, "autoencoder"),
+    )
     assert isinstance(fusion, StyleMamba) and isinstance(autoencoder, Autoencoder)
     encoder = load_siglip(locate("siglip-s"))
     with torch.inference_mode():

@@ -14,7 +14,7 @@ from conftest import Stylize, draw, environment
 from PIL import Image
 
 from stylecli.cli.text import Backbone, _iterations
-from stylecli.models.backbones.load import BACKBONES
+from stylecli.models.backbones import BACKBONES
 
 # Nothing may so much as look up an address.
 NO_SOCKETS = """

@@ -14,8 +14,9 @@ from conftest import draw
 from PIL import Image
 
 from stylecli.errors import WeightsError
+from stylecli.models.backbones import BACKBONES
 from stylecli.models.backbones.encoder import PublishedSiglip
-from stylecli.models.backbones.load import BACKBONES, load_backbone
+from stylecli.models.backbones.load import load_backbone
 from stylecli.training.refine import Refinement, refine
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from stylecli.errors import UsageError, WeightsError
+from stylecli.models.backbones import BACKBONES
 from stylecli.models.backbones.autoencoder import PublishedAutoencoder
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.backbones.fusion import ResidualStyleMamba
@@ -21,8 +22,6 @@ from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.weights import locate
 
-# The auto-encoder of each: its name in weights.toml, and its class in diffusers. SigLIP is the same for both.
-BACKBONES = {"siglip-sd": ("sd-vae-ft-mse", "AutoencoderKL"), "siglip-taesd": ("taesd", "AutoencoderTiny")}
 SIGLIP = "siglip-base-patch16-224"
 
 
