@@ -15,6 +15,7 @@
 // A block of LANES channels jumps from row to row, which no hardware prefetcher follows, and half the time went into
 // waiting. So each block asks for its share of the next chunk, in the order in which that lies in memory.
 
+#include <cstddef>
 #include <type_traits>
 #include <vector>
 
@@ -90,16 +91,40 @@ struct Rows {
     void own_ahead(int t) const { __builtin_prefetch(p + next + t * LANES, 1, 2); }
 };
 
+// The same where token t of the sequence lies at order[t]: neighbours in it are anywhere in memory, but a block's part
+// of a token is one line.
+template <class T, class N>
+struct Visited {
+    T* p;
+    const std::int64_t* order;
+    Index C, last;
+    N n;
+    T* at(int t) const { return p + order[t] * C; }
+    T* ahead(int t) const { return p + order[t + CHUNK < last ? t + CHUNK : last] * C; }
+    Row operator[](int t) const { return load(at(t), n); }
+    void put(int t, Row r) const { store(at(t), n, r); }
+    void ask_ahead(int t) const { __builtin_prefetch(ahead(t), 0, 2); }
+    void own_ahead(int t) const { __builtin_prefetch(ahead(t), 1, 2); }
+};
+
 // One chunk of one block of channels: tokens 0 .. rows, n channels.
 template <class N>
 struct Tile {
-    Index index, block, C, at;  // `at`: where it begins in a (B, T, C) array
+    Index index, block, C, image, begin, T;  // `image`: where image and block begin in a (B, T, C) array
     int rows;
     N n;
 
-    template <class T>
-    Rows<T, N> of(T* p) const {
-        return {p + at, C, CHUNK * C + block * LANES * (CHUNK - 1), n};
+    template <class X>
+    Rows<X, N> of(X* p) const {
+        return {p + image + begin * C, C, CHUNK * C + block * LANES * (CHUNK - 1), n};
+    }
+    template <class X>
+    Visited<X, N> of(X* p, const std::int64_t* order) const {
+        return {p + image, order + begin, C, T - begin - 1, n};
+    }
+    template <class X>
+    Rows<X, N> of(X* p, std::nullptr_t) const {
+        return of(p);
     }
 };
 
@@ -116,12 +141,12 @@ struct Shape {
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (Index i = 0; i < size(); ++i) {
             const Index block = i % blocks(), chunk = i / blocks() % chunks(), image = i / blocks() / chunks();
-            const Index begin = chunk * CHUNK, at = (image * T + begin) * C + block * LANES;
+            const Index begin = chunk * CHUNK, first = image * T * C + block * LANES;
             const int rows = static_cast<int>(T - begin < CHUNK ? T - begin : CHUNK);
             if (lanes(block) == LANES)
-                f(Tile<Full>{i, block, C, at, rows, {}});
+                f(Tile<Full>{i, block, C, first, begin, T, rows, {}});
             else
-                f(Tile<int>{i, block, C, at, rows, lanes(block)});
+                f(Tile<int>{i, block, C, first, begin, T, rows, lanes(block)});
         }
     }
 };
@@ -174,12 +199,13 @@ void carry(const Shape& shape, const float* w, std::vector<Border<S>>& borders, 
     }
 }
 
-template <class T>
+// `order`: nullptr, or (T,) where each token of the sequence lies.
+template <class T, class Order>
 void forward(const Shape& shape, const float* w, const float* u, const T* k, const T* v, T* y, float* den,
-             int threads) {
+             Order order, int threads) {
     std::vector<Border<State>> borders(shape.size());
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
-        const auto ks = tile.of(k), vs = tile.of(v);
+        const auto ks = tile.of(k, order), vs = tile.of(v, order);
         const Row lam = decay(shape, w, tile.block, 1), top = largest(ks, tile.rows);
         Row far = filled(1.0f);
         State left{}, right{};
@@ -196,8 +222,8 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
     carry(shape, w, borders, threads,
           [](const State& s, Row own, Row top) { return scaled(s, exp2_down(own - top)); });
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
-        const auto ks = tile.of(k), vs = tile.of(v);
-        const auto ys = tile.of(y);
+        const auto ks = tile.of(k, order), vs = tile.of(v, order);
+        const auto ys = tile.of(y, order);
         const Border<State>& border = borders[tile.index];
         const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
         State x[CHUNK], own[CHUNK];  // what enters, and what it and all to its right add up to
@@ -220,7 +246,7 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
             }
         };
         if (den)
-            results([ds = tile.of(den)](int t, Row d) { ds.put(t, d); });
+            results([ds = tile.of(den, order)](int t, Row d) { ds.put(t, d); });
         else
             results([](int, Row) {});
     });
@@ -305,12 +331,16 @@ void backward(const Shape& shape, const float* w, const float* u, const T* k, co
 extern "C" {
 
 // w, u (C,) float32; k, v, y (B, T, C) contiguous; den (B, T, C) float32, or null where it is not wanted.
+// order (T,): which token is the t-th of the sequence, in all four; null where that is the t-th.
 // Gradients gw, gu (C,) float32; gk, gv (B, T, C).
 #define STYLECLI_BI_WKV(NAME, TYPE)                                                                                    \
     void stylecli_bi_wkv_forward_##NAME(std::int64_t B, std::int64_t T, std::int64_t C, const float* w,               \
                                         const float* u, const TYPE* k, const TYPE* v, TYPE* y, float* den,            \
-                                        int threads) {                                                                \
-        forward<TYPE>({B, T, C}, w, u, k, v, y, den, threads);                                                        \
+                                        const std::int64_t* order, int threads) {                                     \
+        if (order)                                                                                                    \
+            forward<TYPE>({B, T, C}, w, u, k, v, y, den, order, threads);                                             \
+        else                                                                                                          \
+            forward<TYPE>({B, T, C}, w, u, k, v, y, den, nullptr, threads);                                           \
     }                                                                                                                 \
     void stylecli_bi_wkv_backward_##NAME(std::int64_t B, std::int64_t T, std::int64_t C, const float* w,              \
                                          const float* u, const TYPE* k, const TYPE* v, const TYPE* grad,              \

@@ -5,6 +5,7 @@ import torch
 
 from stylecli.ops import build
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference, chunked, compiled
+from stylecli.ops.skip_scan import skip_scan_order
 
 PATHS = {
     "torch": lambda w, u, k, v: chunked.bi_wkv_chunked(w, u, k, v)[0],
@@ -219,3 +220,20 @@ def test_torch_compile_does_not_break_the_graph():
     y = torch.compile(lambda *a: bi_wkv(*a) * 2, backend=counter, fullgraph=True)(*inputs)
     torch.testing.assert_close(y, bi_wkv(*inputs) * 2)
     assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("kernels", ["auto", "off"])
+@pytest.mark.parametrize(("H", "W", "C"), [(1, 1, 3), (5, 7, 19), (1, 70, 16), (40, 33, 35)])
+@pytest.mark.parametrize(("stride", "columns"), [(1, True), (2, False), (3, True)])
+def test_tokens_visited_in_an_order_stay_where_they_are(monkeypatch, kernels, H, W, C, stride, columns):
+    monkeypatch.setenv("STYLIZE_KERNELS", kernels)
+    w, u, k, v = (t.float() for t in case(H * W, C))
+    order = skip_scan_order(H, W, stride, columns)
+    moved = [t.double()[:, order[0]] for t in (k, v)]
+    expected = bi_wkv_reference(w.double(), u.double(), *moved)[:, order[1]]
+    assert relative_rms(bi_wkv(w, u, k, v, order), expected) < 1e-5
+    leaves = [t.requires_grad_() for t in (w, u, k, v)]
+    gradients = torch.autograd.grad(bi_wkv(w, u, k, v, order).square().sum(), leaves)
+    plain = bi_wkv(w, u, k[:, order[0]], v[:, order[0]])  # its sum does not mind the order
+    for one, other in zip(gradients, torch.autograd.grad(plain.square().sum(), leaves), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

@@ -16,7 +16,7 @@ from stylecli.models.layers import held, overridable
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
-from stylecli.ops.skip_scan import reorder, skip_scan_order
+from stylecli.ops.skip_scan import skip_scan_order
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -39,11 +39,9 @@ def read_displaced(tokens: Tensor, offset: Tensor, bound: float) -> Tensor:
 def wkv_of_map(w: Tensor, u: Tensor, k: Tensor, v: Tensor, skip: int, columns: bool) -> Tensor:
     """bi-WKV of keys and values (B, H, W, C) in the order of S-Scanning, along rows or columns: (B, H, W, C)."""
     H, W = k.shape[1:3]
-    if skip == 1 and not columns:  # the order that they are in
-        return bi_wkv(w, u, k.flatten(1, 2), v.flatten(1, 2)).unflatten(1, (H, W))
-    order = skip_scan_order(H, W, skip, columns)
-    k, v = (reorder(t.flatten(1, 2), *order) for t in (k, v))  # (B, T, C)
-    return reorder(bi_wkv(w, u, k, v), *reversed(order)).unflatten(1, (H, W))
+    in_order = skip == 1 and not columns
+    order = None if in_order else skip_scan_order(H, W, skip, columns)
+    return bi_wkv(w, u, k.flatten(1, 2), v.flatten(1, 2), order).unflatten(1, (H, W))
 
 
 class DeformShift(nn.Module):

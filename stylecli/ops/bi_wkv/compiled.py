@@ -11,14 +11,18 @@ from stylecli.ops.native import usable
 __all__ = ["bi_wkv", "bi_wkv_backward", "usable"]
 
 
-def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool = True) -> tuple[Tensor, Tensor | None]:
-    """(y, denominator), both (B, T, C): y bfloat16 if k and v are, else float32; float32, None unless ``keep``."""
+def bi_wkv(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool = True, order: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """(y, denominator), both (B, T, C): y bfloat16 if k and v are, else float32; float32, None unless ``keep``.
+
+    ``order`` (T,) int64: which token is the t-th of the sequence, in all of them; None where that is the t-th."""
     dtype = native.storage(k, v)
     w, u = native.stored(torch.float32, w, u)
     k, v = native.stored(dtype, k, v)
     y = torch.empty_like(v)
     denominator = torch.empty_like(v, dtype=torch.float32) if keep else None
-    native.call("bi_wkv_forward", dtype, *k.shape, w, u, k, v, y, denominator)
+    native.call("bi_wkv_forward", dtype, *k.shape, w, u, k, v, y, denominator, order)
     return y, denominator
 
 

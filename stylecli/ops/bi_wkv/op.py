@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stylecli.ops import native
 from stylecli.ops.bi_wkv import chunked, compiled, cuda
 from stylecli.ops.register import operator
+from stylecli.ops.skip_scan import reorder
 
 
 def _state_dtype(*tensors: Tensor) -> torch.dtype:
@@ -74,7 +76,9 @@ def _backward(ctx, grad, _grad_denominator):  # type: ignore[no-untyped-def]
 _bi_wkv.register_autograd(_backward, setup_context=_setup_context)
 
 
-def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def bi_wkv(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """Bidirectional WKV attention of Vision-RWKV (arXiv 2403.02308, eq. 3), linear in T.
 
     Formula and meaning of the arguments: :func:`stylecli.ops.bi_wkv.bi_wkv_reference`. No epsilon is needed in
@@ -82,10 +86,17 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     Args:
         w: (C,) decay, u: (C,) bonus, k: (B, T, C) keys, v: (B, T, C) values; T >= 1.
+        order: in which tokens follow one another, and its inverse, both (T,), as of
+            :func:`stylecli.ops.skip_scan.skip_scan_order`; None where they lie in that order.
 
     Returns:
         (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
     """
+    if order is not None:
+        if native.paints(w, u, k, v):  # without moving them: that took longer than the sums
+            return compiled.bi_wkv(w, u, k, v, False, order[0])[0]
+        k, v = (reorder(x, *order) for x in (k, v))
+        return reorder(bi_wkv(w, u, k, v), *reversed(order))
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
     return _bi_wkv(w, u, k, v, keep)[0]
 
