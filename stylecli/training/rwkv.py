@@ -41,9 +41,6 @@ from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
 
 
-_LEAST = 32  # pixels that VGG-16 can still be asked about at half size
-
-
 @dataclass
 class TrainConfig:
     """Everything that decides a run; written into every checkpoint.
@@ -126,8 +123,7 @@ class Targets:
     def content(self, index: int) -> list[Tensor]:
         """What a crop should keep, see :func:`content_features`."""
         if index not in self._content:
-            crop = self.contents[index][None].to(self.device)
-            self._content[index] = content_features(self.vgg, middle(crop))
+            self._content[index] = content_features(self.vgg, self.contents[index][None].to(self.device))
         return self._content[index]
 
     def style(self, index: int) -> list[Tensor]:
@@ -149,14 +145,6 @@ class Batch:
     wanted: Wanted
 
 
-def middle(image: Tensor) -> Tensor:
-    """(..., H, W) without a seventh of it on every side. No loss but identity looks there: a network can tell that it
-    is at a border, and brings in the style's dark colours as a band along it, which costs it hardly any content."""
-    side = image.shape[-1]
-    rim = min(side // 14 * 2, (side - _LEAST) // 2)
-    return image[..., rim : side - rim, rim : side - rim]
-
-
 def mirrored(image: Tensor, rng: np.random.Generator) -> Tensor:
     """Left-right flipped half of the time."""
     return image.flip(-1) if rng.random() < 0.5 else image
@@ -176,7 +164,6 @@ def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Ite
         crop = config.crop_at(step)
         if step == start or crop != config.crop_at(step - 1):
             targets.set_crop(crop)
-        seen = middle(torch.empty(crop, crop)).shape[-1]
         rngs = [np.random.default_rng([config.seed, step, slot]) for slot in slots]
         c = [draw(r, len(targets.contents), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
         s = [draw(r, len(targets.styles), j, config.batch) for r, j in zip(rngs, slots, strict=True)]
@@ -195,7 +182,7 @@ def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Ite
                     [torch.cat(layer) for layer in zip(*(targets.content(i) for i in c), strict=True)],
                     [torch.cat(layer) for layer in zip(*(targets.style(i) for i in s), strict=True)],
                     (1 - identity).to(config.device),
-                    (int(rngs[0].integers(0, seen // 2 + 1)), int(rngs[0].integers(0, seen // 2 + 1))),
+                    (int(rngs[0].integers(0, crop // 2 + 1)), int(rngs[0].integers(0, crop // 2 + 1))),
                 ),
             ),
         )
@@ -203,13 +190,13 @@ def batches(config: TrainConfig, targets: Targets, start: int, rank: int) -> Ite
 
 def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) -> dict[str, Tensor]:
     """Unweighted losses of one painted batch (B, 3, crop, crop)."""
-    terms, coarse = painting_terms(middle(output), batch.wanted, vgg, spreads)
+    terms, coarse = painting_terms(output, batch.wanted, vgg, spreads)
     identity = 1 - batch.wanted.styled
     same = identity.nonzero().flatten()
     identity_features = output.new_zeros(())
     if len(same):
         with torch.no_grad():
-            wanted = vgg(half(middle(batch.content[same])), COARSE)
+            wanted = vgg(half(batch.content[same]), COARSE)
         layers = [losses.feature_difference(coarse[k][same], wanted[k]).sum() for k in COARSE]
         identity_features = torch.stack(layers).mean() / len(output)
     return terms | {
