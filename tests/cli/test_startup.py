@@ -14,10 +14,9 @@ HEAVY = {"torch", "numpy", "PIL", "cv2", "av", "imageio", "safetensors", "tqdm"}
 def stylize_in_process(*arguments: str) -> set[str]:
     """Names of the top-level modules that ``stylize ARGUMENTS`` has loaded when it ends."""
     code = (
-        "import sys\nfrom stylecli.__main__ import main\nsys.argv[1:] = " + repr(list(arguments)) + "\n"
-        "try:\n    main()\nexcept SystemExit as ending:\n"
-        "    sys.stderr.write('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))\n"
-        "    sys.exit(ending.code)\n"
+        f"import sys\nfrom stylecli.__main__ import _run\ncode = _run({list(arguments)!r})\n"
+        "sys.stderr.write('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))\n"
+        "sys.exit(code)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -76,9 +76,7 @@ def _backward(ctx, grad, _grad_denominator):  # type: ignore[no-untyped-def]
 _bi_wkv.register_autograd(_backward, setup_context=_setup_context)
 
 
-def bi_wkv(
-    w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
+def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Bidirectional WKV attention of Vision-RWKV (arXiv 2403.02308, eq. 3), linear in T.
 
     Formula and meaning of the arguments: :func:`stylecli.ops.bi_wkv.bi_wkv_reference`. No epsilon is needed in
