@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 
 def main() -> None:
@@ -20,7 +21,8 @@ def main() -> None:
         pass
     except OSError as error:
         code = code or _fail(f"stdout: {error.strerror}", 1)
-    sys.stderr.flush()
+    with suppress(OSError):  # `2>&1 | head`
+        sys.stderr.flush()
     # An ordinary exit takes all these modules apart first, for half a second. Nothing of ours is left to do then:
     # threads are joined, files closed and temporary folders removed by whoever began them.
     os._exit(code)

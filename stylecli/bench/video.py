@@ -83,18 +83,14 @@ class _Held:
         return iter(self.held[skip:])
 
 
-@dataclass
-class _Kept:
-    """A sink that keeps the frames and encodes nothing."""
+class _Nowhere:
+    """A sink that encodes nothing."""
 
-    kept: list[Picture] = field(default_factory=list)
     resumable = False
     bytes = 0
 
     def begin(self, groups: int, frames: int) -> None: ...
-    def add(self, frame: Frame, painted: Picture) -> None:
-        self.kept.append(painted)
-
+    def add(self, frame: Frame, painted: Picture) -> None: ...
     def cut(self) -> None: ...
     def finish(self, last_duration: int) -> list[str]:
         return []
@@ -161,9 +157,9 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
         )
     )
     blender = Blender(strength)
-    steady = timed(lambda: [blender.next(one, moved) for one, moved in zip(painted, motions, strict=True)])
-    kept = _Kept()
-    models, wholes = [timed(film(_Held(shape, frames), kept).run)], []
+    steadied: list[Picture] = []
+    steady = timed(lambda: steadied.extend(map(blender.next, painted, motions)))
+    models, wholes = [], []
     with TemporaryDirectory() as name:
 
         def sink(folder: str) -> FilmSink:
@@ -174,14 +170,14 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
         def encode_all() -> None:
             alone = sink("alone")
             alone.begin(0, 0)
-            for frame, pixels in zip(frames, kept.kept, strict=True):
+            for frame, pixels in zip(frames, steadied, strict=True):
                 alone.add(frame, pixels)
             alone.cut()
 
         encode = timed(encode_all)
         for turn in range(_TURNS):
+            models.append(timed(film(_Held(shape, frames), _Nowhere()).run))
             wholes.append(timed(film(open_source(clip, excerpt), sink(f"all {turn}")).run))
-            models.append(timed(film(_Held(shape, frames), _Kept()).run))
     model, together = np.median(models), np.median(wholes)
     return Overlap(
         clip.name, len(frames), decode, motion, only_paint, steady, float(model), encode, float(together)

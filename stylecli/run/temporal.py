@@ -115,7 +115,9 @@ class Blender:
         h, w = motion.trust.shape
         flow, trust = motion.flow, motion.trust
         if (h, w) != (H, W):
-            flow = np.asarray(cv2.resize(flow, (W, H)), np.float32) * np.array([W / w, H / h], np.float32)
+            flow = np.asarray(cv2.resize(flow, (W, H)), np.float32)
+            flow[..., 0] *= W / w
+            flow[..., 1] *= H / h
             trust = np.asarray(cv2.resize(trust, (W, H)), np.float32)
         carried = cv2.remap(self.state, *grid(flow), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         cv2.subtract(carried, painted, dst=carried)
