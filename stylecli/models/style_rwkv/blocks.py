@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import held, overridable
+from stylecli.models.layers import Conv3x3, DepthwiseConv, held, overridable
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
@@ -56,8 +56,8 @@ class DeformShift(nn.Module):
     def __init__(self, channels: int, config: StyleRwkvConfig):
         super().__init__()
         self.groups, self.bound = config.shift_groups, config.max_offset
-        self.offset = nn.Conv2d(channels, 2 * self.groups, 3, padding=1)
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.offset = Conv3x3(channels, 2 * self.groups)
+        self.conv = DepthwiseConv(channels, "none")
         self.mix = nn.Parameter(torch.full((channels,), 0.5))
         nn.init.zeros_(self.offset.weight)
         directions = torch.tensor([(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)]).repeat(self.groups, 1)

@@ -25,6 +25,7 @@ from stylecli.models.layers import (
     Noise,
     StyledResidual,
     held,
+    luma,
     mean_std,
     strided_conv,
 )
@@ -147,7 +148,9 @@ class StyleRwkv(nn.Module):
         style = style.expand(content.shape[0], -1)
         statistics = list(style.split([2 * c for c in self.config.widths], dim=1))
         features = self.content_encoder(self._pad(content))[self.config.finest_skip :]
-        return self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
+        painted = self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
+        share = self.config.underdrawing
+        return torch.lerp(painted, luma(content), share) if share else painted
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
