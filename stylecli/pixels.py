@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from stylecli.errors import UsageError
 from stylecli.rows import threshold
+
+
+def luma(image: Tensor) -> Tensor:
+    """Lightness (BT.601) of sRGB pictures (B, 3, H, W): (B, 1, H, W) in the same range."""
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=image.dtype, device=image.device)
+    return F.conv2d(image, weights.view(1, 3, 1, 1))
 
 
 class Photo:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.pixels import Photo
+from stylecli.pixels import Photo, luma
 from stylecli.rows import strips
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size
@@ -72,11 +72,6 @@ def _cubic(x: npt.NDArray[np.float64], a: float) -> npt.NDArray[np.float64]:
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
-
-
-def _luma(image: Tensor) -> Tensor:
-    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -142,8 +137,8 @@ def enlarge_with_detail(painted: Tensor, small: Photo, photo: Tensor, top: int, 
     # Two rows around for the interpolation, and a window's radius around these for the gain.
     first = max(0, math.floor(float(at[0])) - 1 - _RADIUS)
     last = min(h, math.floor(float(at[-1])) + 3 + _RADIUS)
-    painted, guide = painted[:, :, first:last], _luma(small.rows(first, last).to(painted.device))
+    painted, guide = painted[:, :, first:last], luma(small.rows(first, last).to(painted.device))
     gain = _gain(painted, guide)
     coarse = _enlarged(torch.cat([painted, guide], 1), at - first, W, "bicubic")  # (B, 4, n, W)
     gain = _enlarged(gain, at - first, W, "bilinear")
-    return torch.addcmul(coarse[:, :3], gain, _luma(photo) - coarse[:, 3:]).clamp_(0, 1)
+    return torch.addcmul(coarse[:, :3], gain, luma(photo) - coarse[:, 3:]).clamp_(0, 1)

@@ -21,7 +21,7 @@ from stylecli.devices import choose_device, choose_dtype
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
 from stylecli.memory import Cut, cut, free_memory, give_back, keep_freed
 from stylecli.models.registry import Descriptor, load_painter
-from stylecli.pixels import Canvas, Framed, Photo
+from stylecli.pixels import Canvas, Framed, Photo, luma
 from stylecli.rows import strips
 from stylecli.scaling import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
@@ -327,6 +327,4 @@ class Stylizer:
 
 def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
     """Lightness of the painting with the photograph's colour: Y of one, Cb and Cr of the other (BT.601)."""
-    weights = photo.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    change = ((painted - photo) * weights).sum(1, keepdim=True)
-    return (photo + change).clamp(0, 1)
+    return (photo + luma(painted - photo)).clamp(0, 1)

@@ -42,6 +42,16 @@ def autoencoder(
     batch: Batch = 8,
     crop: Crop = 96,
     lr: Rate = 1e-3,
+    fine_block: Annotated[
+        bool,
+        typer.Option("--fine-block/--no-fine-block", help="Residual blocks at stride 2, which cost time."),
+    ] = True,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, help="Auto-encoder whose latents are kept: StyleMamba fits."
+        ),
+    ] = None,
     warm_start: WarmStart = None,
     resume: Resume = True,
     seed: options.Seed = 0,
@@ -50,8 +60,10 @@ def autoencoder(
 ) -> None:
     """Train the auto-encoder that StyleMamba paints in. Ctrl-C is safe: the same command goes on."""
     from stylecli.devices import choose_device
+    from stylecli.models.autoencoder.config import AutoencoderConfig
     from stylecli.training.autoencoder import AutoencoderTraining
     from stylecli.training.autoencoder import train as run
+    from stylecli.weights import locate
 
     config = AutoencoderTraining(
         images=images,
@@ -61,11 +73,13 @@ def autoencoder(
         batch=batch,
         crop=crop,
         lr=lr,
+        teacher=(teacher, locate("stylemamba-s"), locate("siglip-s")) if teacher else None,
         warm_start=warm_start,
         resume=resume,
         seed=seed,
         device=str(choose_device(device.value)),
         workers=workers,
+        network=AutoencoderConfig(fine_block=fine_block),
     )
     run_training(lambda: run(config), out)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import wrap_torch_function
 
@@ -44,12 +43,6 @@ adain = overridable(ops_adain.adain)
 conv3x3 = overridable(ops.conv3x3)
 enlarged_conv3x3 = overridable(ops.enlarged_conv3x3)
 depthwise3x3 = overridable(ops_depthwise.depthwise3x3)
-
-
-def luma(image: Tensor) -> Tensor:
-    """Lightness (BT.601) of sRGB pictures (B, 3, H, W): (B, 1, H, W) in the same range."""
-    weights = torch.tensor([0.299, 0.587, 0.114], dtype=image.dtype, device=image.device)
-    return F.conv2d(image, weights.view(1, 3, 1, 1))
 
 
 def normalised(x: Tensor, limit: float) -> Tensor:

@@ -23,6 +23,7 @@ from stylecli.models.registry import load_network
 from stylecli.training import parallel
 from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, centre_square, list_images, read_rgb, to_tensor
+from stylecli.training.lessons import Teacher, pixel_terms
 from stylecli.training.schedule import cosine
 
 
@@ -34,7 +35,8 @@ class AutoencoderTraining:
         images: folders of pictures. val: pictures whose PSNR is measured and logged.
         steps, batch, crop: length of the run, pictures per step, side of a crop (multiple of 4).
         lr, decay_from: Adam's learning rate, and the share of the run after which it falls (cosine).
-        kl_weight, edge_weight: weights of the losses beside the absolute difference.
+        kl_weight, edge_weight, latent_weight: weights of the losses beside the absolute difference.
+        teacher: files of the auto-encoder, StyleMamba and SigLIP that it is to fit (see :mod:`.lessons`), if any.
         workers: processes of one thread each that share a batch.
     """
 
@@ -48,6 +50,8 @@ class AutoencoderTraining:
     decay_from: float = 0.3
     kl_weight: float = 1e-4
     edge_weight: float = 1.0
+    latent_weight: float = 0.1
+    teacher: tuple[Path, Path, Path] | None = None
     ema: float = 0.998
     seed: int = 0
     device: str = "cpu"
@@ -57,18 +61,27 @@ class AutoencoderTraining:
     resume: bool = True
     network: AutoencoderConfig = field(default_factory=AutoencoderConfig)
 
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        return {
+            "absolute": 1.0,
+            "edges": self.edge_weight,
+            "kl": self.kl_weight,
+            "latent": self.latent_weight,
+            "spread": 0.1 * self.latent_weight,
+        }
+
     def record(self) -> dict[str, object]:
-        return {k: str(v) if isinstance(v, Path | list) else v for k, v in asdict(self).items()}
+        return {k: str(v) if isinstance(v, Path | list | tuple) else v for k, v in asdict(self).items()}
 
 
-def loss_terms(output: Tensor, image: Tensor, mean: Tensor, log_variance: Tensor) -> dict[str, Tensor]:
-    """Unweighted losses of a reconstructed batch (B, 3, H, W) in 0..1."""
-    difference = output - image
-    edges = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean() + (
-        difference[..., 1:] - difference[..., :-1]
-    ).abs().mean()
+def loss_terms(model: Autoencoder, image: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    """Unweighted losses of a batch of pictures (B, 3, H, W) in 0..1, taken apart and put together again."""
+    mean, log_variance = model.encoder(image)
+    noise = torch.randn(mean.shape, generator=generator).to(mean)
+    output = model.decoder(mean + noise * (0.5 * log_variance).exp())
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-    return {"absolute": difference.abs().mean(), "edges": edges, "kl": kl}
+    return {**pixel_terms(output, image), "kl": kl}
 
 
 @torch.no_grad()
@@ -107,10 +120,13 @@ def _work(rank: int, config: AutoencoderTraining) -> None:
     model = Autoencoder(config.network).to(config.device)
     crops = ContentCrops(list_images(config.images), config.crop)
     if config.warm_start:
-        model.load_state_dict(load_network(config.warm_start, "autoencoder").state_dict())
+        known = load_network(config.warm_start, "autoencoder").state_dict()
+        model.load_state_dict({k: known.get(k, v) for k, v in model.state_dict().items()})
     else:
         chosen = np.random.default_rng(config.seed).integers(0, len(crops), 300)
         model.begin_with(torch.stack([crops[int(i)] for i in chosen]).to(config.device))
+    teacher = Teacher(*config.teacher, config.device) if config.teacher else None
+    weights = config.loss_weights
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
     state = State(config.out / "checkpoint.safetensors", model, optimizer, config.ema)
     if config.resume:
@@ -125,11 +141,8 @@ def _work(rank: int, config: AutoencoderTraining) -> None:
         image = torch.stack([crops[int(i)] for i in chosen]).to(config.device)
         for group in optimizer.param_groups:
             group["lr"] = cosine(config.lr, state.step, config.steps, config.decay_from)
-        mean, log_variance = model.encoder(image)
-        noise = torch.randn(mean.shape, generator=generator).to(mean)
-        output = model.decoder(mean + noise * (0.5 * log_variance).exp())
-        terms = loss_terms(output, image, mean, log_variance)
-        loss = terms["absolute"] + config.edge_weight * terms["edges"] + config.kl_weight * terms["kl"]
+        terms = teacher.terms(model, image, rng) if teacher else loss_terms(model, image, generator)
+        loss = torch.stack([weights[k] * v for k, v in terms.items()]).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parallel.average_gradients(model.parameters())

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.layers import mean_std
+from stylecli.pixels import luma
 
 _EPS = 1e-4
 
@@ -127,8 +128,7 @@ def second_order_directional_loss(
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
     """SSIM (Wang et al. 2004) of pictures (B, 3, H, W) in 0..1, per picture (B,): luma, 11 x 11 Gaussian window."""
-    luma = a.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    x, y = ((image * luma).sum(1, keepdim=True) for image in (a, b))
+    x, y = luma(a), luma(b)
     g = torch.exp(-((torch.arange(11, device=a.device) - 5.0) ** 2) / 4.5)
     g = g / g.sum()
 

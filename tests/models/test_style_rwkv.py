@@ -1,5 +1,7 @@
 """StyleRWKV: sizes, determinism, batches, gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -50,6 +52,16 @@ def test_the_seed_decides_the_noise(model, style):
         one, again, other = (model(x, style, seed) for seed in (1, 1, 2))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def test_the_photograph_shines_through_in_grey(model, style):
+    through = StyleRwkv(replace(TINY, underdrawing=0.25)).eval()
+    through.load_state_dict(model.state_dict())
+    x = torch.rand(1, 3, 48, 40)
+    with torch.inference_mode():
+        bare, drawn = model(x, style), through(x, style)
+    grey = (x * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    torch.testing.assert_close(drawn, 0.75 * bare + 0.25 * grey, rtol=1e-4, atol=1e-5)
 
 
 def test_a_batch_is_its_pictures(model, style):

@@ -15,7 +15,9 @@ from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.tiling import Grid, Strips, whole
 from stylecli.tiling.strips import evaluate
 
-RWKV = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), content_skip=2)
+RWKV = StyleRwkvConfig(
+    widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), content_skip=2, underdrawing=0.3
+)
 MAMBA = StyleMambaConfig(latent=4, embedding=16, code=8, widths=(8, 8, 16), blocks=(1, 1, 1), state=4, rank=2)
 
 

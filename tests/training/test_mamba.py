@@ -15,6 +15,7 @@ from stylecli.models.registry import load_network, load_painter, training_record
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.training import autoencoder, mamba
+from stylecli.training.data import list_images, read_rgb, to_tensor
 from stylecli.training.prompts import PHOTOGRAPHS, Prompts, held_out, read_manifest
 from stylecli.training.refine import Refinement, refine
 
@@ -66,6 +67,35 @@ def test_the_autoencoder_learns_and_resumes_exactly(tmp_path):
     parts = autoencoder.train(replace(settings, out=tmp_path / "parts", steps=4))
     assert same(whole, parts)
     assert training_record(whole)["psnr"] > 20
+
+
+def test_a_cheaper_autoencoder_learns_the_latents_and_the_pictures_of_another(tmp_path):
+    config = tiny_mamba_run(tmp_path, steps=1)
+    fusion = mamba.train(config)
+    settings = autoencoder.AutoencoderTraining(
+        images=config.content,
+        batch=2,
+        crop=32,
+        lr=0.01,
+        decay_from=1.0,
+        ema=0.9,
+        latent_weight=1.0,
+        teacher=(config.autoencoder, fusion, config.siglip),
+        network=AutoencoderConfig(latent=4, coarse=8, fine=8, fine_block=False),
+    )
+    teacher = load_network(config.autoencoder, "autoencoder")
+    picture = to_tensor(read_rgb(list_images(config.content)[0]))[None]
+
+    def distances(steps):
+        path = autoencoder.train(replace(settings, out=tmp_path / f"{steps}", steps=steps))
+        pupil = load_network(path, "autoencoder")
+        assert pupil.encoder.fine is None and pupil.decoder.fine is None
+        with torch.inference_mode():
+            latent = teacher.encode(picture)
+            apart = pupil.encode(picture) - latent, pupil.decode(latent) - teacher.decode(latent)
+            return [float(d.abs().mean()) for d in apart]
+
+    assert all(late < 0.3 * early for early, late in zip(distances(1), distances(150), strict=True))
 
 
 def test_prompts_stand_for_their_artworks_and_held_out_ones_are_not_seen(tmp_path):

@@ -16,6 +16,7 @@ class AutoencoderConfig(JsonConfig):
         coarse, fine: channels at stride 4 and at stride 2.
         narrow: channels at full size, where the memory goes.
         blocks: residual blocks at stride 4, in the encoder and in the decoder.
+        fine_block: whether each has one at stride 2, too: 0.1 dB of PSNR for a tenth of the time of `stylize text`.
     """
 
     latent: int = 12
@@ -23,6 +24,7 @@ class AutoencoderConfig(JsonConfig):
     fine: int = 32
     narrow: int = 8
     blocks: int = 1
+    fine_block: bool = True
 
     @property
     def stride(self) -> int:

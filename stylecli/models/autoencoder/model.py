@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         self.linear = nn.Conv2d(48, config.latent, 1)  # on 4 x 4 pixels
         self.register_buffer("unshuffle", 2 * torch.eye(12).view(12, 3, 2, 2), persistent=False)
         self.stem = Conv3x3(12, config.fine)  # on 2 x 2 pixels: stride 2
-        self.fine = ResBlock(config.fine)
+        self.fine = ResBlock(config.fine) if config.fine_block else None
         self.down = strided_conv(config.fine, config.coarse)
         self.coarse = nn.Sequential(*(ResBlock(config.coarse) for _ in range(config.blocks)))
         self.out = Conv3x3(config.coarse, 2 * config.latent)
@@ -52,7 +52,8 @@ class Encoder(nn.Module):
         pixels = F.conv2d(
             image, self.unshuffle, -self.unshuffle.new_ones(12), stride=2
         )  # (B, 12, H / 2, W / 2)
-        x = self.fine(self.stem(pixels), after=SLOPE)
+        stem = self.stem
+        x = stem(pixels, after=SLOPE) if self.fine is None else self.fine(stem(pixels), after=SLOPE)
         x = self.coarse(self.down(x))
         mean, log_variance = self.out(x, before=SLOPE).chunk(2, dim=1)
         linear = F.conv2d(image, self.linear.weight.view(-1, 3, 4, 4), self.linear.bias, stride=4)
@@ -68,7 +69,7 @@ class Decoder(nn.Module):
         self.stem = Conv3x3(config.latent, config.coarse)
         self.coarse = nn.Sequential(*(ResBlock(config.coarse) for _ in range(config.blocks)))
         self.up = Conv3x3(config.coarse, 4 * config.fine)
-        self.fine = ResBlock(config.fine)
+        self.fine = ResBlock(config.fine) if config.fine_block else None
         self.narrow = Conv3x3(config.fine, 4 * config.narrow)
         # Sees the linear map's 4 x 4 blocks, and can smooth their borders.
         self.out = BlocksConv(config.narrow + 3, 3)
@@ -80,7 +81,8 @@ class Decoder(nn.Module):
         weight, bias = (in_two_steps(p) for p in self.linear.parameters())
         base = F.pixel_shuffle(F.conv2d(latent, weight, bias), 2)  # (B, 12, 2 h, 2 w)
         x = self.coarse(self.stem(latent))
-        x = self.fine(F.pixel_shuffle(self.up(x, before=SLOPE), 2))  # stride 2
+        x = F.pixel_shuffle(self.up(x, before=SLOPE), 2)  # stride 2
+        x = x if self.fine is None else self.fine(x)
         x = self.narrow(x, before=SLOPE, after=SLOPE)
         return F.pixel_shuffle(self.out(torch.cat([x, base], 1), added=base), 2)
 

@@ -25,12 +25,12 @@ from stylecli.models.layers import (
     Noise,
     StyledResidual,
     held,
-    luma,
     mean_std,
     strided_conv,
 )
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
+from stylecli.pixels import luma
 
 
 class Encoder(nn.Module):
