@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -63,6 +64,8 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
         return _fail(f"{describe().rstrip('.')}{where}", getattr(error, "exit_code", 2))
     if type(error).__name__ == "Abort":  # Typer's word for the end of input or Ctrl-C at a question
         return 130
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # `stylize --help > /dev/full`
+        return _fail(f"cannot write: {error.strerror}; make room and run it again", 1)
     if _wants_traceback(arguments):
         import traceback
 

@@ -49,6 +49,17 @@ def test_a_group_without_a_command_shows_its_help(stylize, group) -> None:  # ty
     assert done.stderr.decode().startswith(f"Usage: stylize {group}")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_a_full_disk_behind_stdout_is_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "stylecli", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr and done.stderr.count("\n") == 1
+    assert "bug" not in done.stderr
+
+
 def test_version_and_help_texts(stylize) -> None:  # type: ignore[no-untyped-def]
     from stylecli import __version__
 
