@@ -52,7 +52,7 @@ def test_a_group_without_a_command_shows_its_help(stylize, group) -> None:  # ty
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_a_full_disk_behind_stdout_is_one_line(arguments: list[str]) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "stylecli", *arguments]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1
