@@ -32,7 +32,7 @@ def content_loss(output: Tensor, content: Tensor) -> Tensor:
     return F.mse_loss(instance_normalised(output), content.float())
 
 
-def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | None = None) -> Tensor:
+def style_loss(output: Tensor, target: Tensor, scale: Tensor) -> Tensor:
     """Distance of channel means and standard deviations, each divided by its spread over many styles.
 
     AdaIN's style loss (arXiv 1703.06868, eq. 13), standardised per dimension, half of the squared distance up to
@@ -40,11 +40,12 @@ def style_loss(output: Tensor, target: Tensor, scale: Tensor, weight: Tensor | N
 
     Args:
         output: (B, C, H, W) features. target: (B, 2 C) statistics wanted. scale: (2 C,) their spread.
-        weight: (B,) weight per image.
+
+    Returns:
+        (B,), one number for every picture.
     """
     difference = (statistics(output) - target.float()) / scale
-    loss = F.huber_loss(difference, torch.zeros_like(difference), reduction="none", delta=2.0).mean(1)  # (B,)
-    return (loss if weight is None else loss * weight).mean()
+    return F.huber_loss(difference, torch.zeros_like(difference), reduction="none", delta=2.0).mean(1)
 
 
 def code_loss(predicted: Tensor, targets: list[Tensor], scales: list[Tensor], weight: Tensor) -> Tensor:

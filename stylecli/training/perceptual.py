@@ -14,7 +14,7 @@ from stylecli.training.vgg import Vgg16
 
 CONTENT = ("3_3", "4_3")
 # Deep layers count most: that is where colour transfer alone scores nothing.
-COARSE = {"1_2": 0.08, "2_2": 0.12, "3_1": 0.12, "3_3": 0.22, "4_1": 0.14, "4_3": 0.32}
+COARSE = {"1_2": 0.07, "2_2": 0.13, "3_1": 0.05, "3_3": 0.25, "4_1": 0.05, "4_3": 0.45}
 FINE = ("1_1", "1_2", "2_1", "2_2")
 
 
@@ -68,15 +68,17 @@ def painting_terms(
     fine = vgg(output[..., y : y + side, x : x + side], FINE)
     features = [coarse[n] for n in COARSE] + [fine[n] for n in FINE]
     per_layer = [
-        losses.style_loss(f, t, s, wanted.styled)
-        for f, t, s in zip(features, wanted.style, spreads, strict=True)
-    ]
+        losses.style_loss(f, t, s) for f, t, s in zip(features, wanted.style, spreads, strict=True)
+    ]  # (B,) each
     n = len(COARSE)
+    # The root, a distance: a picture that is far from its style pulls no harder than one that is nearly there.
+    squared = torch.stack([w * t for w, t in zip(COARSE.values(), per_layer[:n], strict=True)]).sum(0)
+    style = (squared + 1e-6).sqrt()
     content = [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, wanted.content, strict=True)]
     terms = {
         "content": torch.stack(content).mean(),
-        "style": torch.stack([w * t for w, t in zip(COARSE.values(), per_layer[:n], strict=True)]).sum(),
-        "fine": torch.stack(per_layer[n:]).mean(),
+        "style": (style * wanted.styled).mean(),
+        "fine": (torch.stack(per_layer[n:]).mean(0) * wanted.styled).mean(),
         "tv": losses.total_variation(output),
     }
     return terms, coarse
