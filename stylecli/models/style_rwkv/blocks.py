@@ -50,7 +50,8 @@ class DeformShift(nn.Module):
     The paper publishes no formula. Ours (own decision): each of G channel groups is read at p + d(p), with d
     predicted from the token's 3 x 3 neighbourhood and bounded by tanh, and a depthwise 3 x 3 convolution mixes
     what was read. At initialisation the groups look one token up, down, left and right, which is the Q-shift
-    of Vision-RWKV.
+    of Vision-RWKV. The map goes on beyond its border as it is there: with zeros around it most tokens of a training
+    crop, and few of a photograph's, would see the border, and a dark band grows along it.
     """
 
     def __init__(self, channels: int, config: StyleRwkvConfig):
