@@ -27,8 +27,8 @@ class StyleRwkvConfig(JsonConfig):
         max_offset: bound of a learned displacement, in tokens of its level (tiles need it as a halo).
         mix_ratio: hidden width of the channel mix, relative to the level's width.
         code: width of the global style code that modulates every AdaIN site.
-        underdrawing: how much of the photograph in grey shines through the painting, 0..1 (own decision). Edges that
-            strokes lose come back at little cost in style, and the network learns to paint over it.
+        underdrawing: how much of the photograph's lightness shines through the painting's, 0..1 (own decision). Edges
+            that strokes lose come back at little cost in style, and the network learns to paint over it.
     """
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)

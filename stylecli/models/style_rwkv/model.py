@@ -6,8 +6,8 @@ From the paper: a 4-level encoder-decoder of ST-RWKV blocks, AdaIN with multi-sc
 it is silent: levels at strides 4, 8, 16, 32; AdaIN after every fusion and in the head; no skip connection finer than
 stride 8 (with one at stride 4 the network learned to recolour and nothing else); AdaIN's targets are the style
 features' own statistics plus a learned correction from a global style code, so that every site can choose what
-it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard); a little of the photograph,
-in grey, shines through the painting, because edges that strokes lose cost more than they give.
+it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard); a little of the
+photograph's light and dark shines through the painting, because edges that strokes lose cost more than they give.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class StyleRwkv(nn.Module):
         features = self.content_encoder(self._pad(content))[self.config.finest_skip :]
         painted = self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
         share = self.config.underdrawing
-        return torch.lerp(painted, luma(content), share) if share else painted
+        return (painted + share * luma(content - painted)).clamp(0, 1) if share else painted
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
