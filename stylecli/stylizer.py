@@ -156,8 +156,8 @@ class Stylizer:
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
         """A stylizer that paints in the style of ``image``.
 
-        The style is encoded at a short side of 384 pixels, whatever its own size: where training saw it 256 to
-        384 pixels large.
+        The style is encoded at a short side of 320 pixels, whatever its own size: training saw it 256 pixels large,
+        and a little more keeps more of the photograph.
 
         Raises UsageError where the network takes phrases instead.
         """

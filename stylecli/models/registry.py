@@ -51,7 +51,7 @@ class Descriptor:
 
     smallest: int = 16
     working_side: int = 512
-    style_side: int = 384
+    style_side: int = 320
     margin: int = 16
     appetite: Appetite | None = field(default_factory=Appetite)
 
