@@ -55,14 +55,15 @@ def test_the_seed_decides_the_noise(model, style):
 
 
 def test_the_lightness_of_the_photograph_shines_through(model, style):
-    through = StyleRwkv(replace(TINY, underdrawing=0.25)).eval()
-    through.load_state_dict(model.state_dict())
+    bare, through = (StyleRwkv(replace(TINY, underdrawing=share)).eval() for share in (0.0, 0.25))
+    for network in (bare, through):
+        network.load_state_dict(model.state_dict())
     x = torch.rand(1, 3, 48, 40)
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     with torch.inference_mode():
-        bare, drawn = model(x, style), through(x, style)
-    change = 0.25 * ((x - bare) * weights).sum(1, keepdim=True)
-    torch.testing.assert_close(drawn, (bare + change).clamp(0, 1), rtol=1e-4, atol=1e-5)
+        painted, drawn = bare(x, style), through(x, style)
+    change = 0.25 * ((x - painted) * weights).sum(1, keepdim=True)
+    torch.testing.assert_close(drawn, (painted + change).clamp(0, 1), rtol=1e-4, atol=1e-5)
 
 
 def test_a_batch_is_its_pictures(model, style):
