@@ -23,7 +23,8 @@ from stylecli.models.registry import load_network
 from stylecli.training import parallel
 from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, centre_square, list_images, read_rgb, to_tensor
-from stylecli.training.lessons import Teacher, pixel_terms
+from stylecli.training.lessons import Teacher
+from stylecli.training.losses import pixel_terms
 from stylecli.training.schedule import cosine
 
 
@@ -50,7 +51,7 @@ class AutoencoderTraining:
     decay_from: float = 0.3
     kl_weight: float = 1e-4
     edge_weight: float = 1.0
-    latent_weight: float = 0.1
+    latent_weight: float = 0.3
     teacher: tuple[Path, Path, Path] | None = None
     ema: float = 0.998
     seed: int = 0

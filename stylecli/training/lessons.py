@@ -17,6 +17,7 @@ from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.registry import load_network
 from stylecli.models.siglip import load_siglip
 from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.training.losses import pixel_terms
 from stylecli.training.prompts import PROBE_CLASSES
 from stylecli.training.sheet import PROMPTS
 
@@ -49,12 +50,3 @@ class Teacher:
             "latent": (own_mean - mean).abs().mean(),
             "spread": (own_log_variance - log_variance).abs().mean(),
         }
-
-
-def pixel_terms(output: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-    """Mean absolute difference of pictures (B, 3, H, W), and of their differences to neighbours (sharp edges)."""
-    difference = output - wanted
-    edges = (difference[..., 1:, :] - difference[..., :-1, :]).abs().mean() + (
-        difference[..., 1:] - difference[..., :-1]
-    ).abs().mean()
-    return {"absolute": difference.abs().mean(), "edges": edges}

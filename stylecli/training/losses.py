@@ -70,6 +70,12 @@ def total_variation(image: Tensor) -> Tensor:
     ).abs().mean()
 
 
+def pixel_terms(output: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """Mean absolute difference of pictures (B, 3, H, W), and of their differences to neighbours (sharp edges)."""
+    difference = output - wanted
+    return {"absolute": difference.abs().mean(), "edges": total_variation(difference)}
+
+
 def direction(moved: Tensor, origin: Tensor) -> Tensor:
     """Unit vectors from ``origin`` to ``moved``, (..., E)."""
     return F.normalize(moved - origin, dim=-1)

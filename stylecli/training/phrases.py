@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from stylecli.errors import InputError
+from stylecli.pixels import luma
 
 PHOTOGRAPHS = (
     "a photo",
@@ -264,7 +265,7 @@ def phrases(seed: int, count: int, labels: Iterable[Labels], words: list[str]) -
 def describe(image: Tensor) -> list[str]:
     """Captions computed from a picture (3, H, W) in 0..1: brightness, contrast, saturation, dominant colours."""
     flat = image.flatten(1)
-    light = (flat * flat.new_tensor([0.299, 0.587, 0.114])[:, None]).sum(0)
+    light = luma(image[None])
     names = list(_COLOURS)
     table = flat.new_tensor(list(_COLOURS.values())) / 255
     share = torch.bincount(torch.cdist(flat.T, table).argmin(1), minlength=len(names)) / flat.shape[1]
