@@ -31,11 +31,18 @@ def _has_fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """``auto``: bfloat16 where the processor computes in it, float16 on older GPUs, float32 otherwise."""
+def choose_dtype(name: str, device: torch.device, bf16_on_cpu: bool = True) -> torch.dtype:
+    """``auto``: bfloat16 where the processor computes in it, float16 on older GPUs, float32 otherwise.
+
+    Args:
+        name: auto, fp32, bf16 or fp16.
+        bf16_on_cpu: whether ``auto`` may be bfloat16 on a CPU, see :class:`stylecli.models.registry.Descriptor`.
+    """
     fast_bf16 = _has_fast_bf16(device)
     if name == "auto":
-        return torch.bfloat16 if fast_bf16 else torch.float16 if device.type == "cuda" else torch.float32
+        if device.type == "cpu":
+            return torch.bfloat16 if fast_bf16 and bf16_on_cpu else torch.float32
+        return torch.bfloat16 if fast_bf16 else torch.float16
     if name not in _DTYPES:
         raise UsageError(f"--dtype {name}: choose auto, fp32, bf16 or fp16")
     if name == "fp16" and device.type == "cpu":

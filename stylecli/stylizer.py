@@ -139,8 +139,8 @@ class Stylizer:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
         """
         where = choose_device(device)
-        precision = choose_dtype(dtype, where)
         painter = load_painter(name, weights, seed)
+        precision = choose_dtype(dtype, where, painter.descriptor.bf16_on_cpu)
         if memory_limit is None:
             keep_freed()
         return cls(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
+from stylecli.memory import give_back
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
@@ -109,8 +111,9 @@ class TrainConfig:
 class Targets:
     """What VGG-16 says of contents and styles, kept in float16 after the first time."""
 
-    def __init__(self, vgg: Vgg16, contents: list[Path], styles: list[Path], device: str):
+    def __init__(self, vgg: Vgg16, contents: list[Path], styles: list[Path], device: str, bf16: bool = False):
         self.vgg, self.device = vgg, device
+        self.precision = partial(torch.autocast, device.split(":")[0], torch.bfloat16, enabled=bf16)
         self.content_paths, self.styles = contents, StyleImages(styles)
         self._content: dict[int, list[Tensor]] = {}
         self._style: dict[int, list[Tensor]] = {}
@@ -123,13 +126,15 @@ class Targets:
     def content(self, index: int) -> list[Tensor]:
         """What a crop should keep, see :func:`content_features`."""
         if index not in self._content:
-            self._content[index] = content_features(self.vgg, self.contents[index][None].to(self.device))
+            with self.precision():
+                self._content[index] = content_features(self.vgg, self.contents[index][None].to(self.device))
         return self._content[index]
 
     def style(self, index: int) -> list[Tensor]:
         """What a style looks like, see :func:`style_statistics`."""
         if index not in self._style:
-            self._style[index] = style_statistics(self.vgg, self.styles[index][None].to(self.device))
+            with self.precision():
+                self._style[index] = style_statistics(self.vgg, self.styles[index][None].to(self.device))
         return self._style[index]
 
     def spread(self, samples: int = 200) -> tuple[list[Tensor], list[Tensor]]:
@@ -213,7 +218,8 @@ def train(config: TrainConfig) -> Path:
         raise UsageError(f"a batch of {config.batch} cannot be shared by {config.workers} workers")
     config.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    targets = Targets(Vgg16(config.vgg).to(config.device), [], list_images(config.style), config.device)
+    vgg = Vgg16(config.vgg).to(config.device)
+    targets = Targets(vgg, [], list_images(config.style), config.device, config.bf16)
     means, spreads = targets.spread()
     parallel.run(config.workers, _work, config, means, spreads)
     return config.out / RELEASE
@@ -226,6 +232,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         list_images(config.content),
         list_images(config.style),
         config.device,
+        config.bf16,
     )
     torch.manual_seed(config.seed)  # every worker begins with the same weights
     model = StyleRwkv(config.network)
@@ -244,7 +251,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
     for step, batch in batches(config, targets, state.step, rank):
         for group in optimizer.param_groups:
             group["lr"] = cosine(config.lr, step, config.steps, config.decay_from)
-        with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.bf16):
+        with targets.precision():
             statistics = model.encode_style(batch.style)
             output = model(batch.content, statistics, seed=step)
             predicted = trained.probe(model.code(statistics))
@@ -260,6 +267,8 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         state.finish_step(terms)
         bar.update()
         last = state.step == config.steps
+        if state.step % 50 == 0:
+            give_back()  # what is kept of pictures lies scattered among what steps free: 10 GB after 600 steps
         if rank:
             continue
         state.seconds = time.monotonic() - began

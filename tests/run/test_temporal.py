@@ -40,7 +40,7 @@ def follow(frames: Sequence[Picture]) -> list[Motion | None]:
 
 
 def steady(
-    painted: Sequence[Picture], motions: Sequence[Motion | None], strength: float = 0.9
+    painted: Sequence[Picture], motions: Sequence[Motion | None], strength: float = 0.97
 ) -> list[Picture]:
     blender = Blender(strength)
     return [blender.next(frame, motion) for frame, motion in zip(painted, motions, strict=True)]
@@ -106,9 +106,20 @@ def test_what_moves_too_fast_leaves_no_ghost() -> None:
 def test_frames_of_another_size_than_the_flow() -> None:
     frames = [np.repeat(np.repeat(frame, 9, 0), 9, 1)[:, :1000] for frame in panning(3, 1)]
     motions = follow(frames)
-    assert motions[1] is not None and max(motions[1].trust.shape) == 448
+    assert motions[1] is not None and max(motions[1].trust.shape) == 640
     result = steady(flickering(frames), motions)
     assert result[2].shape == frames[2].shape and result[2].dtype == np.float32
+
+
+def test_a_style_that_fades_into_another_is_followed() -> None:
+    scene = panning(50, 1)
+    warm, cold = np.float32([1, 0.8, 0.5]), np.float32([0.4, 0.6, 1])
+    painted = [
+        frame * (warm + (cold - warm) * np.float32(n / 49)) for n, frame in enumerate(flickering(scene))
+    ]
+    result = steady(painted, follow(scene))
+    behind = [np.abs(a.mean((0, 1)) - b.mean((0, 1))).max() for a, b in zip(result, painted, strict=True)]
+    assert max(behind) < 10 / 255  # levels; a whole fade is 70 of them
 
 
 def test_a_fade_to_black_leaves_no_afterglow() -> None:

@@ -71,7 +71,9 @@ class DeformShift(nn.Module):
         tokens = to_tokens(x)  # (B, H, W, C)
         offset = self.bound * torch.tanh(to_tokens(self.offset(x)))  # (B, H, W, 2 G)
         moved = read_displaced(tokens, offset.unflatten(-1, (self.groups, 2)), self.bound)
-        return torch.lerp(tokens, to_tokens(self.conv(to_map(moved))), self.mix)  # (B, H, W, C)
+        mixed = to_tokens(self.conv(to_map(moved)))  # (B, H, W, C)
+        dtype = tokens.dtype  # autocast leaves these three apart
+        return torch.lerp(tokens, mixed.to(dtype), self.mix.to(dtype))
 
 
 class SpatialMix(nn.Module):
