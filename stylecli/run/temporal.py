@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 
-_SIDE = 640  # flow is estimated at no more than this, on the longer side: 0.07 s a frame; at 448 0.04, with flicker half more
+_SIDE = 640  # flow is estimated at no more than this, on the longer side (0.07 s a frame; flicker is half more at 448)
 _SAME = 16.0  # input levels (of 255) by which one place may differ between two frames, and count as the same
 _LIGHT = 2.0  # levels by which the whole picture's light may change from frame to frame, at half the trust
 _STILL = 0.1  # pixels; slower is taken for standing still, where the input agrees: nothing is resampled then
