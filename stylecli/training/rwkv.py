@@ -21,7 +21,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
-from stylecli.memory import give_back
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
@@ -267,8 +266,6 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         state.finish_step(terms)
         bar.update()
         last = state.step == config.steps
-        if state.step % 50 == 0:
-            give_back()  # what is kept of pictures lies scattered among what steps free: 10 GB after 600 steps
         if rank:
             continue
         state.seconds = time.monotonic() - began

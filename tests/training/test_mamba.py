@@ -34,6 +34,13 @@ def test_an_interrupted_run_resumes_exactly(tmp_path):
     assert training_record(whole)["step"] == 4
 
 
+def test_bfloat16_teaches_nearly_the_same(tmp_path):
+    exact = load_file(mamba.train(tiny_mamba_run(tmp_path, out=tmp_path / "exact", steps=2)))
+    coarse = load_file(mamba.train(tiny_mamba_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True)))
+    difference = max((exact[k].float() - coarse[k].float()).abs().max() for k in exact)
+    assert 0 < difference < 0.01
+
+
 def test_the_decoder_learns_with_the_network_and_is_used_with_it(tmp_path):
     config = tiny_mamba_run(tmp_path, out=tmp_path / "run", lr=0.01)
     trained = mamba.train(config)

@@ -42,6 +42,13 @@ def test_workers_share_a_batch(tmp_path):
     assert 0 < difference < 0.01
 
 
+def test_bfloat16_teaches_nearly_the_same(tmp_path):
+    exact = load_file(train(tiny_run(tmp_path, out=tmp_path / "exact", steps=2)))
+    coarse = load_file(train(tiny_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True)))
+    difference = max((exact[k].float() - coarse[k].float()).abs().max() for k in exact)
+    assert 0 < difference < 0.01
+
+
 def test_sheets_are_drawn(tmp_path):
     config = tiny_run(tmp_path, out=tmp_path / "run", steps=2, sheet_every=2)
     config.val_content, config.val_style = config.content[0], config.style[0]
