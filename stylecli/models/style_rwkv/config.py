@@ -46,7 +46,7 @@ class StyleRwkvConfig(JsonConfig):
     max_offset: float = 2.0
     mix_ratio: int = 2
     code: int = 192
-    underdrawing: float = 0.12
+    underdrawing: float = 0.16
 
     @property
     def stride(self) -> int:
