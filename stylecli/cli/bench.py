@@ -243,7 +243,7 @@ def video(
         list[Path],
         typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
     ],
-    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = 0.97,
+    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = 0.975,
     max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
     max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,
     overlap: Annotated[

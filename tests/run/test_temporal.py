@@ -40,7 +40,7 @@ def follow(frames: Sequence[Picture]) -> list[Motion | None]:
 
 
 def steady(
-    painted: Sequence[Picture], motions: Sequence[Motion | None], strength: float = 0.97
+    painted: Sequence[Picture], motions: Sequence[Motion | None], strength: float = 0.975
 ) -> list[Picture]:
     blender = Blender(strength)
     return [blender.next(frame, motion) for frame, motion in zip(painted, motions, strict=True)]
