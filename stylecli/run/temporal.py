@@ -30,9 +30,7 @@ _CUT_SHARE = 0.35  # trusted part of the picture under which a new scene begins 
 _CUT_CHANGE = 12.0  # ... if the input also changes by this many levels on average
 _FINE, _AROUND = 5, 9  # pixels: windows of the finest detail, and of the energy that it has
 _CRISPER = 1.02  # most that detail is raised from one frame to the next
-_FADING = (
-    8.0  # levels by which the whole painting's colours may differ from what is carried, at half the strength
-)
+_FADING = 8.0  # levels between the painting's mean colours and those of what is carried, at half the strength
 
 
 @dataclass(frozen=True)
