@@ -24,9 +24,8 @@ def test_runs_take_turns_after_one_round_unmeasured():
 
 
 def test_every_size_and_network_gets_a_row():
-    result = CliRunner().invoke(
-        app, "bench speed --size 32 --device cpu --dtype fp32 --repeats 1 --markdown".split()
-    )
+    options = ["--size", "32", "--device", "cpu", "--dtype", "fp32", "--repeats", "1"]
+    result = CliRunner().invoke(app, ["bench", "speed", *options, "--markdown"])
     assert result.exit_code == 0, result.output
     assert "| 32 x 32 | image, fp32 |" in result.stdout
     assert "| 32 x 32 | text, fp32 |" in result.stdout
