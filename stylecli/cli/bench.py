@@ -243,7 +243,9 @@ def video(
         list[Path],
         typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
     ],
-    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = 0.975,
+    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = (
+        options.TEMPORAL
+    ),
     max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
     max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,
     overlap: Annotated[

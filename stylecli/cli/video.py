@@ -52,7 +52,7 @@ def video(
     ] = None,
     temporal: Annotated[
         str, typer.Option(metavar="0..1|off", help="How firmly strokes follow what moves, against flicker.")
-    ] = "0.975",
+    ] = str(options.TEMPORAL),
     strength: options.Strength = 1.0,
     stroke_size: options.StrokeSize = 1.0,
     preserve_color: options.PreserveColor = False,
