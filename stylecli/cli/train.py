@@ -108,6 +108,69 @@ def rwkv(
 
 
 @train.command()
+def reader(
+    images: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", exists=True, help="Folder of styles, of photographs; repeatable."),
+    ],
+    vgg: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, log, weights.")] = Path(
+        "runs/reader"
+    ),
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 4_000,
+    crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 8s.")] = 160,
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")] = 16,
+    lr: Annotated[
+        float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
+    ] = 1e-3,
+    warm_start: Annotated[
+        Path | None, typer.Option(metavar="FILE", exists=True, help="StyleRWKV that gets the reader.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
+    ] = True,
+    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    seed: options.Seed = 0,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: Annotated[
+        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
+    ] = options.TrainDtype.auto,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core."),
+    ] = 1,
+) -> None:
+    """Train the part of StyleRWKV that reads styles, before 'train rwkv --warm-start'. Ctrl-C is safe."""
+    import torch
+
+    from stylecli.devices import choose_device, choose_dtype
+    from stylecli.training.reader import ReaderTrainConfig
+    from stylecli.training.reader import train as run
+
+    where = choose_device(device.value)
+    config = ReaderTrainConfig(
+        images=images,
+        vgg=vgg if vgg is not None else vgg16_file(),
+        out=out,
+        steps=steps,
+        batch=batch,
+        crop=crop,
+        lr=lr,
+        seed=seed,
+        device=str(where),
+        workers=workers,
+        bf16=choose_dtype(dtype.value, where) == torch.bfloat16,
+        save_every=save_every,
+        warm_start=warm_start,
+        resume=resume,
+    )
+    run_training(lambda: run(config), out)
+
+
+@train.command()
 def siglip(
     teacher: Annotated[
         Path,

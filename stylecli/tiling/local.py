@@ -106,9 +106,10 @@ def _permute(func: Any, x: Strips, *dims: int) -> Strips:
     return by_rows(func, x, *dims, axis=dims.index(x.axis))
 
 
-@handles(Tensor.chunk)
-def _chunk(func: Any, x: Strips, chunks: int, dim: int = 0) -> tuple[Strips, ...]:
-    return tuple(by_rows(func, x, chunks, dim=dim, pick=i) for i in range(chunks))
+@handles(Tensor.chunk, Tensor.split)
+def _parts(func: Any, x: Strips, parts: int | list[int], dim: int = 0) -> tuple[Strips, ...]:
+    count = parts if isinstance(parts, int) else len(parts)
+    return tuple(by_rows(func, x, parts, dim=dim, pick=i) for i in range(count))
 
 
 @handles(held)
@@ -231,13 +232,28 @@ def _pixel_shuffle(func: Any, x: Strips, factor: int) -> Strips:
     )
 
 
-@handles(F.pixel_unshuffle)
-def _pixel_unshuffle(func: Any, x: Strips, factor: int) -> Strips:
+@handles(F.pixel_unshuffle, F.avg_pool2d)
+def _reduced(func: Any, x: Strips, factor: int) -> Strips:
     return _scaled(
         x,
         _outcome(func, (x, factor), {}),
         lambda top, bottom: (factor * top, factor * bottom),
         lambda rows, have, top, bottom: func(rows, factor),
+    )
+
+
+@handles(F.interpolate)
+def _interpolate(func: Any, x: Strips, size: None = None, *, scale_factor: int, **kwargs: Any) -> Strips:
+    """Bilinear, to a multiple of the size."""
+
+    def enlarged(rows: Tensor) -> Tensor:
+        return func(rows, scale_factor=scale_factor, **kwargs)
+
+    return _scaled(
+        x,
+        enlarged(_without_numbers(x)),
+        lambda top, bottom: (top // scale_factor - 1, (bottom - 1) // scale_factor + 2),
+        lambda rows, have, top, bottom: enlarged(rows).narrow(2, top - scale_factor * have[0], bottom - top),
     )
 
 

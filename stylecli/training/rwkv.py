@@ -36,7 +36,6 @@ from stylecli.training.perceptual import (
     painting_terms,
     style_statistics,
 )
-from stylecli.training.probe import Probed
 from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
@@ -52,9 +51,10 @@ class TrainConfig:
         steps, batch, crop: length of the run, pictures per step, side of a crop in pixels (multiple of 32).
         first_crop, first_share: a smaller crop for this share of the run, because early steps need no more.
         lr, decay_from: Adam's learning rate, and the share of the run after which it falls to zero (cosine).
-        content_weight .. code_weight: weights of the losses, in the order of `loss_terms`.
+        content_weight .. tv_weight: weights of the losses, in the order of `loss_terms`.
         workers: processes of one thread each that share a batch; worth it on a CPU.
-        warm_start: weights to begin with. resume: continue from ``out`` where there is a checkpoint.
+        warm_start: weights to begin with, whose style reader stays as it is (see stylecli/training/reader.py).
+            Without them it learns with the rest, and less. resume: continue from ``out`` where there is a checkpoint.
     """
 
     content: list[Path]
@@ -76,7 +76,6 @@ class TrainConfig:
     identity_weight: float = 1.0
     identity_features_weight: float = 0.2
     tv_weight: float = 0.02
-    code_weight: float = 0.5
     ema: float = 0.998
     seed: int = 0
     device: str = "cpu"
@@ -97,7 +96,6 @@ class TrainConfig:
             "identity": self.identity_weight,
             "identity_features": self.identity_features_weight,
             "tv": self.tv_weight,
-            "code": self.code_weight,
         }
 
     def crop_at(self, step: int) -> int:
@@ -136,10 +134,11 @@ class Targets:
                 self._style[index] = style_statistics(self.vgg, self.styles[index][None].to(self.device))
         return self._style[index]
 
-    def spread(self, samples: int = 200) -> tuple[list[Tensor], list[Tensor]]:
-        """Mean and spread of every statistic over many styles."""
+    def spread(self, samples: int = 200) -> list[Tensor]:
+        """Spread of every statistic over many styles."""
         chosen = np.random.default_rng(0).permutation(len(self.styles))[:samples]
-        return mean_and_spread(self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False))
+        rows = (self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False))
+        return mean_and_spread(rows)[1]
 
 
 @dataclass
@@ -219,12 +218,12 @@ def train(config: TrainConfig) -> Path:
     torch.manual_seed(config.seed)
     vgg = Vgg16(config.vgg).to(config.device)
     targets = Targets(vgg, [], list_images(config.style), config.device, config.bf16)
-    means, spreads = targets.spread()
-    parallel.run(config.workers, _work, config, means, spreads)
+    spreads = targets.spread()
+    parallel.run(config.workers, _work, config, spreads)
     return config.out / RELEASE
 
 
-def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Tensor]) -> None:
+def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     targets = Targets(
         Vgg16(config.vgg).to(config.device),
@@ -238,10 +237,11 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
     if config.warm_start:
         network = load_network(config.warm_start)
         model.load_state_dict(network.state_dict(), strict=False)  # what it lacks begins fresh
-    trained = Probed(model, config.network.code, means, spreads).to(config.device)
-    parameters = list(trained.parameters())
+        model.reader.requires_grad_(False)
+    model.to(config.device)
+    parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
-    state = State(config.out / "checkpoint.safetensors", trained, optimizer, config.ema)
+    state = State(config.out / "checkpoint.safetensors", model, optimizer, config.ema)
     if config.resume:
         state.load()
     began = time.monotonic() - state.seconds
@@ -253,11 +253,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         with targets.precision():
             statistics = model.encode_style(batch.style)
             output = model(batch.content, statistics, seed=step)
-            predicted = trained.probe(model.code(statistics))
             terms = loss_terms(output.float(), batch, targets.vgg, spreads)
-            terms["code"] = losses.code_loss(
-                predicted.float(), batch.wanted.style, spreads, batch.wanted.styled
-            )
         optimizer.zero_grad(set_to_none=True)
         torch.stack([weights[k] * terms[k] for k in weights]).sum().backward()
         parallel.average_gradients(parameters)
@@ -274,7 +270,7 @@ def _work(rank: int, config: TrainConfig, means: list[Tensor], spreads: list[Ten
         if state.step % config.save_every == 0 or last:
             record = {"config": config.record()}
             state.save(record)
-            state.release(config.out / RELEASE, config.network.to_json(), record, part="network.")
+            state.release(config.out / RELEASE, config.network.to_json(), record)
         if config.val_content and config.val_style and (state.step % config.sheet_every == 0 or last):
-            write_sheet(config.out / f"sheet-{state.step:06d}.png", config, state.averaged(part="network."))
+            write_sheet(config.out / f"sheet-{state.step:06d}.png", config, state.averaged())
     bar.close()

@@ -89,6 +89,20 @@ def test_options_reach_the_run_and_its_weights_paint(folder):
     assert training_record(folder / "o" / "release.safetensors")["step"] == 3
 
 
+def test_the_reader_is_trained_first(folder):
+    options = "--vgg vgg.safetensors --out r --steps 2 --batch 2 --crop 32 --lr 0.002 --dtype fp32"
+    command = [sys.executable, "-m", "stylecli", "train", "reader", "--images", "paintings"]
+    result = subprocess.run(
+        [*command, *options.split()], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    assert "weights: r/release.safetensors" in result.stderr
+    options = "--vgg vgg.safetensors --out p --steps 1 --batch 2 --warm-start r/release.safetensors"
+    result = train(folder, *options.split())
+    assert result.returncode == 0, result.stderr
+    assert training_record(folder / "p" / "release.safetensors")["config"]["warm_start"].startswith("r/")
+
+
 def test_missing_vgg_is_one_line_and_exit_3(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
     result = train(folder, "--out", "none")

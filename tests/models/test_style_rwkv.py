@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from stylecli.models.style_rwkv.blocks import DeformShift, StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
@@ -13,10 +14,12 @@ TINY = StyleRwkvConfig(widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1
 
 
 def with_gains(model):
-    """Noise and styled residuals begin at zero; give them something to say."""
+    """Noise, styled residuals and the style reader begin at zero; give them something to say."""
     for name, parameter in model.named_parameters():
         if name.endswith("gain"):
             parameter.data.fill_(0.2)
+        elif name.startswith("read") and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
     return model
 
 
@@ -54,16 +57,24 @@ def test_the_seed_decides_the_noise(model, style):
     assert not torch.equal(one, other)
 
 
-def test_the_lightness_of_the_photograph_shines_through(model, style):
+def test_detail_of_the_photograph_shines_through_and_its_areas_do_not(style):
+    torch.manual_seed(0)
+    network = StyleRwkv(TINY).eval()
     bare, through = (StyleRwkv(replace(TINY, underdrawing=share)).eval() for share in (0.0, 0.25))
-    for network in (bare, through):
-        network.load_state_dict(model.state_dict())
-    x = torch.rand(1, 3, 48, 40)
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    for other in (bare, through):
+        other.load_state_dict(network.state_dict())
+    ramp = torch.linspace(0.3, 0.7, 64).view(1, 1, 1, 64)
+    stripes = 0.1 * (torch.arange(64) // 2 % 2 * 2 - 1).view(1, 1, 1, 64)
     with torch.inference_mode():
+        x = (ramp + stripes).expand(1, 3, 64, 64)
         painted, drawn = bare(x, style), through(x, style)
-    change = 0.25 * ((x - painted) * weights).sum(1, keepdim=True)
-    torch.testing.assert_close(drawn, (painted + change).clamp(0, 1), rtol=1e-4, atol=1e-5)
+    change = drawn - painted
+    missing = x - painted
+    detail = missing - F.avg_pool2d(missing, 15, 1, 7, count_include_pad=False)
+    slope = (change * detail).sum() / detail.square().sum()
+    assert 0.2 < slope < 0.3
+    # Of what areas lack, next to nothing comes: the photograph's grey does not veil the painting.
+    assert F.avg_pool2d(change, 32).abs().max() < 0.1 * 0.25 * F.avg_pool2d(missing, 32).abs().max()
 
 
 def test_a_batch_is_its_pictures(model, style):

@@ -27,8 +27,10 @@ class StyleRwkvConfig(JsonConfig):
         max_offset: bound of a learned displacement, in tokens of its level (tiles need it as a halo).
         mix_ratio: hidden width of the channel mix, relative to the level's width.
         code: width of the global style code that modulates every AdaIN site.
-        underdrawing: how much of the photograph's lightness shines through the painting's, 0..1 (own decision). Edges
-            that strokes lose come back at little cost in style, and the network learns to paint over it.
+        reader: channels at strides 2, 4 and 8 of the network that reads the style (own decision, see its file).
+        reader_blocks: its residual blocks at strides 4 and 8.
+        underdrawing: how much of the photograph's detail shines through the painting where the network is undecided,
+            half of what it may choose; 0..0.5 (own decision). Edges that strokes lose come back at little cost.
     """
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
@@ -46,7 +48,9 @@ class StyleRwkvConfig(JsonConfig):
     max_offset: float = 2.0
     mix_ratio: int = 2
     code: int = 192
-    underdrawing: float = 0.16
+    reader: tuple[int, int, int] = (32, 80, 192)
+    reader_blocks: tuple[int, int] = (2, 3)
+    underdrawing: float = 0.22
 
     @property
     def stride(self) -> int:

@@ -7,7 +7,8 @@ it is silent: levels at strides 4, 8, 16, 32; AdaIN after every fusion and in th
 stride 8 (with one at stride 4 the network learned to recolour and nothing else); AdaIN's targets are the style
 features' own statistics plus a learned correction from a global style code, so that every site can choose what
 it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard); a little of the
-photograph's light and dark shines through the painting, because edges that strokes lose cost more than they give.
+photograph's detail shines through the painting, where the network wants it, because edges that strokes lose cost more
+than they give.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from stylecli.models.layers import (
 )
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.pixels import luma
+from stylecli.models.style_rwkv.reader import StyleReader
+
+_AREA = 16  # pixels
 
 
 class Encoder(nn.Module):
@@ -57,7 +60,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Content features from ``finest_skip`` on (used up on the way) and style statistics to an image."""
+    """Content features from ``finest_skip`` on (used up on the way) and style statistics to a painting and, as its
+    fourth channel, how much of the photograph's detail shines through: (B, 4, H, W) in 0..1."""
 
     def __init__(self, config: StyleRwkvConfig):
         super().__init__()
@@ -85,7 +89,9 @@ class Decoder(nn.Module):
         self.head_mid = Conv3x3(config.stem, config.stem)
         self.head_mid_norm = AdaIn(config.stem, code)
         self.head_narrow = Conv3x3(config.stem, 12)
-        self.head_out = EnlargingConv(12, 3)
+        self.head_out = EnlargingConv(12, 4)
+        with torch.no_grad():  # begins undecided: half of what may shine through
+            self.head_out.weight[3], self.head_out.bias[3] = 0, 0  # type: ignore[index]
 
     def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
         x = features.pop()
@@ -110,6 +116,14 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.head_out(x))
 
 
+def underdrawn(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
+    """A painting (B, 3, H, W) with a share (B, 1, H, W) of what its photograph has, and it has not, of detail: of all
+    that is finer than about ten pixels. Colours and shades of areas stay the painting's. H, W: multiples of 16."""
+    missing = photograph - painted
+    areas = F.interpolate(F.avg_pool2d(missing, _AREA), scale_factor=_AREA, mode="bilinear")
+    return torch.addcmul(painted, share, missing - areas).clamp(0, 1)
+
+
 class StyleRwkv(nn.Module):
     """The whole network. Images are (B, 3, H, W) in 0..1, sRGB; sizes of content and style are independent."""
 
@@ -124,14 +138,23 @@ class StyleRwkv(nn.Module):
             nn.Linear(config.code, config.code),
             nn.LeakyReLU(0.2),
         )
+        self.reader = StyleReader(config)
+        self.read = nn.Linear(self.reader.seen, config.code, bias=False)
+        nn.init.zeros_(self.read.weight)
         self.decoder = Decoder(config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode_style(self, style: Tensor) -> Tensor:
         """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log
-        standard deviations. A weighted mean of such vectors is a blend of the styles."""
+        standard deviations, then what the reader sees. A weighted mean of such vectors is a blend of the styles."""
         statistics = [mean_std(f) for f in self.style_encoder(self._pad(style))]
-        return torch.cat([torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics], 1)
+        own = [torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics]
+        return torch.cat([*own, self.reader(style)], 1)
+
+    def encode_code(self, style: Tensor) -> Tensor:
+        """Statistics (B, S) to the style code (B, code) that modulates every AdaIN site."""
+        own, seen = style.tensor_split([style.shape[1] - self.reader.seen], dim=1)
+        return self.code(own) + self.read(seen)
 
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
         """``forward`` with a strength: how much of the painting (1) lies over the photograph (0).
@@ -147,11 +170,11 @@ class StyleRwkv(nn.Module):
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
         H, W = content.shape[2:]
         style = style.expand(content.shape[0], -1)
-        statistics = list(style.split([2 * c for c in self.config.widths], dim=1))
-        features = self.content_encoder(self._pad(content))[self.config.finest_skip :]
-        painted = self.decoder(features, statistics, self.code(style), seed)[:, :, :H, :W]
-        share = self.config.underdrawing
-        return (painted + share * luma(content - painted)).clamp(0, 1) if share else painted
+        *statistics, _ = style.split([*(2 * c for c in self.config.widths), self.reader.seen], dim=1)
+        content = self._pad(content)
+        features = self.content_encoder(content)[self.config.finest_skip :]
+        painted, through = self.decoder(features, statistics, self.encode_code(style), seed).split([3, 1], 1)
+        return underdrawn(painted, content, through * (2 * self.config.underdrawing))[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
