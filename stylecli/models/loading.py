@@ -9,9 +9,10 @@ from typing import TypeVar
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from stylecli.errors import WeightsError
+from stylecli.models.packing import unpack
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -37,13 +38,7 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
         # initialising such small networks. The caller's random numbers stay as they were.
         with torch.random.fork_rng(devices=()):
             module = build(config)
-        module.load_state_dict({k: _as_computed(v) for k, v in tensors.items()}, assign=True)
+        module.load_state_dict(unpack(tensors), assign=True)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{path}: not weights of {kind} ({str(error).splitlines()[0]})") from None
     return module.eval().requires_grad_(False)
-
-
-def _as_computed(tensor: Tensor) -> Tensor:
-    """In float32; weights of convolutions channels last."""
-    layout = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
-    return tensor.to(torch.float32, memory_format=layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from stylecli.errors import WeightsError
 from stylecli.memory import give_back
+from stylecli.models.packing import pack
 
 RELEASE = "release.safetensors"  # in the folder of a run: its averaged weights, ready to be used
 
@@ -66,9 +68,11 @@ class State:
         """The moving average of the parameters under the prefix ``part``, without it."""
         return {k.removeprefix(part): v for k, v in self.ema.values.items() if k.startswith(part)}
 
-    def release(self, path: Path, config: str, extra: dict[str, Any], part: str = "") -> None:
+    def release(
+        self, path: Path, config: str, extra: dict[str, Any], part: str = "", eight_bits: Sequence[str] = ()
+    ) -> None:
         """Write :meth:`averaged` as weights that can be used."""
-        save_release(path, self.averaged(part), config, self.record(extra))
+        save_release(path, self.averaged(part), config, self.record(extra), eight_bits)
 
     def record(self, extra: dict[str, Any]) -> dict[str, Any]:
         return {"step": self.step, "seconds": self.seconds, **extra}
@@ -109,12 +113,17 @@ def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
         raise WeightsError(f"{path}: not a checkpoint of stylecli ({error})") from None
 
 
-def save_release(path: Path, weights: dict[str, torch.Tensor], config: str, training: dict[str, Any]) -> None:
-    """Float16 safetensors for the package: parameters, the network's configuration and the training record."""
+def save_release(
+    path: Path,
+    weights: dict[str, torch.Tensor],
+    config: str,
+    training: dict[str, Any],
+    eight_bits: Sequence[str] = (),
+) -> None:
+    """Safetensors for the package: parameters as :func:`pack` stores them, configuration and training record."""
     part = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = {k: v.detach().cpu().half().contiguous() for k, v in weights.items()}
-    save_file(half, part, metadata={"config": config, "training": json.dumps(training)})
+    save_file(pack(weights, eight_bits), part, metadata={"config": config, "training": json.dumps(training)})
     part.replace(path)
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from stylecli.errors import UsageError
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.model import StyleRwkv
+from stylecli.models.style_rwkv.model import READING, StyleRwkv
 from stylecli.pixels import luma
 from stylecli.training import losses, parallel
 from stylecli.training.checkpoint import RELEASE, State, save_release
@@ -196,5 +196,5 @@ def _work(rank: int, config: ReaderTrainConfig) -> None:
             record = {"config": config.record()}
             state.save(record)
             whole = model.state_dict() | {f"reader.{k}": v for k, v in state.averaged().items()}
-            save_release(config.out / RELEASE, whole, config.network.to_json(), state.record(record))
+            save_release(config.out / RELEASE, whole, config.network.to_json(), state.record(record), READING)
     bar.close()

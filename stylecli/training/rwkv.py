@@ -23,7 +23,7 @@ from tqdm import tqdm
 from stylecli.errors import UsageError
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.model import StyleRwkv
+from stylecli.models.style_rwkv.model import READING, StyleRwkv
 from stylecli.training import losses, parallel
 from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, StyleImages, list_images
@@ -270,7 +270,7 @@ def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
         if state.step % config.save_every == 0 or last:
             record = {"config": config.record()}
             state.save(record)
-            state.release(config.out / RELEASE, config.network.to_json(), record)
+            state.release(config.out / RELEASE, config.network.to_json(), record, eight_bits=READING)
         if config.val_content and config.val_style and (state.step % config.sheet_every == 0 or last):
             write_sheet(config.out / f"sheet-{state.step:06d}.png", config, state.averaged())
     bar.close()

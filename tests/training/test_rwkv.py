@@ -36,15 +36,17 @@ def test_released_weights_load_and_say_how_they_were_made(tmp_path):
 def test_workers_share_a_batch(tmp_path):
     one = train(tiny_run(tmp_path, out=tmp_path / "one", steps=2))
     two = train(tiny_run(tmp_path, out=tmp_path / "two", steps=2, workers=2))
-    a, b = load_file(one), load_file(two)
+    a, b = (load_network(path).state_dict() for path in (one, two))
     difference = max((a[k].float() - b[k].float()).abs().max() for k in a)
     # Not equal: every worker has a fine-texture window of its own. But the same training, to a small step.
     assert 0 < difference < 0.01
 
 
 def test_bfloat16_teaches_nearly_the_same(tmp_path):
-    exact = load_file(train(tiny_run(tmp_path, out=tmp_path / "exact", steps=2)))
-    coarse = load_file(train(tiny_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True)))
+    exact = load_network(train(tiny_run(tmp_path, out=tmp_path / "exact", steps=2))).state_dict()
+    coarse = load_network(
+        train(tiny_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True))
+    ).state_dict()
     difference = max((exact[k].float() - coarse[k].float()).abs().max() for k in exact)
     assert 0 < difference < 0.01
 

@@ -34,6 +34,8 @@ from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.reader import StyleReader
 
+READING = ("reader.", "read.")
+"""Parts that describe the style and do not paint: eight bits are enough for them (stylecli/models/packing.py)."""
 _AREA = 16  # pixels
 
 

@@ -1,0 +1,41 @@
+"""How the numbers of released weights are stored: most in float16, what only describes a style in eight bits.
+
+Whatever is bundled has to stay small. A network that reads styles is as right with weights rounded to a 127th of the
+largest of their channel; one that paints is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+_STEPS = 127
+_SCALE = ".scale"  # added to a tensor's name: what its integers are multiplied by, for every output channel
+
+
+def pack(weights: Mapping[str, Tensor], eight_bits: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Float16, and int8 with float32 scales where a name of two axes or more begins with one of ``eight_bits``."""
+    packed = {}
+    for name, value in weights.items():
+        value = value.detach().cpu().float().contiguous()
+        if value.dim() < 2 or not name.startswith(tuple(eight_bits)):
+            packed[name] = value.half()
+            continue
+        scale = value.abs().amax(tuple(range(1, value.dim())), keepdim=True).clamp(min=1e-12) / _STEPS
+        packed[name] = (value / scale).round().to(torch.int8)
+        packed[name + _SCALE] = scale
+    return packed
+
+
+def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Inverse of :func:`pack`, in float32, convolutions channels last. Raises KeyError where a scale is missing."""
+    unpacked = {}
+    for name, value in stored.items():
+        if name.removesuffix(_SCALE) in stored and name.endswith(_SCALE):
+            continue
+        layout = torch.channels_last if value.dim() == 4 else torch.preserve_format
+        scale = stored[name + _SCALE] if value.dtype == torch.int8 else 1
+        unpacked[name] = (value.float() * scale).to(memory_format=layout)
+    return unpacked
