@@ -54,7 +54,7 @@ class Descriptor:
 
     smallest: int = 16
     working_side: int = 512
-    style_side: int = 320
+    style_side: int = 288
     margin: int = 16
     appetite: Appetite | None = field(default_factory=Appetite)
     bf16_on_cpu: bool = False

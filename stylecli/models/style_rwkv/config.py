@@ -50,7 +50,7 @@ class StyleRwkvConfig(JsonConfig):
     code: int = 192
     reader: tuple[int, int, int] = (32, 80, 192)
     reader_blocks: tuple[int, int] = (2, 3)
-    underdrawing: float = 0.22
+    underdrawing: float = 0.35
 
     @property
     def stride(self) -> int:
