@@ -156,7 +156,7 @@ class Stylizer:
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
         """A stylizer that paints in the style of ``image``.
 
-        The style is encoded at a short side of 320 pixels, whatever its own size: training saw it 256 pixels large,
+        The style is encoded at a short side of 288 pixels, whatever its own size: training saw it 256 pixels large,
         and a little more keeps more of the photograph.
 
         Raises UsageError where the network takes phrases instead.

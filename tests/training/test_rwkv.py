@@ -44,9 +44,7 @@ def test_workers_share_a_batch(tmp_path):
 
 def test_bfloat16_teaches_nearly_the_same(tmp_path):
     exact = load_network(train(tiny_run(tmp_path, out=tmp_path / "exact", steps=2))).state_dict()
-    coarse = load_network(
-        train(tiny_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True))
-    ).state_dict()
+    coarse = load_network(train(tiny_run(tmp_path, out=tmp_path / "coarse", steps=2, bf16=True))).state_dict()
     difference = max((exact[k].float() - coarse[k].float()).abs().max() for k in exact)
     assert 0 < difference < 0.01
 

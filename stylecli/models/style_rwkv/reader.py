@@ -18,7 +18,7 @@ SEEN = (256, 512)
 _LIMIT = 8.0  # spreads; a style farther out than any of training's
 _UNIT = (
     1 / 16
-)  # of a spread. Adam moves the weights of all 1,536 at once, and the style code must not jump with them
+)  # of a spread. Adam moves the weights of all 1,536 at once; the style code must not jump with them
 
 
 class Residual(nn.Module):
