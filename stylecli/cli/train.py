@@ -10,6 +10,29 @@ import typer
 
 from stylecli.cli import options
 
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")]
+Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")]
+Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")]
+Crop = Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")]
+Rate = Annotated[
+    float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
+]
+WarmStart = Annotated[Path | None, typer.Option(metavar="FILE", exists=True, help="Weights to begin with.")]
+Resume = Annotated[
+    bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
+]
+Workers = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core.")
+]
+Precision = Annotated[
+    options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
+]
+SaveEvery = Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")]
+Vgg = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
+]
+
 train = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -30,25 +53,14 @@ def rwkv(
     style: Annotated[
         list[Path], typer.Option(metavar="DIR", exists=True, help="Folder of styles; repeatable.")
     ],
-    vgg: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")] = Path(
-        "runs/rwkv"
-    ),
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 10_000,
-    crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")] = 224,
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")] = 4,
-    lr: Annotated[
-        float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
-    ] = 1e-3,
-    warm_start: Annotated[
-        Path | None, typer.Option(metavar="FILE", exists=True, help="Weights to begin with.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
-    ] = True,
+    vgg: Vgg = None,
+    out: Out = Path("runs/rwkv"),
+    steps: Steps = 10_000,
+    crop: Crop = 224,
+    batch: Batch = 4,
+    lr: Rate = 1e-3,
+    warm_start: WarmStart = None,
+    resume: Resume = True,
     val_content: Annotated[
         Path | None, typer.Option(metavar="DIR", exists=True, help="Photographs of the contact sheets.")
     ] = None,
@@ -56,16 +68,11 @@ def rwkv(
         Path | None, typer.Option(metavar="DIR", exists=True, help="Styles of the contact sheets.")
     ] = None,
     sheet_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between sheets.")] = 500,
-    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    save_every: SaveEvery = 250,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    dtype: Annotated[
-        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
-    ] = options.TrainDtype.auto,
-    workers: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core."),
-    ] = 1,
+    dtype: Precision = options.TrainDtype.auto,
+    workers: Workers = 1,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, show_default="torch's own", help="CPU threads of a single worker."),
@@ -113,35 +120,23 @@ def reader(
         list[Path],
         typer.Option(metavar="DIR", exists=True, help="Folder of styles, of photographs; repeatable."),
     ],
-    vgg: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default="weights named vgg16", help="VGG-16 as safetensors."),
-    ] = None,
+    vgg: Vgg = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, log, weights.")] = Path(
         "runs/reader"
     ),
-    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 4_000,
+    steps: Steps = 4_000,
     crop: Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 8s.")] = 160,
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")] = 16,
-    lr: Annotated[
-        float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
-    ] = 1e-3,
+    batch: Batch = 16,
+    lr: Rate = 1e-3,
     warm_start: Annotated[
         Path | None, typer.Option(metavar="FILE", exists=True, help="StyleRWKV that gets the reader.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
-    ] = True,
-    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    resume: Resume = True,
+    save_every: SaveEvery = 250,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    dtype: Annotated[
-        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
-    ] = options.TrainDtype.auto,
-    workers: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core."),
-    ] = 1,
+    dtype: Precision = options.TrainDtype.auto,
+    workers: Workers = 1,
 ) -> None:
     """Train the part of StyleRWKV that reads styles, before 'train rwkv --warm-start'. Ctrl-C is safe."""
     import torch
@@ -193,7 +188,7 @@ def siglip(
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on from the checkpoints in --out, or begin anew.")
     ] = True,
-    save_every: Annotated[int, typer.Option(metavar="N", min=1, help="Steps between checkpoints.")] = 250,
+    save_every: SaveEvery = 250,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
     threads: Annotated[

@@ -8,22 +8,21 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.train import run_training, train, vgg16_file
+from stylecli.cli.train import (
+    Batch,
+    Crop,
+    Out,
+    Precision,
+    Rate,
+    Resume,
+    Steps,
+    WarmStart,
+    Workers,
+    run_training,
+    train,
+    vgg16_file,
+)
 
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Checkpoints, sheets, log, weights.")]
-Steps = Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")]
-Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per step.")]
-Crop = Annotated[int, typer.Option(metavar="PIXELS", min=32, help="Side of a crop, in 32s.")]
-Rate = Annotated[
-    float, typer.Option(metavar="X", min=0, callback=options.finite, help="Highest learning rate.")
-]
-WarmStart = Annotated[Path | None, typer.Option(metavar="FILE", exists=True, help="Weights to begin with.")]
-Resume = Annotated[
-    bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")
-]
-Workers = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Processes that share a batch; on a CPU, one for each core.")
-]
 File = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default="the bundled or downloaded one", exists=True)
 ]
@@ -107,9 +106,7 @@ def mamba(
     ] = None,
     seed: options.Seed = 0,
     device: options.DeviceOption = options.Device.auto,
-    dtype: Annotated[
-        options.TrainDtype, typer.Option(help="auto: mixed precision (bf16) where the processor has it.")
-    ] = options.TrainDtype.auto,
+    dtype: Precision = options.TrainDtype.auto,
     workers: Workers = 1,
 ) -> None:
     """Train StyleMamba on photographs and captioned artworks. Ctrl-C is safe: the same command goes on."""
