@@ -189,7 +189,13 @@ class Stylizer:
             return self.with_style(Style(self.encoder.encode_text([prompt]).clone()))
 
     def with_style(self, style: Style) -> Stylizer:
-        """A stylizer that paints in an already encoded style."""
+        """A stylizer that paints in an already encoded style. Raises UsageError where another network encoded it."""
+        size, wanted = style.statistics.shape[1], self.network.style_size
+        if size != wanted:
+            raise UsageError(
+                f"this style was encoded by another network or by former weights ({size} numbers, this one takes "
+                f"{wanted}): encode it again"
+            )
         return replace(self, style=style)
 
     def __call__(

@@ -29,6 +29,11 @@ class TextPainter(nn.Module):
         self.fusion, self.autoencoder = fusion, autoencoder
         self.register_buffer("photograph", photograph)
 
+    @property
+    def style_size(self) -> int:
+        """E, how many numbers describe a style."""
+        return self.photograph.shape[1]
+
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
         """Paint content (B, 3, H, W), any size, as the prompt says: (B, 3, H, W), about in 0..1.
 

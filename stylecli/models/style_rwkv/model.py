@@ -146,6 +146,11 @@ class StyleRwkv(nn.Module):
         self.decoder = Decoder(config)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @property
+    def style_size(self) -> int:
+        """S, how many numbers describe a style."""
+        return 2 * sum(self.config.widths) + self.reader.seen
+
     def encode_style(self, style: Tensor) -> Tensor:
         """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log
         standard deviations, then what the reader sees. A weighted mean of such vectors is a blend of the styles."""
