@@ -40,6 +40,8 @@ from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_sheet
 from stylecli.training.vgg import Vgg16
 
+_SOME = 200  # styles
+
 
 @dataclass
 class TrainConfig:
@@ -134,10 +136,13 @@ class Targets:
                 self._style[index] = style_statistics(self.vgg, self.styles[index][None].to(self.device))
         return self._style[index]
 
-    def spread(self, samples: int = 200) -> list[Tensor]:
+    def some_styles(self) -> list[int]:
+        """Numbers of styles that stand for all."""
+        return np.random.default_rng(0).permutation(len(self.styles))[:_SOME].tolist()
+
+    def spread(self) -> list[Tensor]:
         """Spread of every statistic over many styles."""
-        chosen = np.random.default_rng(0).permutation(len(self.styles))[:samples]
-        rows = (self.style(int(i)) for i in tqdm(chosen, desc="style statistics", leave=False))
+        rows = (self.style(i) for i in tqdm(self.some_styles(), desc="style statistics", leave=False))
         return mean_and_spread(rows)[1]
 
 
@@ -208,6 +213,13 @@ def loss_terms(output: Tensor, batch: Batch, vgg: Vgg16, spreads: list[Tensor]) 
     }
 
 
+@torch.no_grad()
+def usual_style(model: StyleRwkv, targets: Targets) -> Tensor:
+    """Mean statistics (S,) of training's styles, as the model has come to encode them."""
+    encoded = (model.encode_style(targets.styles[i][None].to(targets.device)) for i in targets.some_styles())
+    return torch.cat(list(encoded)).mean(0)
+
+
 def train(config: TrainConfig) -> Path:
     """Train and return the path of the released weights. Interrupting is safe: a later call resumes exactly."""
     if config.crop % 32 or config.first_crop % 32:
@@ -269,6 +281,8 @@ def _work(rank: int, config: TrainConfig, spreads: list[Tensor]) -> None:
             state.log(config.out / "log.txt")
         if state.step % config.save_every == 0 or last:
             record = {"config": config.record()}
+            model.usual.copy_(usual_style(model, targets))
+            state.ema.values["usual"].copy_(model.usual)
             state.save(record)
             state.release(config.out / RELEASE, config.network.to_json(), record, eight_bits=READING)
         if config.val_content and config.val_style and (state.step % config.sheet_every == 0 or last):

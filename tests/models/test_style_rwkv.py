@@ -77,6 +77,17 @@ def test_detail_of_the_photograph_shines_through_and_its_areas_do_not(style):
     assert F.avg_pool2d(change, 32).abs().max() < 0.1 * 0.25 * F.avg_pool2d(missing, 32).abs().max()
 
 
+def test_guidance_paints_a_style_beyond_itself_but_never_the_usual_one(style):
+    torch.manual_seed(0)
+    network = with_gains(StyleRwkv(replace(TINY, guidance=0.25))).eval()
+    x = torch.rand(1, 3, 32, 48)
+    with torch.inference_mode():
+        network.usual.copy_(0.5 * style[0])
+        torch.testing.assert_close(network.paint(x, style), network(x, 1.125 * style))
+        usual = network.usual[None]
+        torch.testing.assert_close(network.paint(x, usual), network(x, usual))
+
+
 def test_a_batch_is_its_pictures(model, style):
     x = torch.rand(3, 3, 40, 48)
     with torch.inference_mode():

@@ -7,6 +7,7 @@ from training_kit import tiny_run
 
 from stylecli.errors import InputError, UsageError, WeightsError
 from stylecli.models.registry import load_network, training_record
+from stylecli.training.data import StyleImages, list_images
 from stylecli.training.rwkv import train
 
 
@@ -31,6 +32,15 @@ def test_released_weights_load_and_say_how_they_were_made(tmp_path):
         33,
     )
     assert training_record(path)["step"] == 2
+
+
+def test_released_weights_know_the_usual_style(tmp_path):
+    config = tiny_run(tmp_path, out=tmp_path / "run", steps=2, lr=0.0)
+    network = load_network(train(config))
+    styles = StyleImages(list_images(config.style))
+    encoded = torch.cat([network.encode_style(styles[i][None]) for i in range(len(styles))])
+    assert len(styles) > 1
+    torch.testing.assert_close(network.usual, encoded.mean(0), rtol=0.02, atol=0.02)  # float16
 
 
 def test_workers_share_a_batch(tmp_path):

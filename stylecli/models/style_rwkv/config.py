@@ -31,6 +31,7 @@ class StyleRwkvConfig(JsonConfig):
         reader_blocks: its residual blocks at strides 4 and 8.
         underdrawing: how much of the photograph's detail shines through the painting where the network is undecided,
             half of what it may choose; 0..0.5 (own decision). Edges that strokes lose come back at little cost.
+        guidance: how far beyond its own description a style is painted, away from the usual one (own decision).
     """
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
@@ -51,6 +52,7 @@ class StyleRwkvConfig(JsonConfig):
     reader: tuple[int, int, int] = (32, 80, 192)
     reader_blocks: tuple[int, int] = (2, 3)
     underdrawing: float = 0.35
+    guidance: float = 0.1
 
     @property
     def stride(self) -> int:

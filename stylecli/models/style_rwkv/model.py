@@ -127,7 +127,12 @@ def underdrawn(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
 
 
 class StyleRwkv(nn.Module):
-    """The whole network. Images are (B, 3, H, W) in 0..1, sRGB; sizes of content and style are independent."""
+    """The whole network. Images are (B, 3, H, W) in 0..1, sRGB; sizes of content and style are independent.
+
+    ``usual`` (S,) are the mean statistics of training's styles.
+    """
+
+    usual: Tensor
 
     def __init__(self, config: StyleRwkvConfig | None = None):
         super().__init__()
@@ -144,6 +149,7 @@ class StyleRwkv(nn.Module):
         self.read = nn.Linear(self.reader.seen, config.code, bias=False)
         nn.init.zeros_(self.read.weight)
         self.decoder = Decoder(config)
+        self.register_buffer("usual", torch.zeros(self.style_size))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -163,12 +169,17 @@ class StyleRwkv(nn.Module):
         own, seen = style.tensor_split([style.shape[1] - self.reader.seen], dim=1)
         return self.code(own) + self.read(seen)
 
+    def guided(self, style: Tensor) -> Tensor:
+        """Statistics (B, S) farther from the usual style's: what was learned from thousands of styles, a few looks at
+        each, comes out too near to their mean. Training itself paints without."""
+        return torch.lerp(self.usual, style, 1 + self.config.guidance)
+
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
         """``forward`` with a strength: how much of the painting (1) lies over the photograph (0).
 
         AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and lies on the same
         curve of style against photograph (own decision; README, "How good")."""
-        painted = self(content, style, seed)
+        painted = self(content, self.guided(style), seed)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
     def forward(self, content: Tensor, style: Tensor, seed: int = 0) -> Tensor:
