@@ -51,8 +51,8 @@ class StyleRwkvConfig(JsonConfig):
     code: int = 192
     reader: tuple[int, int, int] = (32, 80, 192)
     reader_blocks: tuple[int, int] = (2, 3)
-    underdrawing: float = 0.35
-    guidance: float = 0.1
+    underdrawing: float = 0.5
+    guidance: float = 0.08
 
     @property
     def stride(self) -> int:

@@ -8,7 +8,7 @@ stride 8 (with one at stride 4 the network learned to recolour and nothing else)
 features' own statistics plus a learned correction from a global style code, so that every site can choose what
 it takes from the style; upsampling is bilinear followed by a convolution (no checkerboard); a little of the
 photograph's detail shines through the painting, where the network wants it, because edges that strokes lose cost more
-than they give.
+than they give; a style is painted a little beyond itself, as guidance does elsewhere.
 """
 
 from __future__ import annotations
