@@ -47,7 +47,7 @@ def write_sheet(
     for p in pick(config.val_content):
         photo = read(p, size)
         x = to_tensor(photo)[None].to(config.device)
-        rows.append([photo, *(to_image(model(x, c)[0]) for c in codes)])
+        rows.append([photo, *(to_image(model.paint(x, c)[0]) for c in codes)])
     grid(rows, cell=size // 2).save(path)
 
 
