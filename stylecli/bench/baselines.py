@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.metrics.statistics import gram, instance_normalised
+from stylecli.metrics.vgg import Vgg16
 from stylecli.models.layers import mean_std
-from stylecli.training.losses import instance_normalised, total_variation
-from stylecli.training.vgg import Vgg16
+from stylecli.training.losses import total_variation
 
 _STYLE = ("1_1", "2_1", "3_1", "4_1")
 _CONTENT = "4_2"
@@ -28,11 +29,11 @@ def gatys(vgg: Vgg16, photo: Tensor, style: Tensor, iterations: int = 150, weigh
     """Photograph and style (1, 3, H, W) in 0..1 to a painting (1, 3, H, W) in 0..1."""
     with torch.no_grad():
         content = vgg(photo, (_CONTENT,))[_CONTENT]
-        grams = {name: _gram(f) for name, f in vgg(style, _STYLE).items()}
+        grams = {name: gram(f) for name, f in vgg(style, _STYLE).items()}
 
     def loss(image: Tensor) -> Tensor:
         features = vgg(image, (*_STYLE, _CONTENT))
-        distances = [F.mse_loss(_gram(features[n]), g) / g.square().mean() for n, g in grams.items()]
+        distances = [F.mse_loss(gram(features[n]), g) / g.square().mean() for n, g in grams.items()]
         kept = F.mse_loss(features[_CONTENT], content) / content.square().mean()
         return kept + weight / 1e3 * torch.stack(distances).mean() + 0.1 * total_variation(image)
 
@@ -52,11 +53,6 @@ def adain(vgg: Vgg16, photo: Tensor, style: Tensor, iterations: int = 150) -> Te
         )
 
     return _optimised(photo, loss, iterations)
-
-
-def _gram(features: Tensor) -> Tensor:
-    flat = features.flatten(2)  # (B, C, H W)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
 def _optimised(photo: Tensor, loss: Callable[[Tensor], Tensor], iterations: int) -> Tensor:

@@ -16,11 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.bench.section import Progress, Section
+from stylecli.metrics.ssim import structural_similarity
+from stylecli.metrics.statistics import statistics
+from stylecli.metrics.vgg import Vgg16
 from stylecli.stylizer import Style, Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
-from stylecli.training.losses import statistics, structural_similarity
 from stylecli.training.prompts import PROBE_CLASSES, Prompts, probe_members, read_manifest
-from stylecli.training.vgg import Vgg16
 
 LAYERS = ("1_2", "2_2", "3_3", "4_3")
 MOST = 80  # artworks of a class that the probe learns from

@@ -25,11 +25,12 @@ from stylecli.bench import baselines
 from stylecli.bench.peers import find_peer
 from stylecli.bench.plots import line_plot
 from stylecli.bench.section import Progress, Section
+from stylecli.metrics.ssim import structural_similarity
+from stylecli.metrics.statistics import instance_normalised, statistics
+from stylecli.metrics.vgg import Vgg16
 from stylecli.montage import grid
 from stylecli.stylizer import Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
-from stylecli.training.losses import instance_normalised, statistics, structural_similarity
-from stylecli.training.vgg import Vgg16
 
 STRENGTHS = (1.0, 0.85, 0.7, 0.5)
 _STYLE, _CONTENT = ("1_2", "2_2", "3_3", "4_3"), ("3_3", "4_3")

@@ -10,22 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import mean_std
-from stylecli.pixels import luma
+from stylecli.metrics.statistics import instance_normalised, statistics
 
 _EPS = 1e-4
 _FAR = 5.0  # spreads; nearly half of what paintings lack of their style lies beyond two of them
-
-
-def statistics(features: Tensor) -> Tensor:
-    """Channel means and standard deviations of (B, C, H, W): (B, 2 C)."""
-    return torch.cat(mean_std(features), 1).flatten(1)
-
-
-def instance_normalised(features: Tensor) -> Tensor:
-    """(f - mean) / std per image and channel; StyTr2's content features (arXiv 2105.14576)."""
-    mean, std = mean_std(features)
-    return (features.float() - mean) / (std + _EPS)
 
 
 def content_loss(output: Tensor, content: Tensor) -> Tensor:
@@ -132,21 +120,6 @@ def second_order_directional_loss(
     now, before = output - content, (previous - content).detach()
     missing = step * now.detach().norm(dim=-1, keepdim=True) * direction(prompt, photo) - before
     return 1 - F.cosine_similarity(now - before, missing, dim=-1)
-
-
-def structural_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM (Wang et al. 2004) of pictures (B, 3, H, W) in 0..1, per picture (B,): luma, 11 x 11 Gaussian window."""
-    x, y = luma(a), luma(b)
-    g = torch.exp(-((torch.arange(11, device=a.device) - 5.0) ** 2) / 4.5)
-    g = g / g.sum()
-
-    def blur(z: Tensor) -> Tensor:
-        return F.conv2d(F.conv2d(z, g.view(1, 1, 11, 1)), g.view(1, 1, 1, 11))
-
-    mx, my = blur(x), blur(y)
-    vx, vy, cov = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
-    score = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
-    return score.mean((1, 2, 3))
 
 
 def out_of_range(image: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
+from stylecli.metrics.ssim import structural_similarity
+from stylecli.metrics.vgg import Vgg16
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.registry import AUTOENCODER, load_network
 from stylecli.models.siglip import Siglip, load_siglip
@@ -41,7 +43,6 @@ from stylecli.training.prompt_targets import Targets, all_embeddings, all_statis
 from stylecli.training.prompts import PHOTOGRAPHS, Prompts
 from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_prompt_sheet
-from stylecli.training.vgg import Vgg16
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +278,7 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
             terms, _ = painting_terms(output, batch.wanted, vgg, spreads)
             identity = (output - batch.content).abs().mean((1, 2, 3)) * (1 - batch.wanted.styled)
             terms["identity"] = identity.mean()
-            terms["structure"] = 1 - losses.structural_similarity(output, batch.content).mean()
+            terms["structure"] = 1 - structural_similarity(output, batch.content).mean()
             terms["reconstruction"] = (autoencoder.decode(latent).float() - batch.content).abs().mean()
             terms["range"] = losses.out_of_range(output)
             terms["code"] = losses.code_loss(

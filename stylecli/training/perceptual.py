@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.metrics.statistics import instance_normalised, statistics
+from stylecli.metrics.vgg import Vgg16
 from stylecli.training import losses
-from stylecli.training.vgg import Vgg16
 
 CONTENT = ("3_3", "4_3")
 # Deep layers count most: that is where colour transfer alone scores nothing. In shares of their channels, as in
@@ -27,7 +28,7 @@ def half(image: Tensor) -> Tensor:
 def content_features(vgg: Vgg16, image: Tensor) -> list[Tensor]:
     """Image (1, 3, H, W) to instance-normalised features, (1, C, h, w) float16 per layer of CONTENT, at half size."""
     features = vgg(half(image), CONTENT)
-    return [losses.instance_normalised(features[n]).half() for n in CONTENT]
+    return [instance_normalised(features[n]).half() for n in CONTENT]
 
 
 @torch.no_grad()
@@ -39,7 +40,7 @@ def style_statistics(vgg: Vgg16, image: Tensor) -> list[Tensor]:
     coarse = vgg(image, COARSE)
     quarter = image.shape[-1] // 4
     fine = vgg(image[..., quarter:-quarter, quarter:-quarter], FINE)
-    return [losses.statistics(coarse[n]) for n in COARSE] + [losses.statistics(fine[n]) for n in FINE]
+    return [statistics(coarse[n]) for n in COARSE] + [statistics(fine[n]) for n in FINE]
 
 
 def mean_and_spread(rows: Iterable[list[Tensor]]) -> tuple[list[Tensor], list[Tensor]]:

@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from stylecli.metrics.vgg import Vgg16
 from stylecli.models.siglip import Siglip
 from stylecli.training.data import StyleImages
 from stylecli.training.perceptual import style_statistics
 from stylecli.training.prompts import Prompts
-from stylecli.training.vgg import Vgg16
 
 _SIDE = 256  # of the artworks that statistics are taken from
 

@@ -21,16 +21,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
+from stylecli.metrics.statistics import statistics
+from stylecli.metrics.vgg import Vgg16
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
 from stylecli.pixels import luma
-from stylecli.training import losses, parallel
+from stylecli.training import parallel
 from stylecli.training.checkpoint import RELEASE, State, save_release
 from stylecli.training.data import list_images, read_rgb, resize_short_side, to_tensor
 from stylecli.training.perceptual import mean_and_spread
 from stylecli.training.schedule import cosine
-from stylecli.training.vgg import Vgg16
 
 LAYERS = ("3_3", "4_3")
 _SHORT = (224, 330)  # pixels of the short side of a picture that a crop is taken from
@@ -123,7 +124,7 @@ class Teacher:
         first = [self(crops(np.random.default_rng([1, i]))[None].to(config.device)) for i in range(_SAMPLES)]
         squares = [torch.stack([seen[i].square().mean((0, 2, 3)) for seen in first]).mean(0) for i in (0, 1)]
         units = [(s.sqrt() + 1e-3 * s.sqrt().mean())[:, None, None] for s in squares]
-        described = ([losses.statistics(x / u) for x, u in zip(seen, units, strict=True)] for seen in first)
+        described = ([statistics(x / u) for x, u in zip(seen, units, strict=True)] for seen in first)
         means, spreads = mean_and_spread(described)
         self.units, self.mean, self.spread = units, torch.cat(means), torch.cat(spreads)
 
@@ -137,7 +138,7 @@ class Teacher:
 def loss_terms(guess: list[Tensor], wanted: list[Tensor], spread: Tensor) -> dict[str, Tensor]:
     """Unweighted losses of feature maps (B, C, h, w) per layer: place by place, and of their statistics."""
     guess = [g.float() for g in guess]
-    found, right = (torch.cat([losses.statistics(x) for x in maps], 1) for maps in (guess, wanted))
+    found, right = (torch.cat([statistics(x) for x in maps], 1) for maps in (guess, wanted))
     return {
         "places": torch.stack([F.mse_loss(g, w) for g, w in zip(guess, wanted, strict=True)]).mean(),
         "statistics": F.huber_loss(found / spread, right / spread, delta=2.0),

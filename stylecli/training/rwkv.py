@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.errors import UsageError
+from stylecli.metrics.vgg import Vgg16
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
@@ -38,7 +39,6 @@ from stylecli.training.perceptual import (
 )
 from stylecli.training.schedule import cosine
 from stylecli.training.sheet import write_sheet
-from stylecli.training.vgg import Vgg16
 
 _SOME = 200  # styles
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from stylecli.bench import baselines
 from stylecli.bench.quality import Yardstick
 from stylecli.cli.app import app
-from stylecli.training.losses import statistics
-from stylecli.training.vgg import Vgg16
+from stylecli.metrics.statistics import statistics
+from stylecli.metrics.vgg import Vgg16
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from training_kit import pictures, random_vgg, tiny_run
 
 from stylecli.errors import UsageError
+from stylecli.metrics.statistics import statistics
 from stylecli.models.registry import load_network, training_record
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.training import losses
 from stylecli.training.data import list_images
 from stylecli.training.reader import Crops, ReaderTrainConfig, Teacher, train
 from stylecli.training.rwkv import train as train_painting
@@ -38,7 +38,7 @@ def error(path, data):
     crops = Crops(list_images(config.images), 64)
     teacher, reader = Teacher(config, crops), load_network(path).reader
     images = torch.stack([crops(np.random.default_rng([2, i])) for i in range(8)])
-    wanted = torch.cat([losses.statistics(x) for x in teacher(images)], 1)
+    wanted = torch.cat([statistics(x) for x in teacher(images)], 1)
     return float((reader(images) * 16 - (wanted - teacher.mean) / teacher.spread).abs().mean())
 
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from training_kit import random_vgg
 
 from stylecli.errors import WeightsError
-from stylecli.training.vgg import Vgg16
+from stylecli.metrics.vgg import Vgg16
 
 INDICES = {
     "1_1": 0,
