@@ -61,6 +61,7 @@ def image(
         format=format,
         quality=quality,
         memory_limit=limit,
+        kept={} if weights is None else {weights: "the weights file"},
         manner=Manner(strength, preserve_color, stroke_size, seed),
     )
 

@@ -53,10 +53,15 @@ def sheet(
     from stylecli.console import Console
     from stylecli.media import find_images, read_picture, resize_to_fit
     from stylecli.run.events import Failed
+    from stylecli.run.guard import Protected
     from stylecli.run.painters import Manner
 
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
-    _check_target(target, photo)
+    _check_target(target)
+    kept = Protected(
+        [(photo, "the photograph"), *([] if weights is None else [(weights, "the weights file")])]
+    )
+    kept.refuse(target)
     with Console(quiet=quiet, verbose=verbose) as console:
         if target.exists() and not overwrite:
             console.say(f"{target} exists already, use --overwrite to make it again")
@@ -64,9 +69,10 @@ def sheet(
         discovery = find_images(styles, recursive=recursive)
         for problem in discovery.problems:
             console.show(Failed(Path(problem.path), problem.reason))
-        paths = [found.path for found in discovery.images]
+        paths = [found.path for found in discovery.images if output is not None or found.path != target]
         if not paths:
             raise UsageError(f"no style images in {', '.join(styles)}")
+        Protected((path, "a style image") for path in paths).refuse(target)
         picture = resize_to_fit(read_picture(photo, name=str(photo)), max_size)
 
         from stylecli.stylizer import Stylizer
@@ -82,14 +88,12 @@ def sheet(
     raise typer.Exit(console.tally.exit_code)
 
 
-def _check_target(target: Path, photo: Path) -> None:
+def _check_target(target: Path) -> None:
     """Refuse before the work what could not be written after it."""
     from stylecli.media import writable_suffixes
 
     if target.suffix.lower() not in writable_suffixes():
         raise UsageError(f"-o {target}: name a picture file, such as {target.stem or 'sheet'}.png")
-    if target.exists() and photo.exists() and target.samefile(photo):
-        raise UsageError(f"-o {target} is the photograph itself")
 
 
 def _paint(

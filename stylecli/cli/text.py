@@ -99,6 +99,7 @@ def text(
         format=format,
         quality=quality,
         memory_limit=limit,
+        kept={} if weights is None else {weights: "the weights file"},
         manner=Manner(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
     )
 

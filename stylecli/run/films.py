@@ -92,10 +92,10 @@ class FilmJob:
         plan = make_plan(
             found,
             [timeline.name for timeline in self.timelines],
-            Naming(self.output, None, self._suffix, _kind),
+            Naming(self.output, None, self._suffix, _kind, reads=_reads, writes=_writes),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite or self.preview,
-            style_files=[path for line in self.timelines for _, look in line.keys for path in look.files],
+            kept=self._kept(),
             made_by_us=is_painted,
         )
         for problem in problems:
@@ -106,6 +106,12 @@ class FilmJob:
             for item in plan.todo:
                 self._check(item)
         return plan
+
+    def _kept(self) -> dict[Path, str]:
+        """Files that no result may replace, and what they are."""
+        styles = [path for line in self.timelines for _, look in line.keys for path in look.files]
+        weights = {} if self.weights is None else {self.weights: "the weights file"}
+        return dict.fromkeys(styles, "the style image") | weights
 
     def _check(self, item: Item) -> None:
         """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""
@@ -337,3 +343,22 @@ def _kind(suffix: str) -> str | None:
     if suffix in (*_KEPT, *_ANIMATED, *_PICTURES):
         return suffix
     return None
+
+
+def _reads(source: Path) -> Sequence[Path]:
+    """The files of an input: one, or its numbered pictures."""
+    from stylecli.media import find_images
+    from stylecli.media.video.sequence import is_pattern, numbered
+
+    if is_folder(source):
+        return [one.path for one in find_images([str(source)], recursive=False).images]
+    if is_pattern(source) and not exists(source):
+        return [file for _, file in numbered(source)] if is_folder(source.parent) else []
+    return [source]
+
+
+def _writes(target: Path) -> Sequence[Path]:
+    """The files that making ``target`` replaces or removes."""
+    from stylecli.media.video.sink import partial_path
+
+    return [target, partial_path(target), *_reads(target)]

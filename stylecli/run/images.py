@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,9 @@ class ImageJob:
     quality: int | None = None
     memory_limit: int | None = None  # bytes
     manner: Manner = field(default_factory=Manner)
+    kept: Mapping[Path, str] = field(
+        default_factory=dict
+    )  # further files that no result may replace: what they are
 
     def plan(self, emit: Emit) -> Plan:
         """Settle what becomes what. Reports refused inputs and finished results; writes nothing.
@@ -59,7 +62,7 @@ class ImageJob:
             Naming(self.output, self.format, output_suffix, writer_for, is_animated),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
-            style_files=[path for look in self.looks for path in look.files],
+            kept={**{path: "the style image" for look in self.looks for path in look.files}, **self.kept},
             made_by_us=is_marked,
         )
         for problem in problems:

@@ -33,6 +33,21 @@ def place_of(path: Path) -> str:
     return os.path.join(_real(folder), path.name)  # noqa: PTH118
 
 
+def resolved(path: Path) -> str:
+    """Where ``path`` leads to in the end: as ``place_of``, with its last part followed too."""
+    place = place_of(path)
+    return os.path.realpath(place) if os.path.islink(place) else place  # noqa: PTH114
+
+
+def file_id(path: Path) -> tuple[int, int] | None:
+    """What two names of one file have in common; None where there is no file, or the system does not number them."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
 @lru_cache(maxsize=4096)
 def _real(folder: str) -> str:
     return os.path.realpath(folder)

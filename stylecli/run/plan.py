@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from stylecli.errors import UsageError
 from stylecli.run.events import STREAM
+from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.places import exists, is_folder, place_of
 
 
@@ -56,7 +57,8 @@ class Naming:
     ``suffix_for(input_suffix, format)`` gives the suffix of a result, with its dot, and raises UsageError
     for a format that cannot be written. ``writer_for(suffix)`` names a suffix's format, None if there is
     none that can be written: it tells that .jpg and .jpeg are the same. ``moves(path)`` looks into a GIF: one that is
-    animated becomes one again.
+    animated becomes one again. ``reads(source)`` and ``writes(target)`` are the
+    files that one name stands for, such as numbered pictures.
     """
 
     output: str | None  # -o as typed: a trailing slash means a folder
@@ -64,6 +66,8 @@ class Naming:
     suffix_for: Callable[[str, str | None], str]
     writer_for: Callable[[str], str | None]
     moves: Callable[[Path], bool] = lambda path: False
+    reads: Callable[[Path], Sequence[Path]] = lambda path: (path,)
+    writes: Callable[[Path], Sequence[Path]] = lambda path: (path,)
 
 
 def make_plan(
@@ -73,14 +77,15 @@ def make_plan(
     *,
     several: bool = False,
     overwrite: bool = False,
-    style_files: Sequence[Path] = (),
+    kept: Mapping[Path, str] = MappingProxyType({}),
     made_by_us: Callable[[Path], bool] = lambda path: False,
 ) -> Plan:
     """Pair every input with every style.
 
     ``several`` says that more than one input was asked for although only one was found. ``made_by_us``
     looks into a file; it is asked only about pictures that are named like a result of another input.
-    Raises UsageError when two results would land on one file, or one on an input or a style image.
+    ``kept`` are further files and what they are to the user, such as style images.
+    Raises UsageError when two results would land on one file, or one on an input or on one of ``kept``.
     """
     naming.suffix_for("", naming.format)  # a wrong --format is refused before all else
     found = _once(found)
@@ -88,7 +93,13 @@ def make_plan(
     if isinstance(place, _Folder) and naming.output is not None:
         found = [one for one in found if not _inside_output(one, place.path)]
     pairs = [(one, Item(one.path, place.target(one, style), style)) for one in found for style in styles]
-    _refuse_loss(pairs, style_files)
+    refuse_loss(
+        [item for _, item in pairs],
+        kept,
+        lambda task: overwrite or not exists(task.target),
+        naming.reads,
+        naming.writes,
+    )
     # A result of an input in this plan is never an input itself: otherwise a second run over the folder,
     # or a shell's *.jpg, would paint the paintings.
     targets = {place_of(item.target) for _, item in pairs if item.target != STREAM}
@@ -99,7 +110,7 @@ def make_plan(
         if place_of(one.path) in targets or (kin.looks_like_result(one.path) and made_by_us(one.path))
     }
     items = [item for _, item in pairs if item.source not in own]
-    _refuse_collisions(items)
+    refuse_collisions(items)
     # Results are renamed into place when complete: one that exists is finished.
     finished = [] if overwrite else [item for item in items if item.target != STREAM and exists(item.target)]
     done = set(finished)
@@ -202,34 +213,3 @@ class _Kin:
         words = path.stem.split(".")
         stems = (".".join(words[:count]) for count in range(1, len(words)))
         return any((path.parent, stem) in self._stems for stem in stems)
-
-
-def _refuse_loss(pairs: Sequence[tuple[Found, Item]], style_files: Sequence[Path]) -> None:
-    """No result may replace its own input or a style image, --overwrite or not."""
-    styles = {place_of(path) for path in style_files}
-    for _, item in pairs:
-        if item.target == STREAM:
-            continue
-        if item.source != STREAM and place_of(item.target) == place_of(item.source):
-            raise UsageError(f"{item.target} is the input itself: choose another -o")
-        if place_of(item.target) in styles:
-            raise UsageError(f"{item.target} is the style image itself: choose another -o")
-        if is_folder(item.target):
-            raise UsageError(f"{item.target} is a folder, and the result for {item.source} needs that name")
-
-
-def _refuse_collisions(items: Sequence[Item]) -> None:
-    """Two results on one file is a loss on some file system, so letters' case makes no difference here."""
-    taken: dict[str, Item] = {}
-    clashes: list[tuple[Item, Item]] = []
-    for item in items:
-        first = taken.setdefault(unicodedata.normalize("NFC", place_of(item.target)).casefold(), item)
-        if first is not item:
-            clashes.append((first, item))
-    if clashes:
-        first, second = clashes[0]
-        more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
-        raise UsageError(
-            f"{first.source} and {second.source} would both become {second.target}{more}: "
-            "rename one, or run them into different -o folders"
-        )

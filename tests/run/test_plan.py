@@ -114,7 +114,11 @@ def test_stdin(options: dict[str, Any], target: Path) -> None:
         (["a.jpg", "b.jpg"], {"output": "-"}, "one input and one style"),
         (["a.jpg"], {"output": "a.jpg", "overwrite": True}, "is the input itself"),
         (["a.jpg"], {"output": "./a.jpg"}, "is the input itself"),
-        (["a.jpg"], {"output": "s.jpg", "style_files": [Path("s.jpg")]}, "is the style image itself"),
+        (
+            ["a.jpg"],
+            {"output": "s.jpg", "kept": {Path("s.jpg"): "the style image"}},
+            "is the style image itself",
+        ),
         (["a.jpg"], {"output": "b.xyz"}, "not a format"),
         (["a.jpg"], {"output": "b.jpg", "format": "png"}, "contradict"),
         (["a.jpg"], {"format": "xyz"}, "--format xyz"),
