@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stylecli.stylizer import Style, Stylizer
+    from stylecli.paint.stylizer import Style, Stylizer
 
 __version__ = "0.1.0"
 __all__ = ["Style", "Stylizer", "__version__"]
@@ -19,7 +19,7 @@ __all__ = ["Style", "Stylizer", "__version__"]
 def __getattr__(name: str) -> Any:
     # Imported on first use: torch must not load on the way to `stylize --help`.
     if name in ("Style", "Stylizer"):
-        from stylecli import stylizer
+        from stylecli.paint import stylizer
 
         return getattr(stylizer, name)
     raise AttributeError(f"module 'stylecli' has no attribute {name!r}")

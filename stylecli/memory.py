@@ -1,26 +1,17 @@
-"""How much memory there is, and how much a picture takes: decided before anything large is allocated.
-
-The figures for networks were measured with ``stylize bench scale`` on a CPU, and rounded up.
-"""
+"""How much memory this process may take, and whether a file fits into it: before anything large is allocated."""
 
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.errors import OutOfMemoryError, UsageError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-
-_LEAST_ROWS = 32  # of a strip: with fewer the work is mostly done twice
-_MOST_ROWS = 512  # more would save no time
-_LEAST_SIDE = 256  # a painting of less, enlarged, is worse than a line that says what is missing
 
 # Bytes for each pixel of a file, from decoding to encoding: pixels, result, and what Pillow or OpenCV keep beside them.
 _FILE_BYTES, _WIDE_FILE_BYTES = 14, 24
@@ -135,72 +126,3 @@ def check_file(label: str, width: int, height: int, wide: bool, limit: int | Non
             f"{label}: {width} × {height} pixels need about {show_size(needed)} of memory, "
             f"{show_size(room)} may be used (see --memory-limit)"
         )
-
-
-@dataclass(frozen=True)
-class Appetite:
-    """Memory of a painting network, in bytes.
-
-    Attributes:
-        whole: for each pixel, when it paints a picture at once.
-        held: for each pixel, in strips: what is held for the whole picture.
-        strip: for each pixel of a strip.
-        always: whatever the size.
-    """
-
-    whole: int = 180
-    held: int = 64
-    strip: int = 400
-    always: int = 150 << 20
-
-
-@dataclass(frozen=True)
-class Cut:
-    """At which size to paint, and in strips of how many rows; None: at once."""
-
-    height: int
-    width: int
-    rows: int | None
-
-
-def cut(
-    height: int,
-    width: int,
-    appetite: Appetite | None,
-    tile: int | None,
-    room: int,
-    strip_room: int | None = None,
-) -> Cut:
-    """Decide how to paint at a size.
-
-    Args:
-        appetite: of the network; None where it cannot be tiled.
-        tile: rows of a strip as asked for; 0: at once; None: what memory allows.
-        room: free main memory. strip_room: free memory of a graphics card, where strips are computed there.
-
-    Returns:
-        The same size, or the largest for which there is room.
-
-    Raises:
-        OutOfMemoryError: there is none.
-    """
-    if appetite is None or tile == 0:
-        return Cut(height, width, None)
-    if tile is not None:
-        return Cut(height, width, tile)
-    if appetite.always + appetite.whole * height * width <= (room if strip_room is None else strip_room):
-        return Cut(height, width, None)
-    for step in range(200):
-        share = 0.97**step
-        h, w = round(height * share), round(width * share)
-        if min(h, w) < min(_LEAST_SIDE, height, width):
-            break
-        left = room - appetite.always - appetite.held * h * w
-        rows = left if strip_room is None else strip_room - appetite.always
-        rows = math.floor(rows / (appetite.strip * w))
-        if left >= 0 and rows >= min(_LEAST_ROWS, h):
-            return Cut(h, w, min(rows, _MOST_ROWS))
-    needed = appetite.always + appetite.held * _LEAST_SIDE**2
-    raise OutOfMemoryError(
-        f"not enough memory to paint: {show_size(room)} may be used, at least {show_size(needed)} are needed"
-    )

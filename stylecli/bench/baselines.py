@@ -18,7 +18,7 @@ from torch import Tensor
 from stylecli.metrics.statistics import gram, instance_normalised
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.layers import mean_std
-from stylecli.training.losses import total_variation
+from stylecli.paint.guidance import total_variation
 
 _STYLE = ("1_1", "2_1", "3_1", "4_1")
 _CONTENT = "4_2"

@@ -16,9 +16,9 @@ from stylecli.bench.section import Progress, Section
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.painter import TextPainter
-from stylecli.stylizer import Stylizer
+from stylecli.paint.adapt import Refinement, refine
+from stylecli.paint.stylizer import Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
-from stylecli.training.refine import Refinement, refine
 
 PROMPTS = (
     "Vincent van Gogh style",

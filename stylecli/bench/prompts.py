@@ -19,7 +19,7 @@ from stylecli.bench.section import Progress, Section
 from stylecli.metrics.ssim import structural_similarity
 from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
-from stylecli.stylizer import Style, Stylizer
+from stylecli.paint.stylizer import Style, Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
 from stylecli.training.prompts import PROBE_CLASSES, Prompts, probe_members, read_manifest
 

@@ -29,7 +29,7 @@ from stylecli.metrics.ssim import structural_similarity
 from stylecli.metrics.statistics import instance_normalised, statistics
 from stylecli.metrics.vgg import Vgg16
 from stylecli.montage import grid
-from stylecli.stylizer import Stylizer
+from stylecli.paint.stylizer import Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
 
 STRENGTHS = (1.0, 0.85, 0.7, 0.5)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stylecli.bench.section import Section
-from stylecli.demo import CONTENTS, STYLES
 from stylecli.montage import grid
-from stylecli.stylizer import Stylizer
+from stylecli.paint.stylizer import Stylizer
+from stylecli.samples import CONTENTS, STYLES
 
 PHRASES = ("Vincent van Gogh style", "ukiyo-e", "watercolor")
 

@@ -117,7 +117,7 @@ def draw_photograph(path: Path, width: int, height: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from stylecli.demo import CONTENTS, STYLES
+    from stylecli.samples import CONTENTS, STYLES
 
     drawings = STYLES["swirling-night"] if path.stem == "style" else CONTENTS["lighthouse"]
     picture = np.array(drawings(512).resize((width, height), Image.Resampling.BICUBIC))

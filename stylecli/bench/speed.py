@@ -18,9 +18,9 @@ from PIL import Image
 
 from stylecli.bench.peers import Peer, find_peer
 from stylecli.bench.section import Progress, Run, Section, Spread, ratio, take_turns
-from stylecli.demo import CONTENTS, STYLES
 from stylecli.media import read_picture, write_picture
-from stylecli.stylizer import Stylizer
+from stylecli.paint.stylizer import Stylizer
+from stylecli.samples import CONTENTS, STYLES
 
 SIZES = (256, 512, 1024, 2048, 4096)
 PHRASE = "Vincent van Gogh style"

@@ -22,14 +22,14 @@ from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink, Sink
 from stylecli.media.video.source import Source, open_source
+from stylecli.paint.options import PaintOptions
+from stylecli.paint.stylizer import Stylizer
 from stylecli.run.abreast import in_order
 from stylecli.run.film import FilmRun, batch_size
 from stylecli.run.journal import Progress
 from stylecli.run.looks import Look
-from stylecli.run.painters import Manner
 from stylecli.run.temporal import Blender, Motion, MotionEstimator
 from stylecli.run.timeline import FilmPainter, Timeline
-from stylecli.stylizer import Stylizer
 
 _MEMORY_SIZE = (640, 360)
 _TURNS = 3  # the longest times are medians: they differ by a tenth from run to run
@@ -103,7 +103,10 @@ def painter(style: Path, stroke_size: float = 1.0) -> FilmPainter:
     """Paints frames in the style of an image, as ``stylize video`` does."""
     look = Look(style.stem, ((style, 1.0),))
     return FilmPainter(
-        Stylizer.from_pretrained(), Timeline.constant(look), read_picture, Manner(stroke_size=stroke_size)
+        Stylizer.from_pretrained(),
+        Timeline.constant(look),
+        read_picture,
+        PaintOptions(stroke_size=stroke_size),
     )
 
 

@@ -329,7 +329,7 @@ def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path
     from stylecli.console import print_block, print_json, print_table, print_text
 
     if html is not None:
-        from stylecli.media import atomic_path
+        from stylecli.files.atomic import atomic_path
 
         with atomic_path(html) as part:
             part.write_text(report.page(sections, machine()), encoding="utf-8")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from stylecli.console import Console
-    from stylecli.demo import Drawing
+    from stylecli.samples import Drawing
 
 
 def demo(
@@ -56,10 +56,10 @@ def _make(
     dtype: options.Dtype,
     weights: Path | None,
 ) -> None:
-    from stylecli.demo import CONTENTS, STYLES
     from stylecli.media import find_images
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_looks
+    from stylecli.samples import CONTENTS, STYLES
 
     photographs, styles, results = (output / name for name in ("photographs", "styles", "results"))
     drawn = _draw(photographs, CONTENTS, size, overwrite) + _draw(styles, STYLES, size, overwrite)
@@ -77,7 +77,7 @@ def _make(
     )
     plan = job.plan(console.show)
     if plan.todo:
-        from stylecli.stylizer import Stylizer
+        from stylecli.paint.stylizer import Stylizer
 
         stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
         console.start_bar(len(plan.todo))

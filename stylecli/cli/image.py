@@ -9,7 +9,7 @@ import typer
 from stylecli.cli import options
 
 if TYPE_CHECKING:
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.stylizer import Stylizer
 
 
 def image(
@@ -45,9 +45,9 @@ def image(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
+    from stylecli.paint.options import PaintOptions
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_looks
-    from stylecli.run.painters import Manner
 
     rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     job = ImageJob(
@@ -62,11 +62,11 @@ def image(
         quality=quality,
         memory_limit=limit,
         kept={} if weights is None else {weights: "the weights file"},
-        manner=Manner(strength, preserve_color, stroke_size, seed),
+        options=PaintOptions(strength, preserve_color, stroke_size, seed),
     )
 
     def load() -> Stylizer:
-        from stylecli.stylizer import Stylizer
+        from stylecli.paint.stylizer import Stylizer
 
         return Stylizer.from_pretrained(
             device=device.value, dtype=dtype.value, weights=weights, tile=rows, memory_limit=limit

@@ -55,7 +55,7 @@ def go_offline(context: typer.Context, offline: bool) -> bool:
 
 
 def tile_rows(text: str) -> int | None:
-    """``--tile`` as :class:`stylecli.stylizer.Stylizer` takes it. Raises UsageError."""
+    """``--tile`` as :class:`stylecli.paint.stylizer.Stylizer` takes it. Raises UsageError."""
     if text.lower() in ("auto", "off"):
         return None if text.lower() == "auto" else 0
     if not text.isdecimal() or int(text) < 16:

@@ -12,9 +12,9 @@ from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.console import Console
+    from stylecli.paint.stylizer import Stylizer
     from stylecli.run.events import Event
     from stylecli.run.plan import Plan
-    from stylecli.stylizer import Stylizer
 
 
 class Job(Protocol):

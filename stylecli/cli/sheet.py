@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from stylecli.console import Console
     from stylecli.media import Picture
     from stylecli.media.picture import PixelArray
-    from stylecli.run.painters import Manner
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.stylizer import Stylizer
 
 
 def sheet(
@@ -52,9 +52,9 @@ def sheet(
     """Show PHOTO in every style of a folder on one picture, each result with its style in the corner."""
     from stylecli.console import Console
     from stylecli.media import find_images, read_picture, resize_to_fit
+    from stylecli.paint.options import PaintOptions
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
-    from stylecli.run.painters import Manner
 
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
     _check_target(target)
@@ -75,12 +75,12 @@ def sheet(
         Protected((path, "a style image") for path in paths).refuse(target)
         picture = resize_to_fit(read_picture(photo, name=str(photo)), max_size)
 
-        from stylecli.stylizer import Stylizer
+        from stylecli.paint.stylizer import Stylizer
 
         stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
-        manner = Manner(strength, preserve_color, stroke_size, seed)
+        how = PaintOptions(strength, preserve_color, stroke_size, seed)
         console.start_bar(len(paths))
-        cells = list(_paint(console, stylizer, picture, paths, manner))
+        cells = list(_paint(console, stylizer, picture, paths, how))
         console.stop_bar()
         if cells:
             _write([(photo.name, _image(picture.pixels)), *cells], target, columns, max_size)
@@ -97,7 +97,7 @@ def _check_target(target: Path) -> None:
 
 
 def _paint(
-    console: Console, stylizer: Stylizer, picture: Picture, paths: list[Path], manner: Manner
+    console: Console, stylizer: Stylizer, picture: Picture, paths: list[Path], how: PaintOptions
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
     from stylecli.media import read_picture
@@ -114,7 +114,7 @@ def _paint(
         begun = time.perf_counter()
         try:
             style = read_picture(path, name=str(path))
-            painted = paint(stylizer.encode_style(style.pixels), manner, picture.pixels)
+            painted = paint(stylizer.encode_style(style.pixels), how, picture.pixels)
         except (InputError, OutOfMemoryError) as error:
             reason = str(error).removeprefix(f"{path}: ")
             console.show(Failed(path, reason, out_of_memory=isinstance(error, OutOfMemoryError)))

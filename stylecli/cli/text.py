@@ -11,7 +11,7 @@ from stylecli.cli import options
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.stylizer import Stylizer
 
 
 class Backbone(StrEnum):
@@ -82,9 +82,9 @@ def text(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
+    from stylecli.paint.options import PaintOptions
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
-    from stylecli.run.painters import Manner
 
     rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
@@ -100,11 +100,11 @@ def text(
         quality=quality,
         memory_limit=limit,
         kept={} if weights is None else {weights: "the weights file"},
-        manner=Manner(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
+        options=PaintOptions(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
     )
 
     def load() -> Stylizer:
-        from stylecli.stylizer import Stylizer
+        from stylecli.paint.stylizer import Stylizer
 
         return Stylizer.from_pretrained(
             "stylemamba-s" if backbone is Backbone.own else backbone.value,

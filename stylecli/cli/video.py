@@ -13,8 +13,8 @@ from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.media.video.clip import Excerpt
+    from stylecli.paint.stylizer import Stylizer
     from stylecli.run.timeline import Timeline
-    from stylecli.stylizer import Stylizer
 
 
 class Codec(StrEnum):
@@ -115,8 +115,8 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.media.video.encoding import Encoding
+    from stylecli.paint.options import PaintOptions
     from stylecli.run.films import FilmJob
-    from stylecli.run.painters import Manner
 
     job = FilmJob(
         inputs,
@@ -129,12 +129,12 @@ def video(
         resume=resume,
         preview=preview,
         temporal=_temporal(temporal),
-        manner=Manner(strength, preserve_color, stroke_size, seed),
+        options=PaintOptions(strength, preserve_color, stroke_size, seed),
         weights=weights,
     )
 
     def load() -> Stylizer:
-        from stylecli.stylizer import Stylizer
+        from stylecli.paint.stylizer import Stylizer
 
         name = "stylemamba-s" if text else "stylerwkv-s"
         return Stylizer.from_pretrained(name, device=device.value, dtype=dtype.value, weights=weights)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stylecli.media.animation import is_animated
-    from stylecli.media.atomic import atomic_path, is_temporary, remove_stale_temporaries
     from stylecli.media.discover import Discovery, Found, Problem, find_images
     from stylecli.media.formats import output_suffix, readable_suffixes, writable_suffixes
     from stylecli.media.picture import Picture, resize_to_fit
@@ -25,14 +24,11 @@ _HOME = {
     "Found": "discover",
     "Picture": "picture",
     "Problem": "discover",
-    "atomic_path": "atomic",
     "find_images": "discover",
     "is_animated": "animation",
-    "is_temporary": "atomic",
     "output_suffix": "formats",
     "read_picture": "reading",
     "readable_suffixes": "formats",
-    "remove_stale_temporaries": "atomic",
     "resize_to_fit": "picture",
     "writable_suffixes": "formats",
     "write_picture": "writing",
@@ -43,14 +39,11 @@ __all__ = [
     "Found",
     "Picture",
     "Problem",
-    "atomic_path",
     "find_images",
     "is_animated",
-    "is_temporary",
     "output_suffix",
     "read_picture",
     "readable_suffixes",
-    "remove_stale_temporaries",
     "resize_to_fit",
     "writable_suffixes",
     "write_picture",

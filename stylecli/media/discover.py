@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stylecli.media.atomic import is_temporary
+from stylecli.files.atomic import is_temporary
 from stylecli.media.formats import readable_suffixes
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})

@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from stylecli.errors import InputError, OutOfMemoryError
+from stylecli.files.atomic import atomic_path, write_error
 from stylecli.media import animation
-from stylecli.media.atomic import atomic_path, write_error
 from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
 from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
 from stylecli.media.picture import ByteArray, Picture, PixelArray, WordArray
 from stylecli.media.pillow_guard import pillow_limits
 from stylecli.media.wide import write_png, write_tiff
-from stylecli.rows import strips, threshold
+from stylecli.paint.pixels import strips, threshold
 
 DEFAULT_QUALITY = 95
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.pixels import luma
+from stylecli.paint.photo import luma
 
 PERIOD = 4  # pixels: a token of the finest level
 WINDOW = 32  # pixels; a multiple of the period

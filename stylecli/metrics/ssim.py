@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.pixels import luma
+from stylecli.paint.photo import luma
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,57 +16,18 @@ from safetensors import safe_open
 from torch import nn
 
 from stylecli.errors import UsageError, WeightsError
-from stylecli.memory import Appetite
 from stylecli.models.backbones import BACKBONES
+from stylecli.models.descriptor import Descriptor, MemoryProfile, Painter
 from stylecli.models.loading import load_module
 from stylecli.weights import load_manifest, locate
 
 if TYPE_CHECKING:
     from stylecli.models.autoencoder.model import Autoencoder
-    from stylecli.models.backbones.encoder import PublishedSiglip
-    from stylecli.models.siglip import Siglip
     from stylecli.models.style_mamba.model import StyleMamba
     from stylecli.models.style_rwkv.model import StyleRwkv
 
 AUTOENCODER = "autoencoder.safetensors"
 """Beside a StyleMamba of one's own: the auto-encoder whose decoder was trained with it."""
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    """One kind of painting network.
-
-    Attributes:
-        smallest: least height and width that the module takes.
-        working_side: short side, in pixels, at which a photograph is painted by default. Strokes have a size in
-            pixels; a picture painted at this size and then enlarged looks painted when it fills a screen.
-        style_side: short side at which a style image is encoded, within what training showed of it.
-        margin: pixels around a photograph that it is extended by, as in a mirror, while it is painted: at its border a
-            network sees a world that ends, and paints a frame.
-        appetite: what painting takes of memory; None where the network cannot be computed in strips (attention over
-            the whole picture). The halo that strips need follows from the network's layers; where displacements are
-            learned, from their bound in its configuration.
-        bf16_on_cpu: whether it paints in bfloat16 where a CPU computes in it and nobody asked for anything else. Not
-            StyleRWKV: it is no faster so, and the coarse numbers show in flat pictures (30 dB from float32, others 45)
-            and make films flicker half as much again.
-    """
-
-    smallest: int = 16
-    working_side: int = 512
-    style_side: int = 288
-    margin: int = 16
-    appetite: Appetite | None = field(default_factory=Appetite)
-    bf16_on_cpu: bool = False
-
-
-@dataclass(frozen=True)
-class Painter:
-    """A network that paints: a module with ``paint(content, style, strength, seed)``, and ``encode_style(image)``
-    where a style is an image; where it is a phrase, ``encoder`` understands it."""
-
-    network: nn.Module
-    descriptor: Descriptor
-    encoder: Siglip | PublishedSiglip | None = None
 
 
 def _style_rwkv(config: str) -> StyleRwkv:
@@ -114,7 +74,7 @@ def load_painter(name: str, weights: Path | None = None, seed: int = 0) -> Paint
         from stylecli.models.backbones.load import load_backbone
 
         painter, published = load_backbone(name, seed)
-        return Painter(painter, Descriptor(appetite=None, bf16_on_cpu=True), published)
+        return Painter(painter, Descriptor(memory=None, bf16_on_cpu=True), published)
     known = load_manifest().get(name)
     kind = "style-rwkv" if known is None else known.kind  # a path to a file of one's own
     path = locate(name if weights is None else weights)
@@ -142,7 +102,7 @@ def _text_painter(fusion_path: Path, autoencoder_path: Path) -> Painter:
     encoder = load_siglip(locate("siglip-s"))
     with torch.inference_mode():
         photograph = encoder.encode_text(["a photo"]).clone()
-    descriptor = Descriptor(margin=8, appetite=Appetite(held=80), bf16_on_cpu=True)
+    descriptor = Descriptor(margin=8, memory=MemoryProfile(held=80), bf16_on_cpu=True)
     return Painter(TextPainter(fusion, autoencoder, photograph), descriptor, encoder)
 
 

@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from stylecli.weights.lock import locked
-from stylecli.weights.store import cache_dir, digest_of
+from stylecli.files.cache import cache_dir, digest_of
+from stylecli.files.lock import locked
 
 log = logging.getLogger(__name__)
 

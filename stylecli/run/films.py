@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
+from stylecli.paint.options import PaintOptions
 from stylecli.run.events import (
     STREAM,
     Advanced,
@@ -27,7 +28,6 @@ from stylecli.run.events import (
 from stylecli.run.film_inputs import find_films
 from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
-from stylecli.run.painters import Manner
 from stylecli.run.places import exists, is_folder
 from stylecli.run.plan import Item, Naming, Plan, make_plan
 from stylecli.run.stream import failed
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stylecli.media.video.encoding import Encoding
     from stylecli.media.video.sink import Sink
     from stylecli.media.video.source import Source
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.stylizer import Stylizer
 
 Emit = Callable[[Event], None]
 
@@ -72,7 +72,7 @@ class FilmJob:
     resume: bool = False
     preview: bool = False
     temporal: float | None = None
-    manner: Manner = field(default_factory=Manner)
+    options: PaintOptions = field(default_factory=PaintOptions)
     weights: Path | None = None
 
     # The plan.
@@ -169,7 +169,7 @@ class FilmJob:
             if not stylizer:
                 stylizer.append(load())
             if style not in painters:
-                painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.manner)
+                painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.options)
             return painters[style]
 
         with one_ctrl_c() as stop:
@@ -318,7 +318,7 @@ class FilmJob:
         file = None if status is None else (status.st_size, status.st_mtime_ns)
         said = (__version__, os.fspath(item.source), file, styles, self.excerpt, self.encoding, self.temporal)
         weights = None if self.weights is None else self.weights.stat().st_mtime_ns
-        return hashlib.sha256(repr((said, self.manner, self.weights, weights)).encode()).hexdigest()
+        return hashlib.sha256(repr((said, self.options, self.weights, weights)).encode()).hexdigest()
 
 
 class _Reporter:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.memory import free_memory
+from stylecli.paint.options import PaintOptions
 from stylecli.run.events import STREAM, Event, Failed, Skipped
 from stylecli.run.looks import Look
-from stylecli.run.painters import Manner, bind_painters
+from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Found, Naming, Plan, Stdin, make_plan
 from stylecli.run.stream import PIXELS_IN_FLIGHT, Work, stream
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.stylizer import Stylizer
 
 Emit = Callable[[Event], None]
 
@@ -41,7 +42,7 @@ class ImageJob:
     format: str | None = None
     quality: int | None = None
     memory_limit: int | None = None  # bytes
-    manner: Manner = field(default_factory=Manner)
+    options: PaintOptions = field(default_factory=PaintOptions)
     kept: Mapping[Path, str] = field(
         default_factory=dict
     )  # further files that no result may replace: what they are
@@ -81,7 +82,7 @@ class ImageJob:
         Raises what ``load`` raises, UsageError for an unreadable style image, OutOfMemoryError from
         encoding it, and KeyboardInterrupt after the file being written is complete.
         """
-        from stylecli.media import remove_stale_temporaries
+        from stylecli.files.atomic import remove_stale_temporaries
 
         for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
             if is_folder(folder):
@@ -90,7 +91,7 @@ class ImageJob:
         looks = [look for look in self.looks if look.name in wanted]
         work = Work(
             self._read,
-            lambda: bind_painters(load(), looks, self._open, self.manner),
+            lambda: bind_painters(load(), looks, self._open, self.options),
             self._write,
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
         )

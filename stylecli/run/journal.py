@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stylecli.media.atomic import atomic_path, write_error
+from stylecli.files.atomic import atomic_path, write_error
 
 
 @dataclass(frozen=True)

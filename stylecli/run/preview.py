@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stylecli.media.atomic import atomic_path
+from stylecli.files.atomic import atomic_path
 from stylecli.media.picture import FloatArray
 from stylecli.media.video.clip import Excerpt, Frame
 from stylecli.media.video.source import open_source

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
+from stylecli.paint.options import PaintOptions
 from stylecli.run.abreast import painted_abreast
 from stylecli.run.looks import Look
-from stylecli.run.painters import Manner, bind, paint
+from stylecli.run.painters import bind, paint
 from stylecli.run.places import is_file
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import FloatArray
     from stylecli.media.video.clip import Frame
-    from stylecli.stylizer import Style, Stylizer
+    from stylecli.paint.stylizer import Style, Stylizer
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 
@@ -68,11 +69,11 @@ class FilmPainter:
     """Paints frames by a timeline: every style is encoded once, before the first frame."""
 
     def __init__(
-        self, stylizer: Stylizer, timeline: Timeline, read: Callable[[Path], Picture], manner: Manner
+        self, stylizer: Stylizer, timeline: Timeline, read: Callable[[Path], Picture], options: PaintOptions
     ) -> None:
         """Raises UsageError for a style image that cannot be read."""
         self._stylizer = stylizer
-        self._manner = manner
+        self._options = options
         self._times = [seconds for seconds, _ in timeline.keys]
         self._styles: list[Style] = []
         for _, look in timeline.keys:
@@ -86,7 +87,7 @@ class FilmPainter:
 
     def style_at(self, seconds: float) -> Style:
         """The style at a time; statistics between two keys are mixed in proportion."""
-        from stylecli.stylizer import Style
+        from stylecli.paint.stylizer import Style
 
         after = bisect.bisect_right(self._times, seconds)
         if after == 0 or after == len(self._times):
@@ -105,5 +106,5 @@ class FilmPainter:
         stack = np.stack([frame.pixels for frame in frames])
         top = 65535 if stack.dtype == np.uint16 else 255
         batch = torch.from_numpy(stack.astype(np.float32)).permute(0, 3, 1, 2).div_(top)  # (B, 3, H, W)
-        painted = paint(self._stylizer.with_style(self.style_at(seconds[0])), self._manner, batch)
+        painted = paint(self._stylizer.with_style(self.style_at(seconds[0])), self._options, batch)
         return painted.permute(0, 2, 3, 1).contiguous().numpy()

@@ -29,6 +29,7 @@ from stylecli.models.registry import AUTOENCODER, load_network
 from stylecli.models.siglip import Siglip, load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.paint import guidance
 from stylecli.training import losses, parallel
 from stylecli.training.checkpoint import RELEASE, State
 from stylecli.training.data import ContentCrops, list_images
@@ -181,7 +182,7 @@ def directional_term(output: Tensor, batch: Batch, siglip: Siglip, photo: Tensor
     with torch.no_grad():
         before = siglip.encode_image(batch.content[..., y : y + side, x : x + side])
     after = siglip.encode_image(output[..., y : y + side, x : x + side])
-    loss = losses.directional_loss(after, before, batch.embedding, photo)
+    loss = guidance.directional_loss(after, before, batch.embedding, photo)
     return (loss * batch.wanted.styled).mean()
 
 
@@ -280,7 +281,7 @@ def _work(rank: int, config: MambaTraining, targets: Targets, trained: Probed) -
             terms["identity"] = identity.mean()
             terms["structure"] = 1 - structural_similarity(output, batch.content).mean()
             terms["reconstruction"] = (autoencoder.decode(latent).float() - batch.content).abs().mean()
-            terms["range"] = losses.out_of_range(output)
+            terms["range"] = guidance.out_of_range(output)
             terms["code"] = losses.code_loss(
                 trained.probe(code).float(), batch.wanted.style, spreads, batch.wanted.styled
             )

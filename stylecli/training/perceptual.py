@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stylecli.metrics.statistics import instance_normalised, statistics
 from stylecli.metrics.vgg import Vgg16
+from stylecli.paint import guidance
 from stylecli.training import losses
 
 CONTENT = ("3_3", "4_3")
@@ -81,6 +82,6 @@ def painting_terms(
         "content": torch.stack(content).mean(),
         "style": (style * wanted.styled).mean(),
         "fine": (torch.stack(per_layer[n:]).mean(0) * wanted.styled).mean(),
-        "tv": losses.total_variation(output),
+        "tv": guidance.total_variation(output),
     }
     return terms, coarse

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from stylecli.errors import InputError
-from stylecli.pixels import luma
+from stylecli.paint.photo import luma
 
 PHOTOGRAPHS = (
     "a photo",

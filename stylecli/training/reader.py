@@ -26,7 +26,7 @@ from stylecli.metrics.vgg import Vgg16
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
-from stylecli.pixels import luma
+from stylecli.paint.photo import luma
 from stylecli.training import parallel
 from stylecli.training.checkpoint import RELEASE, State, save_release
 from stylecli.training.data import list_images, read_rgb, resize_short_side, to_tensor

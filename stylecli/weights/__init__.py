@@ -7,6 +7,6 @@ if need be. Nothing here imports torch, and nothing that can open a socket until
 from __future__ import annotations
 
 from stylecli.weights.manifest import Network, WeightFile, load_manifest, manifest_path
-from stylecli.weights.store import cache_dir, locate
+from stylecli.weights.store import locate
 
-__all__ = ["Network", "WeightFile", "cache_dir", "load_manifest", "locate", "manifest_path"]
+__all__ = ["Network", "WeightFile", "load_manifest", "locate", "manifest_path"]

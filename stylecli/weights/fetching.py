@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from stylecli.errors import WeightsError
+from stylecli.files.cache import cache_dir
+from stylecli.files.lock import locked
 from stylecli.weights import progress
 from stylecli.weights.addresses import OFFLINE, host_of, needs_network, offline, shown
 from stylecli.weights.content import problem_inside
 from stylecli.weights.download import Failed, Wanted, download
-from stylecli.weights.lock import locked
 from stylecli.weights.manifest import Network, WeightFile
-from stylecli.weights.store import State, cache_dir, cached_path, inspect, leaves_cache, pin, pinned
+from stylecli.weights.store import State, cached_path, inspect, leaves_cache, pin, pinned
 
 log = logging.getLogger(__name__)
 

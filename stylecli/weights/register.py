@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stylecli.errors import StylizeError, UsageError, WeightsError
+from stylecli.files.cache import digest_of
 from stylecli.weights import manifest
 from stylecli.weights.content import SUFFIX, problem_inside
 from stylecli.weights.manifest import WeightFile, load_manifest, manifest_path, parse_manifest
-from stylecli.weights.store import digest_of
 
 LIMIT = 12_000_000  # bytes: what a bundled file may weigh, so that the wheel stays small
 

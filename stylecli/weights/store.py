@@ -7,7 +7,6 @@ seen: recorded beside it, in a form that ``sha256sum -c`` reads, and asked of it
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from stylecli.errors import WeightsError
+from stylecli.files.cache import cache_dir, digest_of
 from stylecli.weights import manifest
 from stylecli.weights.content import SUFFIX, problem_inside
 from stylecli.weights.manifest import Network, WeightFile
@@ -92,30 +92,9 @@ def inspect(network: Network, file: WeightFile) -> Found:
     return first_problem
 
 
-def cache_dir() -> Path:
-    """The folder for files that do not come with the package; it need not exist.
-
-    ``STYLIZE_CACHE`` where it is set, else the user's cache directory for stylecli.
-    """
-    override = os.environ.get("STYLIZE_CACHE")
-    if override:
-        return Path(override).expanduser()
-    try:
-        import platformdirs
-    except ImportError:  # a bare training machine: torch and little else
-        return Path.home() / ".cache" / "stylecli"
-    return Path(platformdirs.user_cache_dir("stylecli", appauthor=False))
-
-
 def cached_path(network: Network, file: WeightFile) -> Path:
     """Where the file lies in the cache once it is there."""
     return cache_dir() / "weights" / network.name / file.name
-
-
-def digest_of(path: Path) -> str:
-    """The file's sha256 in lower-case hex, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def pin_path(path: Path) -> Path:

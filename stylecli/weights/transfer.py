@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.errors import WeightsError
+from stylecli.files.lock import locked
 from stylecli.weights.content import problem_inside
 from stylecli.weights.fetching import folder_for, lock_path
-from stylecli.weights.lock import locked
 from stylecli.weights.manifest import Network, WeightFile, load_manifest
 from stylecli.weights.store import State, cached_path, inspect, pin, pin_path, pinned
 

@@ -106,7 +106,7 @@ SHRINKING = """
 import logging, re, resource, sys
 import numpy as np
 from pathlib import Path
-from stylecli.stylizer import Stylizer
+from stylecli.paint.stylizer import Stylizer
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 rng = np.random.default_rng(0)

@@ -14,13 +14,11 @@ import pytest
 from PIL import Image
 
 from stylecli.errors import InputError, UsageError
+from stylecli.files.atomic import atomic_path, is_temporary, remove_stale_temporaries
 from stylecli.media import (
     Picture,
-    atomic_path,
-    is_temporary,
     output_suffix,
     read_picture,
-    remove_stale_temporaries,
     resize_to_fit,
     write_picture,
 )

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from stylecli.demo import CONTENTS
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.samples import CONTENTS
 from stylecli.training.autoencoder import psnr
 
 

@@ -17,7 +17,7 @@ from stylecli.errors import WeightsError
 from stylecli.models.backbones import BACKBONES
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.backbones.load import load_backbone
-from stylecli.training.refine import Refinement, refine
+from stylecli.paint.adapt import Refinement, refine
 
 
 @pytest.fixture(scope="module")

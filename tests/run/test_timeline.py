@@ -10,9 +10,9 @@ import pytest
 from stylecli.errors import UsageError
 from stylecli.media import read_picture
 from stylecli.media.video.clip import Frame
-from stylecli.run.painters import Manner
+from stylecli.paint.options import PaintOptions
+from stylecli.paint.stylizer import Stylizer
 from stylecli.run.timeline import FilmPainter, parse_keys, parse_seconds
-from stylecli.stylizer import Stylizer
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_keys(styles: list[Path]) -> None:
 def test_styles_are_crossfaded(styles: list[Path]) -> None:
     starry, wave = map(str, styles)
     stylizer = Stylizer.from_pretrained(device="cpu")
-    paint = FilmPainter(stylizer, parse_keys([f"1:{starry}", f"3:{wave}"]), read_picture, Manner())
+    paint = FilmPainter(stylizer, parse_keys([f"1:{starry}", f"3:{wave}"]), read_picture, PaintOptions())
     first, last = paint.style_at(0).statistics, paint.style_at(9).statistics
     assert (paint.style_at(1).statistics == first).all()
     middle = paint.style_at(2.5).statistics

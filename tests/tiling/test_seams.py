@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stylecli.demo import CONTENTS, STYLES
-from stylecli.stylizer import Stylizer
+from stylecli.paint.stylizer import Stylizer
+from stylecli.samples import CONTENTS, STYLES
 
 ROWS, MARGIN = 48, 16  # of a strip; above the picture, cut off again
 HEIGHT, WIDTH = 192, 96

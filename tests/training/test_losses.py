@@ -6,6 +6,7 @@ from training_kit import random_vgg
 
 from stylecli.metrics.statistics import instance_normalised, statistics
 from stylecli.metrics.vgg import Vgg16
+from stylecli.paint import guidance
 from stylecli.training import losses
 from stylecli.training.perceptual import (
     Wanted,
@@ -68,7 +69,7 @@ def test_feature_difference_is_relative_and_per_image(features):
 
 
 def test_total_variation_of_a_flat_picture_is_zero():
-    assert losses.total_variation(torch.full((1, 3, 8, 8), 0.4)) == 0
+    assert guidance.total_variation(torch.full((1, 3, 8, 8), 0.4)) == 0
 
 
 def unit(*values):
@@ -78,10 +79,10 @@ def unit(*values):
 def test_directional_loss_is_zero_along_the_words_and_two_against_them():
     photo, prompt, content = unit(1, 0, 0), unit(0, 1, 0), torch.zeros(1, 3)
     along = prompt - photo
-    assert float(losses.directional_loss(content + along, content, prompt, photo)) == pytest.approx(
+    assert float(guidance.directional_loss(content + along, content, prompt, photo)) == pytest.approx(
         0, abs=1e-6
     )
-    assert float(losses.directional_loss(content - along, content, prompt, photo)) == pytest.approx(
+    assert float(guidance.directional_loss(content - along, content, prompt, photo)) == pytest.approx(
         2, abs=1e-6
     )
 
@@ -89,28 +90,28 @@ def test_directional_loss_is_zero_along_the_words_and_two_against_them():
 def test_masked_directional_loss_leaves_out_what_is_there_already():
     photo, prompt, content = unit(1, 0, 0), unit(0, 1, 0), torch.zeros(2, 3)
     crops = torch.stack([(prompt - photo)[0], (photo - prompt)[0]])
-    assert float(losses.masked_directional_loss(crops, content, prompt, photo)) == pytest.approx(
+    assert float(guidance.masked_directional_loss(crops, content, prompt, photo)) == pytest.approx(
         1
     )  # (0 + 2) / 2
 
 
 def test_second_order_loss_looks_at_the_change_since_the_last_iteration():
     photo, prompt, content = unit(1, 0, 0), unit(0, 1, 0), torch.zeros(1, 3)
-    direction = losses.direction(prompt, photo)
+    direction = guidance.direction(prompt, photo)
     off = torch.tensor([[0.0, 0.0, 1.0]])  # where the last iteration went: astray
     home = (2**0.5) * direction  # as long as the step after it will be
     now = (off + 0.5 * (home - off)).requires_grad_()
     # r = |d| dT - d_before: a step straight there has no loss, though the picture is not there yet.
     straight = off + (now.detach().norm() * direction - off) * 0.5
-    good = losses.second_order_directional_loss(straight, off, content, prompt, photo)
-    bad = losses.second_order_directional_loss(
+    good = guidance.second_order_directional_loss(straight, off, content, prompt, photo)
+    bad = guidance.second_order_directional_loss(
         off + torch.tensor([[0.0, 0.0, 0.5]]), off, content, prompt, photo
     )
     assert float(good) < 0.1 < 1 < float(bad)
-    losses.second_order_directional_loss(now, off, content, prompt, photo).sum().backward()
+    guidance.second_order_directional_loss(now, off, content, prompt, photo).sum().backward()
     assert now.grad.abs().sum() > 0
 
 
 def test_only_what_is_out_of_range_costs():
-    assert float(losses.out_of_range(torch.rand(1, 3, 4, 4))) == 0
-    assert float(losses.out_of_range(torch.full((1, 3, 4, 4), 1.25))) == pytest.approx(0.25)
+    assert float(guidance.out_of_range(torch.rand(1, 3, 4, 4))) == 0
+    assert float(guidance.out_of_range(torch.full((1, 3, 4, 4), 1.25))) == pytest.approx(0.25)

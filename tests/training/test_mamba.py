@@ -14,10 +14,10 @@ from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.registry import load_network, load_painter, training_record
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.paint.adapt import Refinement, refine
 from stylecli.training import autoencoder, mamba
 from stylecli.training.data import list_images, read_rgb, to_tensor
 from stylecli.training.prompts import PHOTOGRAPHS, Prompts, held_out, read_manifest
-from stylecli.training.refine import Refinement, refine
 
 
 def same(a, b):

@@ -11,7 +11,7 @@ from pathlib import Path
 from film_kit import Film
 from PIL import Image
 
-from stylecli.demo import CONTENTS, STYLES
+from stylecli.samples import CONTENTS, STYLES
 
 # Every attempt to make, resolve or connect a socket ends up in a file; Python imports this by itself.
 WATCH = """

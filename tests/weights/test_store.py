@@ -10,7 +10,8 @@ import pytest
 from package_kit import Package, safetensors_bytes
 
 from stylecli.errors import WeightsError
-from stylecli.weights import cache_dir, locate
+from stylecli.files.cache import cache_dir
+from stylecli.weights import locate
 
 
 def refusal(name: str | Path) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from stylecli.errors import InputError
-from stylecli.media.atomic import atomic_path
+from stylecli.files.atomic import atomic_path
 from stylecli.media.picture import FloatArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.video.clip import Clip, Excerpt, Frame, fit

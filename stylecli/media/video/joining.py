@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from stylecli import __version__
 from stylecli.errors import InputError
-from stylecli.media.atomic import atomic_path
+from stylecli.files.atomic import atomic_path
 from stylecli.media.video.encoding import Coding
 from stylecli.media.video.reading import open_film, picture_stream
 from stylecli.media.video.segments import read_index, read_segment

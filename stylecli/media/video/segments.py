@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylecli.media.atomic import atomic_path
+from stylecli.files.atomic import atomic_path
 from stylecli.media.video.encoding import Coded
 
 

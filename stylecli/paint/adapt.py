@@ -1,4 +1,4 @@
-"""``--refine N``: some iterations that adapt StyleMamba to one prompt, with the paper's losses.
+"""``--refine N``: some iterations that adapt StyleMamba to one prompt, with the paper's guidance.
 
 StyleMamba (arXiv 2405.05027) trains its fusion module per prompt with a masked and a second-order directional loss,
 in some 15 to 40 iterations. Here they start from the trained weights, with the masked one. Own decisions: squares of
@@ -20,7 +20,7 @@ from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
-from stylecli.training import losses
+from stylecli.paint import guidance
 
 _SEEN = 96  # side at which our own image tower sees a crop
 
@@ -80,19 +80,19 @@ def refine(
         boxes = _boxes(photos.shape[-2:], how.crops, generator)
         after, before = (encoder.encode_image(_crops(x, boxes, side)) for x in (output, photos))
         if how.masked:
-            loss = losses.masked_directional_loss(after, before.detach(), style, neutral)
+            loss = guidance.masked_directional_loss(after, before.detach(), style, neutral)
         else:
-            loss = losses.directional_loss(after, before.detach(), style, neutral).mean()
+            loss = guidance.directional_loss(after, before.detach(), style, neutral).mean()
         whole = encoder.encode_image(_seen(output, side))
         origin = encoder.encode_image(_seen(photos, side)).detach()
         if how.second_order and previous is not None:
-            second = losses.second_order_directional_loss(whole, previous, origin, style, neutral)
+            second = guidance.second_order_directional_loss(whole, previous, origin, style, neutral)
             loss = loss + second.mean()
         previous = whole.detach()
-        plain = losses.directional_loss(whole, origin, style, neutral).mean()
+        plain = guidance.directional_loss(whole, origin, style, neutral).mean()
         loss = loss + plain
         loss = loss + how.stay * F.mse_loss(F.avg_pool2d(output, 8), F.avg_pool2d(first, 8))
-        loss = loss + how.tv * losses.total_variation(output) + losses.out_of_range(output)
+        loss = loss + how.tv * guidance.total_variation(output) + guidance.out_of_range(output)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(fusion.parameters(), 1.0)

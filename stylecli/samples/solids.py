@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylecli.demo.canvas import Colour, Field, coordinates, noise, palette, smoothstep, to_image
+from stylecli.samples.canvas import Colour, Field, coordinates, noise, palette, smoothstep, to_image
 
 Points = NDArray[np.float32]  # (N, 3): x right, y up, z towards the viewer
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylecli import rows
-from stylecli.pixels import Canvas, Framed, Photo
-from stylecli.scaling import enlarge_with_detail, resize
+from stylecli.paint import pixels as rows
+from stylecli.paint.photo import Canvas, Framed, Photo
+from stylecli.paint.size import enlarge_with_detail, resize
 
 
 @pytest.fixture(params=[1 << 19, 900], ids=["at once", "in strips"])

@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stylecli.errors import UsageError
+from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
-from stylecli.weights import cache_dir
 
 if TYPE_CHECKING:
-    from stylecli.stylizer import Stylizer
+    from stylecli.paint.stylizer import Stylizer
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _REPORT_EVERY = 5
 
 
 def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
-    """``stylizer`` with its network adapted to the phrase in hand (:func:`stylecli.training.refine.refine`).
+    """``stylizer`` with its network adapted to the phrase in hand (:func:`stylecli.paint.adapt.refine`).
 
     It is adapted on photographs that stylecli draws itself, so that the result depends on phrase, weights, iterations
     and seed alone: it is kept in the cache under these, and serves every further picture.
@@ -52,7 +52,7 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
 
 
 def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> dict[str, Tensor]:
-    from stylecli.training.refine import Refinement, refine
+    from stylecli.paint.adapt import Refinement, refine
 
     assert stylizer.encoder is not None and stylizer.style is not None
     begun = time.monotonic()
@@ -80,7 +80,7 @@ def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> dict[str, Tensor]:
 
 def _photographs() -> Tensor:
     """(2, 3, S, S) in 0..1."""
-    from stylecli.demo import CONTENTS
+    from stylecli.samples import CONTENTS
 
     drawn = [np.array(draw(_SIDE)) for draw in list(CONTENTS.values())[:2]]
     return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from stylecli.devices import choose_device, choose_dtype
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
-from stylecli.memory import Cut, cut, free_memory, give_back, keep_freed
-from stylecli.models.registry import Descriptor, load_painter
-from stylecli.pixels import Canvas, Framed, Photo, luma
-from stylecli.rows import strips
-from stylecli.scaling import enlarge_with_detail, resize, working_size
+from stylecli.memory import free_memory, give_back, keep_freed
+from stylecli.models.descriptor import Descriptor
+from stylecli.models.registry import load_painter
+from stylecli.paint.memory import TilePlan, plan_tiles
+from stylecli.paint.photo import Canvas, Framed, Photo, luma
+from stylecli.paint.pixels import strips
+from stylecli.paint.size import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
 
 if TYPE_CHECKING:
@@ -284,29 +286,29 @@ class Stylizer:
         self, photo: Photo, size: tuple[int, int], strength: float, seed: int
     ) -> tuple[Photo, Tensor | Strips]:
         """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
-        how = self._cut(size, photo.nbytes)
-        if (how.height, how.width) != size:
+        plan = self._plan(size, photo.nbytes)
+        if (plan.height, plan.width) != size:
             log.warning(
-                f"painted at {how.width} × {how.height} instead of {size[1]} × {size[0]}, which makes strokes larger: "
-                "memory allows no more (--memory-limit)"
+                f"painted at {plan.width} × {plan.height} instead of {size[1]} × {size[0]}, which "
+                "makes strokes larger: memory allows no more (--memory-limit)"
             )
-            size = how.height, how.width
+            size = plan.height, plan.width
         small = photo if size == (photo.height, photo.width) else Photo(resize(photo, size, self.device))
-        if how.rows is None:
+        if plan.rows is None:
             try:
                 return small, self._forward(small, strength, seed)
             except Exception as error:
-                if self.tile == 0 or self.descriptor.appetite is None or not is_out_of_memory(error):
+                if self.tile == 0 or self.descriptor.memory is None or not is_out_of_memory(error):
                     raise
                 error.__traceback__ = None  # it keeps what was computed alive
                 give_back()
                 log.info("not enough memory to paint at once: painting in strips")
-        return small, self._forward_in_strips(small, strength, seed, how.rows or _FALLBACK_ROWS)
+        return small, self._forward_in_strips(small, strength, seed, plan.rows or _FALLBACK_ROWS)
 
-    def _cut(self, size: tuple[int, int], canvas_bytes: int) -> Cut:
+    def _plan(self, size: tuple[int, int], canvas_bytes: int) -> TilePlan:
         on_card = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
         room = free_memory(self.memory_limit) - canvas_bytes
-        return cut(*size, self.descriptor.appetite, self.tile, room, on_card)
+        return plan_tiles(*size, self.descriptor.memory, self.tile, room, on_card)
 
     def _forward(self, small: Photo, strength: float, seed: int) -> Tensor:
         """Paint at the working size, with a margin around it that is cut off again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stylecli.demo.canvas import (
+from stylecli.samples.canvas import (
     Colour,
     Field,
     blur,
@@ -18,7 +18,7 @@ from stylecli.demo.canvas import (
     smoothstep,
     to_image,
 )
-from stylecli.demo.solids import still_life
+from stylecli.samples.solids import still_life
 
 __all__ = ["lighthouse", "mountain_lake", "still_life"]
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.pixels import Photo, luma
-from stylecli.rows import strips
+from stylecli.paint.photo import Photo, luma
+from stylecli.paint.pixels import strips
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size
 _NOISE = 1e-3  # variance under which content counts as flat

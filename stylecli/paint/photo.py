@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylecli.errors import UsageError
-from stylecli.rows import threshold
+from stylecli.paint.pixels import threshold
 
 
 def luma(image: Tensor) -> Tensor:

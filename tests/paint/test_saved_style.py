@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stylecli.errors import UsageError, WeightsError
-from stylecli.stylizer import Style, Stylizer
+from stylecli.paint.stylizer import Style, Stylizer
 
 PHOTO = np.asarray(Image.effect_noise((48, 40), 90).convert("RGB"))
 PAINTING = Image.radial_gradient("L").resize((64, 64)).convert("RGB")

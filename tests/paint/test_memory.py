@@ -6,10 +6,12 @@ import sys
 import pytest
 
 from stylecli.errors import OutOfMemoryError, UsageError
-from stylecli.memory import Appetite, check_file, cut, free_memory, parse_size, show_size
+from stylecli.memory import check_file, free_memory, parse_size, show_size
+from stylecli.models.descriptor import MemoryProfile
+from stylecli.paint.memory import plan_tiles
 
 GB = 1 << 30
-HUNGRY = Appetite(whole=200, held=60, strip=400, always=100 << 20)
+HUNGRY = MemoryProfile(whole=200, held=60, strip=400, always=100 << 20)
 
 
 @pytest.mark.parametrize(
@@ -46,34 +48,34 @@ def test_the_address_space_counts():
 
 
 def test_small_pictures_are_painted_at_once():
-    assert cut(512, 768, HUNGRY, None, 2 * GB).rows is None
+    assert plan_tiles(512, 768, HUNGRY, None, 2 * GB).rows is None
 
 
 def test_large_ones_in_strips_and_larger_ones_smaller():
-    large = cut(4000, 6000, HUNGRY, None, 4 * GB)
+    large = plan_tiles(4000, 6000, HUNGRY, None, 4 * GB)
     assert (large.height, large.width) == (4000, 6000) and large.rows is not None and large.rows >= 32
-    larger = cut(12000, 8000, HUNGRY, None, 4 * GB)
+    larger = plan_tiles(12000, 8000, HUNGRY, None, 4 * GB)
     assert larger.height < 12000 and abs(larger.height / larger.width - 1.5) < 0.01
     held = larger.height * larger.width * HUNGRY.held
     assert larger.rows is not None and held + larger.rows * larger.width * HUNGRY.strip <= 4 * GB
 
 
 def test_what_was_asked_for_is_done():
-    assert cut(4000, 6000, HUNGRY, 0, GB).rows is None
-    assert cut(400, 600, HUNGRY, 64, GB).rows == 64
-    assert cut(4000, 6000, None, 64, GB).rows is None  # cannot be tiled
+    assert plan_tiles(4000, 6000, HUNGRY, 0, GB).rows is None
+    assert plan_tiles(400, 600, HUNGRY, 64, GB).rows == 64
+    assert plan_tiles(4000, 6000, None, 64, GB).rows is None  # cannot be tiled
 
 
 def test_a_card_is_for_strips_and_main_memory_for_the_whole():
-    small_card = cut(4000, 6000, HUNGRY, None, 8 * GB, GB)
+    small_card = plan_tiles(4000, 6000, HUNGRY, None, 8 * GB, GB)
     assert (small_card.height, small_card.width) == (4000, 6000) and small_card.rows is not None
     assert small_card.rows * 6000 * HUNGRY.strip < GB
-    assert cut(4000, 6000, HUNGRY, None, 8 * GB, 16 * GB).rows is None
+    assert plan_tiles(4000, 6000, HUNGRY, None, 8 * GB, 16 * GB).rows is None
 
 
 def test_no_room_is_said():
     with pytest.raises(OutOfMemoryError, match="not enough memory to paint: 50 MB may be used"):
-        cut(512, 512, HUNGRY, None, 50 << 20)
+        plan_tiles(512, 512, HUNGRY, None, 50 << 20)
 
 
 def test_files_that_cannot_fit_are_refused():

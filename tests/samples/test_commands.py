@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from stylecli.cli.demo import demo
 from stylecli.cli.sheet import sheet
-from stylecli.demo import CONTENTS, STYLES
 from stylecli.errors import InputError, UsageError
+from stylecli.samples import CONTENTS, STYLES
 
 
 class TintingStylizer:
@@ -38,7 +38,7 @@ class TintingStylizer:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("stylecli.stylizer.Stylizer", TintingStylizer)
+    monkeypatch.setattr("stylecli.paint.stylizer.Stylizer", TintingStylizer)
     app = typer.Typer()
     app.command()(demo)
     app.command()(sheet)

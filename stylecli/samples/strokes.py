@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stylecli.demo.canvas import (
+from stylecli.samples.canvas import (
     Field,
     coordinates,
     lay,

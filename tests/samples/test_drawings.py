@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stylecli.demo import CONTENTS, STYLES
+from stylecli.samples import CONTENTS, STYLES
 
 ALL = {**CONTENTS, **STYLES}
 

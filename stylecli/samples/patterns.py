@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from stylecli.demo.canvas import Colour, Field, blur, coordinates, lay, noise, palette, smoothstep, to_image
+from stylecli.samples.canvas import (
+    Colour,
+    Field,
+    blur,
+    coordinates,
+    lay,
+    noise,
+    palette,
+    smoothstep,
+    to_image,
+)
 
 _GLASS: tuple[Colour, ...] = (
     (0.72, 0.06, 0.10),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from stylecli.demo import contents, patterns, strokes
+from stylecli.samples import contents, patterns, strokes
 
 Drawing = Callable[[int], Image.Image]
 

@@ -1,0 +1,1 @@
+"""Files as such: the cache folder, locks between processes, files that are complete or absent."""

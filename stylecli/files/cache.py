@@ -1,0 +1,28 @@
+"""The folder for files that can be made or fetched again: weights, kernels, refined networks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """The folder for files that do not come with the package; it need not exist.
+
+    ``STYLIZE_CACHE`` where it is set, else the user's cache directory for stylecli.
+    """
+    override = os.environ.get("STYLIZE_CACHE")
+    if override:
+        return Path(override).expanduser()
+    try:
+        import platformdirs
+    except ImportError:  # a bare training machine: torch and little else
+        return Path.home() / ".cache" / "stylecli"
+    return Path(platformdirs.user_cache_dir("stylecli", appauthor=False))
+
+
+def digest_of(path: Path) -> str:
+    """The file's sha256 in lower-case hex, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
