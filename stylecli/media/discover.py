@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -94,9 +95,12 @@ class _Search:
 
 def _expand(text: str, search: _Search, problems: list[Problem]) -> Iterator[Found]:
     path = Path(text)
+    if not text:  # Path("") is the current folder, which nobody named
+        problems.append(Problem('""', "an empty name; for this folder write ."))
+        return
     try:
         if path.is_dir():
-            for file in _walk(path, search, problems, set()):
+            for file in _walk(path, search, problems):
                 yield Found(file, path)
         elif path.exists():
             yield Found(path, None)
@@ -106,9 +110,8 @@ def _expand(text: str, search: _Search, problems: list[Problem]) -> Iterator[Fou
             yield from _expand_pattern(path, search, problems)
         else:
             problems.append(Problem(text, "no such file or folder"))
-    except (OSError, ValueError, re.error) as error:  # no permission, name too long, NUL in it
-        reason = getattr(error, "strerror", None) or str(error)
-        problems.append(Problem(text, reason[:1].lower() + reason[1:]))
+    except (OSError, ValueError, RuntimeError, re.error) as error:  # no permission, name too long, NUL in it
+        problems.append(Problem(text, _reason(error)))
 
 
 def _expand_pattern(pattern: Path, search: _Search, problems: list[Problem]) -> Iterator[Found]:
@@ -121,37 +124,63 @@ def _expand_pattern(pattern: Path, search: _Search, problems: list[Problem]) -> 
     hits = glob.glob(os.path.join(*rest), root_dir=root, recursive=True)  # noqa: PTH118, PTH207
     for hit in sorted(hits, key=_natural):
         path = root / hit
-        if path.is_dir():
+        if any(_is_junk_folder(part) and part not in rest for part in Path(hit).parts[:-1]):
+            continue
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
             if "**" not in rest and not _is_junk_folder(path.name):
-                for file in _walk(path, search, problems, set()):
+                for file in _walk(path, search, problems):
                     yield Found(file, root)
-        elif not _is_junk(path.name) and (named or search.wants(path.name)):
+        elif not _is_junk(path.name) and (named or search.wants(path.name)) and not _is_special(path):
             yield Found(path, root)
 
 
-def _walk(
-    folder: Path, search: _Search, problems: list[Problem], visited: set[tuple[int, int]]
-) -> Iterator[Path]:
-    """Images of one folder in natural order, then those of its subfolders; loops of links end."""
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in visited:
-            return
-        visited.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: _natural(entry.name))
-    except OSError as error:
-        problems.append(Problem(str(folder), f"folder cannot be listed: {error.strerror}"))
-        return
-    subfolders = []
-    for entry in listed:
-        if entry.is_dir():
-            if search.recursive and not _is_junk_folder(entry.name):
-                subfolders.append(folder / entry.name)
-        elif not _is_junk(entry.name) and search.wants(entry.name):
-            yield folder / entry.name
-    for subfolder in subfolders:
-        yield from _walk(subfolder, search, problems, visited)
+def _walk(root: Path, search: _Search, problems: list[Problem]) -> Iterator[Path]:
+    """Images of one folder in natural order, then those of its subfolders; loops of links end.
+
+    What cannot be looked at is named, and the rest goes on.
+    """
+    folders, visited = [root], set()
+    while folders:
+        folder = folders.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: _natural(entry.name))
+        except OSError as error:
+            problems.append(Problem(str(folder), f"folder cannot be listed: {_reason(error)}"))
+            continue
+        subfolders = []
+        for entry in listed:
+            wanted = not _is_junk(entry.name) and search.wants(entry.name)
+            try:
+                if entry.is_dir():
+                    if search.recursive and not _is_junk_folder(entry.name):
+                        subfolders.append(folder / entry.name)
+                elif wanted and entry.is_file():
+                    yield folder / entry.name
+                elif wanted and entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+                    problems.append(Problem(entry.path, "a link to a file that does not exist"))
+                # Pipes, sockets and devices in a folder are nobody's pictures; to open one may take for ever.
+            except OSError as error:  # links in a circle, or into a folder that may not be entered
+                if wanted:
+                    problems.append(Problem(entry.path, _reason(error)))
+        folders += reversed(subfolders)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether this is a pipe, a socket or a device."""
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
+
+
+def _reason(error: Exception) -> str:
+    """What the system says, as the second half of a line."""
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "links that lead in a circle"
+    reason = getattr(error, "strerror", None) or str(error)
+    return reason[:1].lower() + reason[1:]
 
 
 def _is_junk(name: str) -> bool:
@@ -172,6 +201,6 @@ def _why_empty(text: str, search: _Search) -> str:
     path = Path(text)
     if not path.is_dir():
         return f"no {search.kind} matches this pattern"
-    if not search.recursive and any(child.is_dir() for child in path.iterdir()):
+    if not search.recursive and any(os.path.isdir(child) for child in path.iterdir()):  # noqa: PTH112
         return f"no {search.kind}s in this folder (--recursive looks into its subfolders)"
     return f"no {search.kind}s in this folder"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylecli.errors import UsageError
 from stylecli.run.events import STREAM, Failed
-from stylecli.run.places import exists, is_folder
+from stylecli.run.places import is_folder
 from stylecli.run.plan import Found
 
 
@@ -35,7 +35,7 @@ def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Foun
     problems: list[Failed] = []
     for text in inputs:
         path = Path(text)
-        if is_pattern(path) and not exists(path):
+        if is_pattern(path):
             if numbered(path):
                 found.append(_Frames(path))
             else:

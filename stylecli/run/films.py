@@ -115,10 +115,10 @@ class FilmJob:
 
     def _check(self, item: Item) -> None:
         """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""
-        from stylecli.media.video.sequence import is_pattern, numbered
+        from stylecli.media.video.sequence import numbered
 
         suffix = item.target.suffix.lower()
-        if is_pattern(item.target):
+        if self._is_numbered(item):
             if suffix not in _PICTURES:
                 raise UsageError(f"-o {item.target}: '{suffix}' is no picture (as in frames/%05d.png)")
             there = numbered(item.target) if is_folder(item.target.parent) else []
@@ -139,6 +139,12 @@ class FilmJob:
             )
         if there and before is None:
             raise UsageError(f"{there[0][1]} exists already: --overwrite makes such pictures again")
+
+    def _is_numbered(self, item: Item) -> bool:
+        """Whether numbered pictures were asked for: a ``%d`` that stood in the input's name asks for nothing."""
+        from stylecli.media.video.sequence import is_pattern
+
+        return self.output is not None and item.target == Path(self.output) and is_pattern(item.target)
 
     def _suffix(self, suffix: str, _: str | None) -> str:
         """Of the result, from the input's."""
@@ -259,10 +265,10 @@ class FilmJob:
     def _sink(self, item: Item, source: Source, journal: Journal) -> tuple[Sink, Sequence[str]]:
         from stylecli.media.video.animation import AnimationSink
         from stylecli.media.video.reading import VideoSource
-        from stylecli.media.video.sequence import SequenceSink, SequenceSource, is_pattern
+        from stylecli.media.video.sequence import SequenceSink, SequenceSource
         from stylecli.media.video.sink import FilmSink
 
-        if is_pattern(item.target):
+        if self._is_numbered(item):
             first = source.first if isinstance(source, SequenceSource) else 1
             return SequenceSink(item.target, first), ()
         if item.target.suffix.lower() in _ANIMATED:
@@ -352,7 +358,7 @@ def _reads(source: Path) -> Sequence[Path]:
 
     if is_folder(source):
         return [one.path for one in find_images([str(source)], recursive=False).images]
-    if is_pattern(source) and not exists(source):
+    if is_pattern(source):
         return [file for _, file in numbered(source)] if is_folder(source.parent) else []
     return [source]
 

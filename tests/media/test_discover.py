@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,57 @@ def test_loops_of_links_end(tree: Path) -> None:
     (tree / "photos" / "deep" / "up").symlink_to("..", target_is_directory=True)
     found = find_images(["photos"], recursive=True)
     assert len(found.images) == 6
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Nothing is forbidden to root."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+@pytest.mark.parametrize("text", ["photos", "photos/**"])
+def test_what_cannot_be_looked_at_is_named_and_the_rest_goes_on(tree: Path, text: str) -> None:
+    for folder in (tree, *(path for path in tree.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    photos = tree / "photos"
+    (photos / "circle.png").symlink_to("circle.png")
+    (photos / "aa circle").symlink_to("aa circle")  # of no picture's name: not worth a line
+    (photos / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(photos / "pipe.png")
+    forbidden = photos / "a forbidden"
+    forbidden.mkdir()
+    (photos / "into.png").symlink_to("a forbidden/x.png")
+    forbidden.chmod(0)
+    with unprivileged():
+        found = find_images([text, "lone.bin"], recursive=True)
+    forbidden.chmod(0o755)
+    good = [name for name in names(found) if name not in BROKEN]
+    assert len(good) == 7 and good[-1] == "lone.bin" and "photos/pipe.png" not in good
+    if text == "photos":  # of a pattern's links, those who open them say what is wrong
+        assert good == names(found)
+        assert {str(problem) for problem in found.problems} == {
+            "photos/circle.png: links that lead in a circle",
+            "photos/gone.png: a link to a file that does not exist",
+            "photos/a forbidden: folder cannot be listed: permission denied",
+            "photos/into.png: permission denied",
+        }
+
+
+BROKEN = ("photos/circle.png", "photos/gone.png", "photos/into.png")
+
+
+def test_an_empty_name_is_not_this_folder(tree: Path) -> None:
+    found = find_images(["", "lone.bin"], recursive=False)
+    assert names(found) == ["lone.bin"] and [str(one) for one in found.problems] == [
+        '"": an empty name; for this folder write .'
+    ]
 
 
 def test_order_does_not_depend_on_the_file_system(tree: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from stylecli.errors import InputError
 from stylecli.media.discover import find_images
+from stylecli.media.formats import readable_suffixes
 from stylecli.media.picture import FloatArray, Picture, resize_to_fit
 from stylecli.media.reading import read_picture
 from stylecli.media.video.clip import Clip, Excerpt, Frame
@@ -27,8 +29,17 @@ _RGB = Colour(2, 0, 1, 13)  # full range, no matrix, sRGB
 
 
 def is_pattern(path: Path | str) -> bool:
-    """Whether this names numbered pictures, as ``frames/%05d.png`` does."""
-    return len(_FIELD.findall(Path(path).name)) == 1
+    """Whether this names numbered pictures, as ``frames/%05d.png`` does; in the name of a file that exists, and of
+    what is no picture, ``%`` is a letter like any other (``50%discount.mp4``)."""
+    path = Path(path)
+    is_picture = path.suffix.lower() in readable_suffixes()
+    return is_picture and len(_FIELD.findall(path.name)) == 1 and not os.path.lexists(path)
+
+
+def numbered_name(pattern: Path, number: int) -> Path:
+    """The picture of that number."""
+    name = _FIELD.sub(lambda match: str(number).rjust(int(match[2] or 0), match[1] or " "), pattern.name)
+    return pattern.with_name(name)
 
 
 def numbered(pattern: Path) -> list[tuple[int, Path]]:
@@ -109,7 +120,7 @@ class SequenceSink:
         self._number = self.first + frames
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
-        target = self.pattern.with_name(self.pattern.name % self._number)
+        target = numbered_name(self.pattern, self._number)
         write_picture(replace(Picture(painted), alpha=frame.alpha), target, quality=self.quality)
         self._number += 1
         self.bytes += target.stat().st_size
