@@ -1,54 +1,127 @@
-"""Where to compute, and in which number format: what ``--device`` and ``--dtype`` mean on this machine."""
+"""Where to compute, and in which number format: what ``--device`` and ``--dtype`` mean on this machine.
+
+No device is trusted by its name: each is looked at when it is first used (:mod:`stylecli.ops.proof`).
+"""
 
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import torch
 
 from stylecli.errors import UsageError
+from stylecli.ops import proof
 
 log = logging.getLogger(__name__)
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_NAME = re.compile(r"(cpu|cuda|mps|xpu)(?::(\d+))?")
+_FAITHFUL = 45.0  # decibels from float32 that a painting in another number format must reach
+_CPU = torch.device("cpu")
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """``auto`` takes the GPU if there is one. Raises UsageError for a device that is not there."""
+def accelerators() -> list[torch.device]:
+    """All that torch can compute on here but the CPU."""
+    found = [torch.device("cuda", i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.xpu.is_available():
+        found += [torch.device("xpu", i) for i in range(torch.xpu.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(torch.device("mps"))
+    return found
+
+
+def here() -> list[torch.device]:
+    """The CPU and all accelerators."""
+    return [_CPU, *accelerators()]
+
+
+def choose_device(name: str = "auto", network: str = proof.DEFAULT.network, weights: Path | None = None) -> torch.device:
+    """The device that ``--device`` names, such as cpu, cuda, cuda:1, mps or xpu.
+
+    ``auto`` takes the one that paints fastest among those whose painting is the CPU's, with this network and weights.
+
+    Raises UsageError for a device that is not there.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: choose auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no CUDA device here; use --device cpu")
-    return torch.device(name)
+        return _fastest(network, weights)
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UsageError(f"--device {name}: choose auto, cpu, cuda, cuda:1, mps or xpu")
+    if match[1] == "cpu":
+        return _CPU
+    those = [device for device in accelerators() if device.type == match[1]]
+    number = int(match[2] or 0)
+    if not those:
+        raise UsageError(f"--device {name}: torch finds no {match[1].upper()} device here; use --device cpu")
+    if number >= len(those):
+        raise UsageError(f"--device {name}: the last one here is {those[-1]}")
+    return those[number]
 
 
-def _has_fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    # Without these instructions bfloat16 is emulated on a CPU, many times slower than float32.
+def _fastest(network: str, weights: Path | None) -> torch.device:
+    """The CPU's own time was taken in plain torch, beside each of the others'."""
+    best, least = _CPU, float("inf")
+    for device in accelerators():
+        looks = proof.of(device, network, weights).painting(network, weights)
+        took = min((look.seconds for look in looks.values() if look.decibels >= _FAITHFUL), default=float("inf"))
+        if took < min(least, looks["reference"].seconds if "reference" in looks else 0.0):
+            best, least = device, took
+    return best
+
+
+def has_fast_bf16() -> bool:
+    """Whether the CPU computes in bfloat16. Without these instructions it is emulated, many times slower than float32."""
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
-def choose_dtype(name: str, device: torch.device, bf16_on_cpu: bool = True) -> torch.dtype:
-    """``auto``: bfloat16 where the processor computes in it, float16 on older GPUs, float32 otherwise.
+def choose_dtype(
+    name: str,
+    device: torch.device,
+    bf16_on_cpu: bool = True,
+    network: str = proof.DEFAULT.network,
+    weights: Path | None = None,
+) -> torch.dtype:
+    """``auto`` on a CPU is bfloat16 where it computes in it, else float32; on others the fastest type in which
+    the network's painting is that of float32.
 
     Args:
         name: auto, fp32, bf16 or fp16.
         bf16_on_cpu: whether ``auto`` may be bfloat16 on a CPU, see :class:`stylecli.models.registry.Descriptor`.
     """
-    fast_bf16 = _has_fast_bf16(device)
     if name == "auto":
         if device.type == "cpu":
-            return torch.bfloat16 if fast_bf16 and bf16_on_cpu else torch.float32
-        return torch.bfloat16 if fast_bf16 else torch.float16
+            return torch.bfloat16 if bf16_on_cpu and has_fast_bf16() else torch.float32
+        return _fastest_dtype(device, network, weights)
     if name not in _DTYPES:
         raise UsageError(f"--dtype {name}: choose auto, fp32, bf16 or fp16")
     if name == "fp16" and device.type == "cpu":
         raise UsageError("--dtype fp16 needs a GPU; use fp32 or bf16 on a CPU")
-    if name == "bf16" and not fast_bf16:
+    if name == "bf16" and device.type == "cpu" and not has_fast_bf16():
         log.warning(
             "this processor has no bfloat16 arithmetic: --dtype bf16 will be slow, fp32 is faster here"
         )
     return _DTYPES[name]
+
+
+def _fastest_dtype(device: torch.device, network: str, weights: Path | None) -> torch.dtype:
+    looks = proof.of(device, network, weights).painting(network, weights)
+    faithful = {t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= _FAITHFUL}
+    return min(faithful, key=lambda dtype: faithful[dtype], default=torch.float32)
+
+
+_BY_NAME = {str(dtype).removeprefix("torch."): dtype for dtype in _DTYPES.values()}
+
+
+def free_on(device: torch.device) -> int | None:
+    """Bytes that are free on an accelerator; None where it shares the CPU's memory or does not tell."""
+    if device.type in ("cuda", "xpu"):
+        return int(torch.get_device_module(device).mem_get_info(device)[0])
+    return None
+
+
+def wait_for(device: torch.device) -> None:
+    """Until all that was begun on the device is done."""
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()

@@ -21,7 +21,7 @@ kernels = typer.Typer(
 
 @kernels.command()
 def status(json: options.Json = False) -> None:
-    """Show which path each operator takes here, and why. Compiles what is not compiled yet."""
+    """Show which path each operator takes here, why, and when it was proven. Compiles and proves what is not yet."""
     from stylecli.console import Console, print_json
     from stylecli.ops.status import status as take_stock
 
@@ -65,19 +65,38 @@ def clean() -> None:
 
 @kernels.command()
 def test() -> None:
-    """Check every operator, forward and backward, against its float64 reference. Exit code 1 if one fails."""
+    """Prove the kernels again, at full length: every operator, forward and backward, against its float64 reference, and
+    a painting against the CPU's. Exit code 1 if one fails; what failed is not used from then on."""
     from stylecli.console import Console
-    from stylecli.ops.check import check_all
+    from stylecli.devices import here
+    from stylecli.ops import proof
+    from stylecli.ops.switch import VARIABLE, kernels_wanted
 
+    if not kernels_wanted():
+        raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")
     row = "{:<18}{:<8}{:<10}{:<10}{:<10}{:>10}{:>10}  {}".format
     failed = total = 0
     with Console() as console:
         console.say(row("operator", "device", "dtype", "pass", "path", "error", "limit", "verdict"))
-        for r in check_all():
-            verdict = "ok" if r.passed else f"FAILED {r.problem}".rstrip()
-            error, limit = f"{r.error:.1e}", f"{r.limit:.0e}"
-            console.say(row(r.op, r.device, r.dtype, r.part, r.path, error, limit, verdict))
-            total, failed = total + 1, failed + (not r.passed)
+        for device in here():
+            outcome = proof.renew(device)
+            for r in outcome.rows:
+                verdict = f"FAILED {r['problem']}" if r["problem"] else "ok"
+                error, limit = f"{r['error']:.1e}", f"{r['limit']:.0e}"
+                console.say(
+                    row(r["op"], r["device"], r["dtype"], r["part"], r["path"], error, limit, verdict)
+                )
+                total, failed = total + 1, failed + bool(r["problem"])
+            told = {r["op"] for r in outcome.rows if r["problem"]}
+            ends = {op: o.problem for op, o in outcome.operators.items() if o.problem and op not in told}
+            if outcome.painting_problem:
+                ends["painting"] = outcome.painting_problem
+            for what, problem in ends.items():
+                console.say(row(what, str(device), "", "", "", "", "", f"FAILED {problem}"))
+            total, failed = total + len(ends), failed + len(ends)
+            for dtype, (decibels, _) in outcome.paintings.items():
+                if dtype != "reference":
+                    console.say(f"painting on {device} in {dtype}: {decibels:.0f} dB from plain torch on the CPU")
         console.say(f"{failed} of {total} failed" if failed else f"all {total} within their limits")
     raise typer.Exit(1 if failed else 0)
 
@@ -101,6 +120,9 @@ def _show(console: Console, state: dict[str, Any]) -> None:
     if cpu["about"]:
         console.say(f"compiler  {cpu['about']}")
     console.say(f"threads   {cpu['threads']}")
-    console.say(f"card      {state['cuda'] or 'none that torch can use'}")
+    for device in state["devices"]:
+        proven = f"proven {device['proven']}" if device["proven"] else "nothing proven"
+        console.say(f"{device['device']:<10}{device['name']}, {proven}")
     for row in state["operators"]:
-        console.say("{op:<18}{device:<8}{path:<10}{why}".format(**row))
+        worst = f", off by {max(row['errors'].values()):.0e}" if row["errors"] else ""
+        console.say("{op:<18}{device:<8}{path:<10}{why}".format(**row) + worst)

@@ -31,7 +31,7 @@ def adain(
         (B, C, H, W) in x's format.
     """
     parameters = (mean, std, gain, offset)
-    if native.paints(x, *parameters):
+    if native.paints("adain", x, *parameters):
         return _compiled(x, parameters, math.inf if limit is None else limit, slope)
     return plain(x, *parameters, limit, slope)
 

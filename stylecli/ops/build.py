@@ -10,8 +10,8 @@ import ctypes
 import logging
 import platform
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from stylecli import __version__
@@ -47,26 +47,37 @@ def load() -> ctypes.CDLL | None:
     return outcome().library
 
 
-def outcome() -> Outcome:
-    """What ``load`` found, with the reason where that is nothing. Tried once in a process."""
+def outcome(opened: Callable[[Path], object] | None = None) -> Outcome:
+    """What ``load`` found, with the reason where that is nothing. Tried once in a process.
+
+    Args:
+        opened: called with the library, where it is loaded by this very call: its file may be gone after that.
+    """
     if not kernels_wanted():
         return Outcome(reason=f"{VARIABLE}=off")
     with _once:
-        return _outcome()
+        if not _found:
+            _found.append(_outcome(opened or (lambda path: None)))
+        return _found[0]
+
+
+def use(path: Path) -> None:
+    """Let ``load`` give this library. Raises OSError where it is none of ours."""
+    _found[:] = [_open(path)]
 
 
 def forget() -> None:
     """Let the next ``load`` look anew."""
-    _outcome.cache_clear()
+    _found.clear()
 
 
-_once = threading.Lock()
+_once = threading.RLock()
+_found: list[Outcome] = []  # at most one
 
 
-@lru_cache(maxsize=1)
-def _outcome() -> Outcome:
+def _outcome(opened: Callable[[Path], object]) -> Outcome:
     try:
-        return _built(compiler.find())
+        return _built(compiler.find(), opened)
     except BuildError as error:
         where = cache.keep_log("cpu.log", error.log) if error.log else None
         see = f"; see {where}" if where else ""
@@ -74,7 +85,12 @@ def _outcome() -> Outcome:
         return Outcome(reason=str(error), log=where)
 
 
-def _built(with_compiler: compiler.Compiler) -> Outcome:
+def _built(with_compiler: compiler.Compiler, opened: Callable[[Path], object]) -> Outcome:
+    def load(path: Path) -> Outcome:
+        made = _open(path)
+        opened(path)
+        return made
+
     root = source_folder()
     sources = sorted(root.glob("*/*.cpp"))
     headers = sorted(root.glob("**/*.h"))
@@ -85,7 +101,7 @@ def _built(with_compiler: compiler.Compiler) -> Outcome:
         "cpu.so",
         key,
         lambda target: with_compiler.compile(sources, root, target),
-        _open,
+        load,
         notice="compiling kernels for this CPU, a few seconds",
     )
     return made if made.path and made.path.exists() else replace(made, path=None)

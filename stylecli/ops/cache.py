@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 60.0  # then build without the lock: somebody else's builder hangs
 _ROOM = 32 << 20  # bytes; a compiler's output and its intermediate files fit well into this
-_OURS = re.compile(r"[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+")
+_OURS = re.compile(r"proof-[0-9a-f]{16}\.json|[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+")
 
 
 class BuildError(Exception):
@@ -126,6 +126,22 @@ def keep_log(name: str, text: str) -> Path | None:
         return Path(file.name)
     except OSError:
         return None
+
+
+def read_private(path: Path) -> str:
+    """Read a text that we kept. Raises OSError, also where it may be another user's work."""
+    _check_private(path.parent)
+    _check_private(path)
+    return path.read_text(encoding="utf-8")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Keep a text in the cache folder; readers find the old one or the new one. Raises OSError."""
+    _check_private(path.parent, make=True)
+    with tempfile.TemporaryDirectory(prefix="part-", dir=path.parent) as work:
+        part = Path(work) / path.name
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
 
 
 def contents() -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
 from stylecli.ops.moments import moments, moments_reference
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
-from stylecli.ops.selective_scan import selective_scan, selective_scan_reference
+from stylecli.ops.selective_scan import of_map, selective_scan, selective_scan_reference
 
 # How far from the fp64 reference a result in this type may be, as relative RMS: forward, and the worst gradient.
 # Inputs are rounded to the type before either sees them, so this is the rounding of results and of states.
@@ -45,6 +46,7 @@ class Operator:
         example: inputs in float64 on the CPU for a length; drawn from the generator.
         usable: for each device type with a compiled path, whether that path takes these tensors.
         learns: whether gradients have a compiled path, too.
+        extremes: each makes awkward inputs of ordinary ones; forward alone.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Operator:
     example: Callable[[int, torch.Generator], tuple[Tensor, ...]]
     usable: Mapping[str, Callable[..., bool]]
     learns: bool = True
+    extremes: tuple[Callable[..., tuple[Tensor, ...]], ...] = ()
 
     def is_compiled(self, *tensors: Tensor) -> bool:
         """Whether a compiled kernel computes these inputs; builds it if need be."""
@@ -66,6 +69,14 @@ def _bi_wkv_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     u = torch.randn(C, generator=random, dtype=torch.float64)
     k, v = torch.randn(2, B, T, C, generator=random, dtype=torch.float64)
     return w, u, 3 * k, v
+
+
+_WKV_EXTREMES = (
+    lambda w, u, k, v: (w, u, 30 * k, v),  # keys of 90 and beyond
+    lambda w, u, k, v: (0 * w, u, k, v),  # no decay
+    lambda w, u, k, v: (0 * w - 60, 0 * u + 20, k, v),  # growing fast; a token sees itself alone
+    lambda w, u, k, v: (60 + w, 0 * u - 20, k, v),
+)
 
 
 def _deform_shift_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
@@ -85,6 +96,21 @@ def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tenso
     skip, bias = torch.randn(2, D, generator=random, dtype=torch.float64)
     # Step sizes as a network has them after its softplus, about 0.01 to 0.1; z is its gate.
     return u, torch.nn.functional.softplus(delta - 3), A, B, C, skip, z, 0.01 * bias.abs()
+
+
+_SCAN_EXTREMES = (
+    lambda u, delta, A, *more: (u, 100 * delta, A, *more),  # everything before is forgotten
+    lambda u, delta, A, *more: (u, 0 * delta, 0 * A, *more),  # nothing is
+)
+
+
+def _scan_of_map_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    B, H, W, D, N, rank = 2, -(-length // 11), 11, 20, 16, 3
+    draw = partial(torch.randn, generator=random, dtype=torch.float64)
+    u, gate = draw(2, B, H, W, 4 * D)
+    decay = -torch.arange(1, N + 1, dtype=torch.float64).repeat(4, D, 1)
+    choices = draw(B, H, W, 4 * (rank + 2 * N))
+    return u, gate, choices, 0.3 * draw(4, rank, D), draw(4, D) - 4, decay, draw(4, D)
 
 
 def _conv3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
@@ -119,67 +145,78 @@ def _depthwise3x3_example(length: int, random: torch.Generator) -> tuple[Tensor,
     return x, weight, torch.randn(20, generator=random, dtype=torch.float64)
 
 
+_CONV_EXTREMES = (
+    lambda x, weight, bias: (1e4 * x, weight, bias),
+    lambda x, weight, bias: (x[:, :, :1, :1].contiguous(), weight, bias),  # a single pixel
+)
+_MAP_EXTREMES = (lambda x, *more: (1e3 * x, *more), lambda x, *more: (x[:, :, :1, :1].contiguous(), *more))
+
+
 def _moments(x: Tensor) -> Tensor:
     return torch.cat(moments(x), 1).flatten(1)
 
 
-def _usable(cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
-    return {"cpu": native.usable, "cuda": cuda}
+def _usable(name: str, cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
+    return {"cpu": partial(native.usable, name), "cuda": cuda}
+
+
+def _for_painting(
+    name: str,
+    function: Callable[..., Tensor],
+    reference: Callable[..., Tensor],
+    example: Callable[[int, torch.Generator], tuple[Tensor, ...]],
+    *extremes: Callable[..., tuple[Tensor, ...]],
+) -> Operator:
+    """One that has a kernel for painting on the CPU alone."""
+    usable = {"cpu": partial(native.takes_float32, name)}
+    return Operator(name, function, reference, example, usable, False, extremes)
 
 
 OPERATORS = (
-    Operator("bi_wkv", bi_wkv, bi_wkv_reference, _bi_wkv_example, _usable(bi_wkv_cuda.usable)),
+    Operator(
+        "bi_wkv",
+        bi_wkv,
+        bi_wkv_reference,
+        _bi_wkv_example,
+        _usable("bi_wkv", bi_wkv_cuda.usable),
+        extremes=_WKV_EXTREMES,
+    ),
     Operator(
         "selective_scan",
         selective_scan,
         selective_scan_reference,
         _selective_scan_example,
-        _usable(selective_scan_cuda.usable),
+        _usable("selective_scan", selective_scan_cuda.usable),
+        extremes=_SCAN_EXTREMES,
     ),
     Operator(
         "deform_shift",
         deform_shift,
         deform_shift_reference,
         _deform_shift_example,
-        _usable(deform_shift_cuda.usable),
+        _usable("deform_shift", deform_shift_cuda.usable),
+        extremes=(lambda x, offset: (x, 50 * offset),),  # far outside
     ),
-    Operator(
-        "conv3x3",
-        _with_its_weights(conv3x3),
-        conv3x3_reference,
-        _conv3x3_example,
-        {"cpu": native.takes_float32},
-        learns=False,
+    _for_painting(
+        "scan_of_map", of_map.gated_scan_of_map, of_map.gated_scan_of_map_reference, _scan_of_map_example
     ),
-    Operator(
+    _for_painting(
+        "conv3x3", _with_its_weights(conv3x3), conv3x3_reference, _conv3x3_example, *_CONV_EXTREMES
+    ),
+    _for_painting(
         "enlarged_conv3x3",
         _with_its_weights(enlarged_conv3x3),
         enlarged_conv3x3_reference,
         _conv3x3_example,
-        {"cpu": native.takes_float32},
-        learns=False,
+        *_CONV_EXTREMES,
     ),
-    Operator("adain", adain, adain_reference, _adain_example, {"cpu": native.takes_float32}, learns=False),
-    Operator(
-        "depthwise3x3",
-        depthwise3x3,
-        depthwise3x3_reference,
-        _depthwise3x3_example,
-        {"cpu": native.takes_float32},
-        learns=False,
-    ),
-    Operator(
-        "moments", _moments, moments_reference, _moments_example, {"cpu": native.takes_float32}, learns=False
-    ),
+    _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES),
+    _for_painting("depthwise3x3", depthwise3x3, depthwise3x3_reference, _depthwise3x3_example, *_MAP_EXTREMES),
+    _for_painting("moments", _moments, moments_reference, _moments_example, _MAP_EXTREMES[0]),
 )
-
-
-def devices() -> tuple[str, ...]:
-    """The device types that this machine can compute on."""
-    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 def dtypes(device: str) -> tuple[torch.dtype, ...]:
     """The number formats that networks run in on this device."""
     common = (torch.float32, torch.bfloat16)
-    return (*common, torch.float16) if device == "cuda" else common
+    return common if device == "cpu" else (*common, torch.float16)

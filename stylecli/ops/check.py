@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stylecli.ops.catalog import LIMITS, OPERATORS, Operator, devices, dtypes
+from stylecli.ops.catalog import LIMITS, Operator
 
-LENGTHS = (3, 33, 257)  # odd, and across the borders of chunks and vectors; at 2 some gradients are zero
+# Odd, and across the borders of chunks and vectors; at 2 some gradients are zero.
+QUICK = (3, 33, 257)
+FULL = (*QUICK, 601)
 
 
 @dataclass(frozen=True)
@@ -24,55 +27,67 @@ class Result:
     path: str  # "compiled" or "torch"
     error: float
     limit: float
-    problem: str = ""  # of an operator that did not even return
+    problem: str = ""  # in words; empty where the error is within its limit
 
     @property
     def passed(self) -> bool:
-        return not self.problem and self.error <= self.limit
+        return not self.problem
+
+    def row(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
 
 
-def check_all() -> Iterator[Result]:
-    """Check every operator on every device in every number format, on the path that it takes there."""
-    for op in OPERATORS:
-        for device in devices():
-            for dtype in dtypes(device):
-                yield from check(op, device, dtype)
+def check(
+    op: Operator, device: torch.device, dtype: torch.dtype, lengths: Sequence[int], every_path: bool
+) -> Iterator[Result]:
+    """Forward and backward of one operator, on inputs of some lengths and on extreme ones.
 
-
-def check(op: Operator, device: str, dtype: torch.dtype) -> tuple[Result, Result]:
-    """Forward and backward of one operator."""
+    Args:
+        every_path: also what plain torch computes; else compiled kernels alone.
+    """
     generator = torch.Generator().manual_seed(0)
-    compiled, problem = False, ""
-    errors: list[tuple[float, float]] = []
-    try:
-        for length in LENGTHS:
-            inputs = [x.to(dtype) for x in op.example(length, generator)]
-            compiled = op.is_compiled(*(x.to(device) for x in inputs))
-            errors.append(_errors(op, device, inputs))
-    except Exception as error:  # whatever a kernel or a driver comes up with: the table must go on
-        problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    path = "compiled" if compiled else "torch"
-    path_back = path if op.learns else "torch"
-    name = str(dtype).removeprefix("torch.")
-    forward, backward = (max((pair[i] for pair in errors), default=float("inf")) for i in (0, 1))
-    return (
-        Result(op.name, device, name, "forward", path, forward, LIMITS[dtype][0], problem),
-        Result(op.name, device, name, "backward", path_back, backward, LIMITS[dtype][1], problem),
-    )
+    examples = [tuple(x.to(dtype) for x in op.example(n, generator)) for n in lengths]
+    compiled = op.is_compiled(*(x.to(device) for x in examples[0]))
+    if not compiled and not every_path:
+        return
+    extremes = [tuple(x.to(dtype) for x in change(*examples[1])) for change in op.extremes]
+    for part, measure, is_compiled in (
+        ("forward", _forward_error, compiled),
+        ("backward", _backward_error, compiled and op.learns),
+    ):
+        if not is_compiled and not every_path:
+            continue
+        error, problem = 0.0, ""
+        limit = LIMITS[dtype][part == "backward"]
+        try:
+            inputs = (*examples, *extremes) if part == "forward" else examples
+            error = max(measure(op, device, one) for one in inputs)
+        except Exception as trouble:  # whatever a kernel or a driver comes up with: the table must go on
+            error = float("inf")
+            problem = f"{type(trouble).__name__}: {str(trouble).splitlines()[0] if str(trouble) else ''}"
+        if not problem and not error <= limit:
+            problem = f"off by {error:.1e} {part} in {str(dtype).removeprefix('torch.')}, {limit:.0e} is allowed"
+        path = "compiled" if is_compiled else "torch"
+        name = str(dtype).removeprefix("torch.")
+        yield Result(op.name, str(device), name, part, path, error, limit, problem)
 
 
-def _errors(op: Operator, device: str, inputs: list[Tensor]) -> tuple[float, float]:
+def _forward_error(op: Operator, device: torch.device, inputs: tuple[Tensor, ...]) -> float:
+    expected = op.reference(*(x.double() for x in inputs))
+    with torch.no_grad():  # as when stylizing: an operator may keep less for later here
+        return relative_rms(op.function(*(x.to(device) for x in inputs)), expected)
+
+
+def _backward_error(op: Operator, device: torch.device, inputs: tuple[Tensor, ...]) -> float:
     exact = [x.double().requires_grad_() for x in inputs]
     expected = op.reference(*exact)
     grad = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).to(inputs[0].dtype)
     expected_grads = torch.autograd.grad(expected, exact, grad.double())
-
     fast = [x.to(device).requires_grad_() for x in inputs]
-    with torch.no_grad():  # as when stylizing: an operator may keep less for later here
-        got = op.function(*fast)
-    got_grads = torch.autograd.grad(op.function(*fast), fast, grad.to(device, got.dtype))
-    backward = [relative_rms(g, e) for g, e in zip(got_grads, expected_grads, strict=True)]
-    return relative_rms(got, expected), max(backward)
+    got = op.function(*fast)
+    got_grads = torch.autograd.grad(got, fast, grad.to(device, got.dtype))
+    return max(relative_rms(g, e) for g, e in zip(got_grads, expected_grads, strict=True))
 
 
 def relative_rms(got: Tensor, expected: Tensor) -> float:

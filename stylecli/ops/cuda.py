@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from stylecli import __version__
-from stylecli.ops import build, cache, nvrtc
+from stylecli.ops import build, cache, nvrtc, proof
 from stylecli.ops.cache import BuildError
 from stylecli.ops.switch import VARIABLE, kernels_wanted
 
@@ -111,9 +111,8 @@ def load(operator: str, device: torch.device, *defines: str) -> Kernels | None:
 
 def outcome(operator: str, device: torch.device, *defines: str) -> Outcome:
     """What ``load`` found, with the reason where that is nothing. Tried once in a process."""
-    if not kernels_wanted("cuda"):
-        off = not kernels_wanted("cpu")
-        reason = f"{VARIABLE}=off" if off else f"not yet run on a card: {VARIABLE}=all uses it"
+    if not proof.allows(operator, device):
+        reason = "not proven here" if kernels_wanted() else f"{VARIABLE}=off"
         _latest[operator] = Outcome(reason=reason)
         return _latest[operator]
     index = torch.cuda.current_device() if device.index is None else device.index

@@ -24,7 +24,7 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     Returns:
         (B, C, H, W).
     """
-    if not native.paints(x, weight, bias):
+    if not native.paints("depthwise3x3", x, weight, bias):
         return plain(x, weight, bias, activation)
     tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     tokens = tokens if tokens.stride(3) == 1 else tokens.contiguous()

@@ -18,7 +18,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
         Mean and variance (division by H W): two (B, C, 1, 1).
     """
     tokens = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H W, C), a view in channels-last memory
-    if native.paints(x):
+    if native.paints("moments", x):
         B, T, C = tokens.shape
         tokens = tokens.contiguous()
         mean, variance = x.new_empty(2, B, C)

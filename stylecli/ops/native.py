@@ -7,26 +7,29 @@ import ctypes
 import torch
 from torch import Tensor
 
-from stylecli.ops import build
+from stylecli.ops import build, proof
+
+_CPU = torch.device("cpu")
 
 
-def usable(*tensors: Tensor | None) -> bool:
-    """Whether there is a compiled library and it takes these tensors: any CPU float type but float64."""
+def usable(operator: str, *tensors: Tensor | None) -> bool:
+    """Whether the operator has a compiled kernel, proven here, that takes these tensors: any CPU float type but
+    float64."""
     present = [t for t in tensors if t is not None]
     fits = all(t.device.type == "cpu" and t.is_floating_point() and t.dtype != torch.float64 for t in present)
-    return fits and build.load() is not None
+    return fits and proof.allows(operator, _CPU) and build.load() is not None
 
 
-def takes_float32(*tensors: Tensor | None) -> bool:
+def takes_float32(operator: str, *tensors: Tensor | None) -> bool:
     """The same for kernels that know float32 alone."""
-    return all(t is None or t.dtype == torch.float32 for t in tensors) and usable(*tensors)
+    return all(t is None or t.dtype == torch.float32 for t in tensors) and usable(operator, *tensors)
 
 
-def paints(*tensors: Tensor | None) -> bool:
+def paints(operator: str, *tensors: Tensor | None) -> bool:
     """Whether a kernel that is for painting alone computes these: float32, and nobody wants gradients."""
     present = [t for t in tensors if t is not None]
     learning = torch.is_grad_enabled() and any(t.requires_grad for t in present)
-    return not learning and not any(t.is_meta for t in present) and takes_float32(*present)
+    return not learning and not any(t.is_meta for t in present) and takes_float32(operator, *present)
 
 
 def storage(*tensors: Tensor | None) -> torch.dtype:

@@ -7,17 +7,22 @@ from typing import Any
 
 import torch
 
-from stylecli.ops import build, cache, cuda
-from stylecli.ops.catalog import OPERATORS, Operator, devices
+from stylecli.devices import here
+from stylecli.ops import build, cache, cuda, proof
+from stylecli.ops.catalog import OPERATORS, Operator
+from stylecli.ops.switch import kernel_mode
 
 
 def status() -> dict[str, Any]:
-    """The state of the kernels, as plain values for JSON. Builds what a first use would build.
+    """The state of the kernels, as plain values for JSON. Builds and proves what a first use would.
 
     Keys: ``cache`` and ``files`` (the folder and what we keep there), ``cpu`` (``library``, ``about``, ``reason``,
-    ``log``, ``threads``), ``cuda`` (the card's name, or None), and ``operators``: ``op``, ``device``, ``path``
-    ("compiled" or "torch"), ``why``. ``cpu.library`` is None too where it exists for this process alone.
+    ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven`` and, by network and number format,
+    ``paintings``: ``decibels`` from float32 on the CPU and ``seconds``), and ``operators``: ``op``, ``device``, ``path``
+    ("compiled" or "torch"), ``why``, ``proven`` (when, in UTC, or None), ``errors`` (relative RMS by number format),
+    ``problem``. ``cpu.library`` is None too where it exists for this process alone.
     """
+    proofs = {str(device): _proof(device) for device in here()}
     cpu = build.outcome()
     return {
         "cache": str(cache.folder()),
@@ -29,16 +34,49 @@ def status() -> dict[str, Any]:
             "log": str(cpu.log) if cpu.log else None,
             "threads": torch.get_num_threads(),
         },
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "operators": [_row(op, device) for op in OPERATORS for device in devices()],
+        "devices": [_device(device, proofs[str(device)]) for device in here()],
+        "operators": [_row(op, device, proofs[str(device)]) for op in OPERATORS for device in here()],
     }
 
 
-def _row(op: Operator, device: str) -> dict[str, str]:
+def _proof(device: torch.device) -> proof.Proof:
+    return proof.of(device) if kernel_mode() == "auto" else proof.Proof()
+
+
+def _device(device: torch.device, seen: proof.Proof) -> dict[str, Any]:
+    paintings = {
+        network: {
+            dtype: {"decibels": None if dtype == "reference" else round(look.decibels, 1), "seconds": look.seconds}
+            for dtype, look in looks.items()
+        }
+        for network, looks in seen.paintings.items()
+    }
+    return {
+        "device": str(device),
+        "name": proof.name_of(device),
+        "proven": seen.when or None,
+        "paintings": paintings,
+        "log": seen.log or None,
+    }
+
+
+def _row(op: Operator, device: torch.device, seen: proof.Proof) -> dict[str, Any]:
     inputs = op.example(3, torch.Generator().manual_seed(0))
     compiled = op.is_compiled(*(x.to(device, torch.float32) for x in inputs))
-    why = _WHY[device](op.name) if device in op.usable else f"no kernel for {device}"
-    return {"op": op.name, "device": device, "path": "compiled" if compiled else "torch", "why": why}
+    verdict = seen.operators.get(op.name, proof.Verdict())
+    if device.type not in op.usable:
+        why = f"no kernel for {device.type}"
+    else:
+        why = verdict.problem or _WHY[device.type](op.name)
+    return {
+        "op": op.name,
+        "device": str(device),
+        "path": "compiled" if compiled else "torch",
+        "why": why,
+        "proven": seen.when if compiled and seen.when else None,
+        "errors": dict(verdict.errors),
+        "problem": verdict.problem or None,
+    }
 
 
 _WHY: dict[str, Callable[[str], str]] = {

@@ -9,16 +9,20 @@ from stylecli.errors import UsageError
 VARIABLE = "STYLIZE_KERNELS"
 
 
-def kernels_wanted(device: str = "cpu") -> bool:
-    """Whether to use compiled kernels on this type of device. Raises UsageError for an unknown value.
+def kernel_mode() -> str:
+    """``auto`` (the default): those that were proven on this very device; ``all``: without proof; ``off``: none.
 
-    ``auto`` (the default) uses those that were proven on real hardware, and those for CUDA have not been run on a
-    card yet; ``all`` uses them too; ``off`` uses none.
+    Raises UsageError for another value.
     """
     value = os.environ.get(VARIABLE) or "auto"
     if value not in ("auto", "all", "off"):
         raise UsageError(
-            f"{VARIABLE}={value}: choose auto (compiled kernels), all (those for graphics cards too, not yet run on "
-            "a card) or off (plain torch)"
+            f"{VARIABLE}={value}: choose auto (compiled kernels that proved themselves on this device), all (without "
+            "proof) or off (plain torch)"
         )
-    return value == "all" or (value == "auto" and device == "cpu")
+    return value
+
+
+def kernels_wanted() -> bool:
+    """Whether compiled kernels may be used at all."""
+    return kernel_mode() != "off"

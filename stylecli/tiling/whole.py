@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.layers import EPS, mean_std
-from stylecli.models.style_mamba.blocks import Recurrence, scan_of_map
+from stylecli.models.style_mamba.blocks import scan_along
 from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.bi_wkv import bi_wkv_with_denominator
 from stylecli.ops.selective_scan import selective_scan
+from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.tiling.local import handles
 from stylecli.tiling.strips import Strips, empty, hold
 
@@ -143,8 +144,8 @@ def _used_up(top: int, bottom: int) -> Tensor:
 _SHORT = 2.0**-20  # a step in which nothing decays
 
 
-@handles(scan_of_map)
-def _scan_of_map(func: Any, u: Strips, choices: Strips, by: Recurrence, direction: int) -> Strips:
+@handles(scan_along)
+def _scan_along(func: Any, u: Strips, choices: Strips, by: Recurrence, direction: int) -> Strips:
     """Selective scan by segments, each beginning in the state in which the last one ended.
 
     The operator takes no state and gives none. So for every one of the N numbers of a state a token is put before the

@@ -5,8 +5,9 @@ import torch
 
 from stylecli.errors import OutOfMemoryError
 from stylecli.models.layers import mean_std
-from stylecli.models.style_mamba.blocks import Recurrence, scan_of_map
+from stylecli.models.style_mamba.blocks import scan_along
 from stylecli.models.style_rwkv.blocks import wkv_of_map
+from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.ops.skip_scan import skip_scan_order
 from stylecli.tiling import Grid, Strips, sweep, whole
 from stylecli.tiling.whole import segments
@@ -74,8 +75,8 @@ def test_selective_scan(random, size, direction):
         -torch.exp(2 * torch.randn(D, N, generator=random)),
         torch.randn(D, generator=random),
     )
-    expected = scan_of_map(u, choices, by, direction)
-    result = scan_of_map(strips_of(u, 1), strips_of(choices, 1), by, direction).whole()
+    expected = scan_along(u, choices, by, direction)
+    result = scan_along(strips_of(u, 1), strips_of(choices, 1), by, direction).whole()
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
 
 

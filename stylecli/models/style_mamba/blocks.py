@@ -8,44 +8,17 @@ prompt), and it sets the mean and the standard deviation of every normalisation 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecli.models.layers import AdaIn, DepthwiseConv, held, overridable
 from stylecli.models.style_mamba.config import StyleMambaConfig
-from stylecli.ops.selective_scan import of_map, selective_scan
+from stylecli.ops.selective_scan import of_map
+from stylecli.ops.selective_scan.of_map import DIRECTIONS, gated_scan_of_map
 
-DIRECTIONS = 4  # rows and columns, each from both ends
-
-
-class Recurrence(NamedTuple):
-    """Parameters of one direction: step sizes (rank, D) and (D,), decay rates (D, N), weights of the input (D,)."""
-
-    step: Tensor
-    step_bias: Tensor
-    decay: Tensor
-    direct: Tensor
-
-    def chosen(self, choices: Tensor) -> list[Tensor]:
-        """Choices (B, L, rank + 2 N) to step sizes (B, L, D), before bias and softplus, and B and C (B, L, N)."""
-        step, b, c = choices.split([len(self.step), *2 * [self.decay.shape[1]]], dim=-1)
-        return [step @ self.step, b.contiguous(), c.contiguous()]
-
-
-@overridable
-def scan_of_map(u: Tensor, choices: Tensor, by: Recurrence, direction: int) -> Tensor:
-    """Inputs (B, H, W, D) and choices (B, H, W, rank + 2 N) scanned along one direction: (B, H, W, D)."""
-    H, W = u.shape[1:3]
-    columns, backwards = direction >= 2, direction % 2 == 1
-    u, choices = (line_up(t, columns, backwards) for t in (u, choices))  # (B, L, .)
-    delta, b, c = by.chosen(choices)
-    y = selective_scan(u, delta, by.decay, b, c, by.direct, delta_bias=by.step_bias, softplus=True)
-    if backwards:
-        y = y.flip(1)
-    return y.unflatten(1, (W, H)).transpose(1, 2) if columns else y.unflatten(1, (H, W))
+# A picture in strips: the states go on from one strip to the next (stylecli/tiling/whole.py).
+scan_along = overridable(of_map.scan_along)
 
 
 class ConditionalScan(nn.Module):
@@ -80,27 +53,9 @@ class ConditionalScan(nn.Module):
         u = held(self.local(u.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
         choices = held(self.choose(u) + self.condition(code)[:, None, None])
         decay = -self.log_decay.exp()
-        everything = (u, gate, choices, self.step, self.step_bias, decay, self.direct)
-        if of_map.usable(*everything):
-            return self.leave(of_map.scan_of_map(*everything)).permute(0, 3, 1, 2)
-        parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), strict=True)
-        scanned = [scan_of_map(*part, self._recurrence(d), d) for d, part in enumerate(parts)]
-        y = torch.cat(scanned, -1) * F.silu(gate)
+        parameters = (self.step, self.step_bias, decay, self.direct)
+        y = gated_scan_of_map(u, gate, choices, *parameters, along=scan_along)
         return self.leave(y).permute(0, 3, 1, 2)
-
-    def _recurrence(self, direction: int) -> Recurrence:
-        return Recurrence(
-            self.step[direction],
-            self.step_bias[direction],
-            -self.log_decay[direction].exp(),
-            self.direct[direction],
-        )
-
-
-def line_up(x: Tensor, columns: bool, backwards: bool) -> Tensor:
-    """(B, H, W, C) to the sequence (B, H W, C) along rows or columns, from either end."""
-    x = (x.transpose(1, 2) if columns else x).flatten(1, 2)
-    return x.flip(1) if backwards else x.contiguous()
 
 
 class ChannelMix(nn.Module):

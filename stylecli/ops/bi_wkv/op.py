@@ -91,7 +91,7 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tens
         (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
     """
     if order is not None:
-        if native.paints(w, u, k, v):  # without moving them: that took longer than the sums
+        if native.paints("bi_wkv", w, u, k, v):  # without moving them: that took longer than the sums
             return compiled.bi_wkv(w, u, k, v, False, order[0])[0]
         k, v = (reorder(x, *order) for x in (k, v))
         return reorder(bi_wkv(w, u, k, v), *reversed(order))

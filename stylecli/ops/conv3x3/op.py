@@ -33,9 +33,9 @@ class Prepared:
         return self._made
 
 
-def _fast(x: Tensor, weight: Tensor, added: Tensor | None = None) -> bool:
+def _fast(operator: str, x: Tensor, weight: Tensor, added: Tensor | None = None) -> bool:
     """Whether nobody wants gradients (weights that learn change in ways that ``Prepared`` cannot see, too)."""
-    return not weight.requires_grad and native.paints(x, weight, added)
+    return not weight.requires_grad and native.paints(operator, x, weight, added)
 
 
 def conv3x3(
@@ -59,7 +59,7 @@ def conv3x3(
     Returns:
         (B, D, H, W).
     """
-    if min(weight.shape[:2]) < _FEWEST_CHANNELS or not _fast(x, weight, added):
+    if min(weight.shape[:2]) < _FEWEST_CHANNELS or not _fast("conv3x3", x, weight, added):
         return plain(x, weight, bias, before, after, added)
     return compiled.winograd(x, prepared.get(weight, compiled.winograd_weight), bias, before, after, added)
 
@@ -68,7 +68,7 @@ def enlarged_conv3x3(
     x: Tensor, weight: Tensor, bias: Tensor, prepared: Prepared, after: float = 1.0
 ) -> Tensor:
     """``conv3x3`` of x after bilinear enlargement to twice the size: (B, C, H, W) to (B, D, 2 H, 2 W)."""
-    if not _fast(x, weight):
+    if not _fast("enlarged_conv3x3", x, weight):
         return plain_enlarged(x, weight, bias, after)
     return compiled.enlarged(x, prepared.get(weight, compiled.taps), bias, after)
 

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from stylecli.ops import native
-from stylecli.ops.native import usable
 
-__all__ = ["deform_shift", "deform_shift_backward", "usable"]
+
+def usable(*tensors: Tensor | None) -> bool:
+    """Whether the compiled path takes these inputs, see :func:`stylecli.ops.native.usable`."""
+    return native.usable("deform_shift", *tensors)
 
 
 def deform_shift(x: Tensor, offset: Tensor) -> Tensor:

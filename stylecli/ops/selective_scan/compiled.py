@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from stylecli.ops import native
-from stylecli.ops.native import usable
 from stylecli.ops.selective_scan.chunked import Gradients
 
-__all__ = ["selective_scan", "selective_scan_backward", "usable"]
+
+def usable(*tensors: Tensor | None) -> bool:
+    """Whether the compiled path takes these inputs, see :func:`stylecli.ops.native.usable`."""
+    return native.usable("selective_scan", *tensors)
 
 
 def _small(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -1,21 +1,103 @@
-"""Selective scan of a map in four directions, each quarter of the channels in its own, in one compiled kernel.
+"""Selective scan of a map in four directions, each quarter of the channels in its own.
 
-For painting on the CPU; where that is not at hand, or gradients are wanted, networks go one direction after the other.
+In one compiled kernel where nobody wants gradients on the CPU; else one direction after the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.ops import native
+from stylecli.ops.selective_scan.op import selective_scan
+from stylecli.ops.selective_scan.reference import selective_scan_reference
+
+DIRECTIONS = 4  # rows and columns, each from both ends
 
 
-def usable(*tensors: Tensor) -> bool:
-    """Whether the compiled path takes these; False where gradients are wanted."""
-    return all(isinstance(t, Tensor) for t in tensors) and native.paints(*tensors)
+class Recurrence(NamedTuple):
+    """Parameters of one direction: step sizes (rank, D) and (D,), decay rates (D, N), weights of the input (D,)."""
+
+    step: Tensor
+    step_bias: Tensor
+    decay: Tensor
+    direct: Tensor
+
+    def chosen(self, choices: Tensor) -> list[Tensor]:
+        """Choices (B, L, rank + 2 N) to step sizes (B, L, D), before bias and softplus, and B and C (B, L, N)."""
+        step, b, c = choices.split([len(self.step), *2 * [self.decay.shape[1]]], dim=-1)
+        return [step @ self.step, b.contiguous(), c.contiguous()]
 
 
-def scan_of_map(
+def scan_along(
+    u: Tensor, choices: Tensor, by: Recurrence, direction: int, scan: Callable[..., Tensor] = selective_scan
+) -> Tensor:
+    """Inputs (B, H, W, D) and choices (B, H, W, rank + 2 N) scanned along one direction: (B, H, W, D)."""
+    H, W = u.shape[1:3]
+    columns, backwards = direction >= 2, direction % 2 == 1
+    u, choices = (line_up(t, columns, backwards) for t in (u, choices))  # (B, L, .)
+    delta, b, c = by.chosen(choices)
+    y = scan(u, delta, by.decay, b, c, by.direct, delta_bias=by.step_bias, softplus=True)
+    if backwards:
+        y = y.flip(1)
+    return y.unflatten(1, (W, H)).transpose(1, 2) if columns else y.unflatten(1, (H, W))
+
+
+def line_up(x: Tensor, columns: bool, backwards: bool) -> Tensor:
+    """(B, H, W, C) to the sequence (B, H W, C) along rows or columns, from either end."""
+    x = (x.transpose(1, 2) if columns else x).flatten(1, 2)
+    return x.flip(1) if backwards else x.contiguous()
+
+
+Along = Callable[[Tensor, Tensor, Recurrence, int], Tensor]
+
+
+def gated_scan_of_map(
+    u: Tensor,
+    gate: Tensor,
+    choices: Tensor,
+    step: Tensor,
+    step_bias: Tensor,
+    decay: Tensor,
+    direct: Tensor,
+    along: Along = scan_along,
+) -> Tensor:
+    """``silu(gate) * selective_scan(u, softplus(choice @ step + step_bias), decay, B, C, direct)`` for each direction:
+    rows from the first token and from the last, columns from the first and from the last.
+
+    Args:
+        u, gate: (B, H, W, 4 D). choices: (B, H, W, 4 (R + 2 N)), of each direction the choice, B and C.
+        step: (4, R, D). step_bias, direct: (4, D). decay: (4, D, N).
+        along: ``scan_along``, or what stands in for it where a picture is painted in strips.
+
+    Returns:
+        (B, H, W, 4 D) in u's format.
+    """
+    everything = (u, gate, choices, step, step_bias, decay, direct)
+    if all(isinstance(t, Tensor) for t in everything) and native.paints("scan_of_map", *everything):
+        return _compiled(*everything)
+    parameters = [Recurrence(step[d], step_bias[d], decay[d], direct[d]) for d in range(DIRECTIONS)]
+    parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), parameters, strict=True)
+    return torch.cat([along(*part, d) for d, part in enumerate(parts)], -1) * F.silu(gate)
+
+
+def gated_scan_of_map_reference(u: Tensor, gate: Tensor, choices: Tensor, *parameters: Tensor) -> Tensor:
+    """The same in float64, token after token."""
+    u, gate, choices, step, step_bias, decay, direct = (
+        t.double() for t in (u, gate, choices, *parameters)
+    )
+    scanned = []
+    for d, (own, choice) in enumerate(zip(u.chunk(4, -1), choices.chunk(4, -1), strict=True)):
+        by = Recurrence(step[d], step_bias[d], decay[d], direct[d])
+        scanned.append(scan_along(own, choice, by, d, selective_scan_reference))
+    return torch.cat(scanned, -1) * F.silu(gate)
+
+
+def _compiled(
     u: Tensor,
     gate: Tensor,
     choices: Tensor,
@@ -24,16 +106,6 @@ def scan_of_map(
     decay: Tensor,
     direct: Tensor,
 ) -> Tensor:
-    """``silu(gate) * selective_scan(u, softplus(choice @ step + step_bias), decay, B, C, direct)`` for each direction:
-    rows from the first token and from the last, columns from the first and from the last.
-
-    Args:
-        u, gate: (B, H, W, 4 D). choices: (B, H, W, 4 (R + 2 N)), of each direction the choice, B and C.
-        step: (4, R, D). step_bias, direct: (4, D). decay: (4, D, N).
-
-    Returns:
-        (B, H, W, 4 D) in float32.
-    """
     B, H, W, _ = u.shape
     _, rank, D = step.shape
     u, gate = (t if _even(t) else t.contiguous() for t in (u, gate))

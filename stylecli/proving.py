@@ -1,0 +1,126 @@
+"""The process in which a device proves its kernels: ``python -m stylecli.proving TASK``, started by ops/prover.py.
+
+It may crash or hang, that is what it is for. What it begins and what came of it goes to stdout, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ENOUGH = 45.0
+"""Decibels from float32 that a painting has to reach."""
+_SIDES = {"cpu": (64, 96)}  # of the picture; on a card a larger one, or its time would say nothing
+_CARD_SIDES = (256, 384)
+
+
+def main(task: dict[str, Any]) -> None:
+    """Check the operators ``left`` and paint."""
+    # By itself, too: where the parent was killed, nobody else ends a kernel that hangs.
+    patience = 2 * task["seconds"]
+    faulthandler.enable()
+    faulthandler.dump_traceback_later(patience + 120, exit=True)
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import torch
+
+    from stylecli.ops import build, proof
+    from stylecli.ops.catalog import OPERATORS, dtypes
+    from stylecli.ops.check import FULL, QUICK, check
+    from stylecli.ops.prover import PAINTING
+
+    if task["library"] is not None:
+        build.use(Path(task["library"]))
+    proof.excluded.update(task["without"])
+    device = torch.device(task["device"])
+    for op in (op for op in OPERATORS if op.name in task["left"]):
+        faulthandler.dump_traceback_later(patience, exit=True)
+        _say(begin=op.name)
+        for dtype in dtypes(device.type):
+            for result in check(op, device, dtype, FULL if task["full"] else QUICK, task["full"]):
+                _say(**result.row())
+                if not result.passed:
+                    proof.excluded.add(op.name)
+                if result.error == float("inf") and device.type != "cpu":
+                    sys.exit(70)  # a card takes no more work from a process in which a kernel crashed
+    faulthandler.dump_traceback_later(patience, exit=True)
+    _say(begin=PAINTING)
+    _look_at_painting(device, task["network"], task["weights"])
+
+
+def _say(**words: Any) -> None:
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
+    """A small picture in plain torch on the CPU, then on the device in each of its number formats."""
+    import torch
+
+    from stylecli.errors import StylizeError
+
+    height, width = _SIDES.get(device.type, _CARD_SIDES)
+    file = None if weights is None else Path(weights)
+    os.environ["STYLIZE_KERNELS"] = "off"
+    try:
+        expected, seconds = _painted(network, file, "cpu", "fp32", height, width)
+    except StylizeError as error:  # such as weights that are not there: nothing to be seen
+        sys.stderr.write(f"no painting: {error}\n")
+        return
+    _say(dtype="reference", decibels=float("inf"), seconds=seconds)
+    os.environ["STYLIZE_KERNELS"] = "all"
+    names = {"fp32": torch.float32} if device.type == "cpu" else _NAMES(torch)
+    for name, dtype in names.items():
+        try:
+            painted, seconds = _painted(network, file, str(device), name, height, width)
+        except Exception as error:  # a format that this device does not compute in
+            sys.stderr.write(f"{name}: {error}\n")
+            continue
+        error = (painted.double() - expected.double()).square().mean()
+        decibels = float(-10 * error.log10()) if torch.isfinite(error) else float("-inf")
+        _say(dtype=str(dtype).removeprefix("torch."), decibels=decibels, seconds=seconds)
+        if name == "fp32" and decibels < ENOUGH:
+            _say(problem=f"{decibels:.0f} dB from plain torch on the CPU, {ENOUGH:.0f} are needed")
+
+
+def _NAMES(torch: Any) -> dict[str, Any]:
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _painted(
+    network: str, weights: Path | None, device: str, dtype: str, height: int, width: int
+) -> tuple[Any, float]:
+    """The painting (3, H, W) and the seconds that it took; the second one on a card, where the first one compiles."""
+    from stylecli import Stylizer
+
+    paint = Stylizer.from_pretrained(network, device=device, dtype=dtype, weights=weights, tile=0)
+    photo = _photo(height, width)
+    paint = paint.encode_style(photo.flip(2)) if paint.encoder is None else paint.encode_prompt("a watercolour")
+    begun = time.perf_counter()
+    painted = paint(photo)
+    if device != "cpu":
+        begun = time.perf_counter()
+        painted = paint(photo)
+    return painted.float().cpu(), time.perf_counter() - begun
+
+
+def _photo(height: int, width: int) -> Any:
+    """Waves, a slope and a flat place: (3, H, W)."""
+    import torch
+
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    waves = [torch.sin(9 * (c + 1) * x + 7 * y) * torch.cos(5 * y * (3 - c)) for c in range(3)]
+    photo = 0.5 + 0.4 * torch.stack(waves) * (x > 0.3)
+    return torch.where(y < 0.2, x.expand_as(photo), photo)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
