@@ -24,7 +24,11 @@ _CPU = torch.device("cpu")
 
 def accelerators() -> list[torch.device]:
     """All that torch can compute on here but the CPU."""
-    found = [torch.device("cuda", i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    found = (
+        [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     if torch.xpu.is_available():
         found += [torch.device("xpu", i) for i in range(torch.xpu.device_count())]
     if torch.backends.mps.is_available():
@@ -37,7 +41,9 @@ def here() -> list[torch.device]:
     return [_CPU, *accelerators()]
 
 
-def choose_device(name: str = "auto", network: str = proof.DEFAULT.network, weights: Path | None = None) -> torch.device:
+def choose_device(
+    name: str = "auto", network: str = proof.DEFAULT.network, weights: Path | None = None
+) -> torch.device:
     """The device that ``--device`` names, such as cpu, cuda, cuda:1, mps or xpu.
 
     ``auto`` takes the one that paints fastest among those whose painting is the CPU's, with this network and weights.
@@ -65,14 +71,16 @@ def _fastest(network: str, weights: Path | None) -> torch.device:
     best, least = _CPU, float("inf")
     for device in accelerators():
         looks = proof.of(device, network, weights).painting(network, weights)
-        took = min((look.seconds for look in looks.values() if look.decibels >= _FAITHFUL), default=float("inf"))
+        took = min(
+            (look.seconds for look in looks.values() if look.decibels >= _FAITHFUL), default=float("inf")
+        )
         if took < min(least, looks["reference"].seconds if "reference" in looks else 0.0):
             best, least = device, took
     return best
 
 
 def has_fast_bf16() -> bool:
-    """Whether the CPU computes in bfloat16. Without these instructions it is emulated, many times slower than float32."""
+    """Whether the CPU computes in bfloat16. Where it does not, that is emulated, many times slower than float32."""
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
@@ -107,7 +115,9 @@ def choose_dtype(
 
 def _fastest_dtype(device: torch.device, network: str, weights: Path | None) -> torch.dtype:
     looks = proof.of(device, network, weights).painting(network, weights)
-    faithful = {t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= _FAITHFUL}
+    faithful = {
+        t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= _FAITHFUL
+    }
     return min(faithful, key=lambda dtype: faithful[dtype], default=torch.float32)
 
 

@@ -18,6 +18,7 @@ ENOUGH = 45.0
 """Decibels from float32 that a painting has to reach."""
 _SIDES = {"cpu": (64, 96)}  # of the picture; on a card a larger one, or its time would say nothing
 _CARD_SIDES = (256, 384)
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def main(task: dict[str, Any]) -> None:
@@ -65,51 +66,50 @@ def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
     """A small picture in plain torch on the CPU, then on the device in each of its number formats."""
     import torch
 
+    from stylecli import Stylizer
     from stylecli.errors import StylizeError
 
     height, width = _SIDES.get(device.type, _CARD_SIDES)
     file = None if weights is None else Path(weights)
+    photo = _photo(height, width)
+
+    def load(where: str, dtype: str) -> Stylizer:
+        paint = Stylizer.from_pretrained(network, device=where, dtype=dtype, weights=file, tile=0)
+        if paint.encoder is not None:
+            return paint.encode_prompt("a watercolour")
+        return paint.encode_style(photo.flip(2))
+
     os.environ["STYLIZE_KERNELS"] = "off"
     try:
-        expected, seconds = _painted(network, file, "cpu", "fp32", height, width)
+        paint = load("cpu", "fp32")
     except StylizeError as error:  # such as weights that are not there: nothing to be seen
         sys.stderr.write(f"no painting: {error}\n")
         return
+    expected, seconds = _painted(paint, photo)
     _say(dtype="reference", decibels=float("inf"), seconds=seconds)
     os.environ["STYLIZE_KERNELS"] = "all"
-    names = {"fp32": torch.float32} if device.type == "cpu" else _NAMES(torch)
-    for name, dtype in names.items():
+    for name in _DTYPES if device.type != "cpu" else ("fp32",):
         try:
-            painted, seconds = _painted(network, file, str(device), name, height, width)
+            if device.type != "cpu":
+                paint = load(str(device), name)
+                _painted(paint, photo)  # the first one compiles and finds its way
+            painted, seconds = _painted(paint, photo)
         except Exception as error:  # a format that this device does not compute in
             sys.stderr.write(f"{name}: {error}\n")
             continue
-        error = (painted.double() - expected.double()).square().mean()
-        decibels = float(-10 * error.log10()) if torch.isfinite(error) else float("-inf")
-        _say(dtype=str(dtype).removeprefix("torch."), decibels=decibels, seconds=seconds)
+        apart = (painted.double() - expected.double()).square().mean()
+        decibels = float(-10 * apart.log10()) if torch.isfinite(apart) else float("-inf")
+        dtype = _DTYPES[name]
+        _say(dtype=dtype, decibels=decibels, seconds=seconds)
         if name == "fp32" and decibels < ENOUGH:
             _say(problem=f"{decibels:.0f} dB from plain torch on the CPU, {ENOUGH:.0f} are needed")
 
 
-def _NAMES(torch: Any) -> dict[str, Any]:
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def _painted(
-    network: str, weights: Path | None, device: str, dtype: str, height: int, width: int
-) -> tuple[Any, float]:
-    """The painting (3, H, W) and the seconds that it took; the second one on a card, where the first one compiles."""
-    from stylecli import Stylizer
-
-    paint = Stylizer.from_pretrained(network, device=device, dtype=dtype, weights=weights, tile=0)
-    photo = _photo(height, width)
-    paint = paint.encode_style(photo.flip(2)) if paint.encoder is None else paint.encode_prompt("a watercolour")
+def _painted(paint: Any, photo: Any) -> tuple[Any, float]:
+    """The painting (3, H, W) and the seconds that it took."""
     begun = time.perf_counter()
-    painted = paint(photo)
-    if device != "cpu":
-        begun = time.perf_counter()
-        painted = paint(photo)
-    return painted.float().cpu(), time.perf_counter() - begun
+    painted = paint(photo).float().cpu()
+    return painted, time.perf_counter() - begun
 
 
 def _photo(height: int, width: int) -> Any:

@@ -53,24 +53,22 @@ def seconds(run: Run, device: torch.device, budget: float = 0.5) -> float:
     run()
     best, spent, count = float("inf"), 0.0, 0
     while count < 2 or spent < budget:
-        took = _cuda_seconds(run) if device.type == "cuda" else _cpu_seconds(run)
+        took = _seconds(run, device)
         best, spent, count = min(best, took), spent + took, count + 1
     return best
 
 
-def _cpu_seconds(run: Run) -> float:
-    begun = time.perf_counter()
+def _seconds(run: Run, device: torch.device) -> float:
+    if device.type == "cpu":
+        begun = time.perf_counter()
+        run()
+        return time.perf_counter() - begun
+    begin, end = (torch.Event(device, enable_timing=True) for _ in range(2))
+    begin.record()
     run()
-    return time.perf_counter() - begun
-
-
-def _cuda_seconds(run: Run) -> float:
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    begin.record()  # type: ignore[no-untyped-call]
-    run()
-    end.record()  # type: ignore[no-untyped-call]
-    end.synchronize()  # type: ignore[no-untyped-call]
-    return begin.elapsed_time(end) / 1e3  # type: ignore[no-untyped-call]
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) / 1e3
 
 
 def copy_bandwidth(device: torch.device, mebibytes: int = 64) -> float:

@@ -91,6 +91,8 @@ def machine() -> dict[str, str]:
     import torch
 
     from stylecli import __version__
+    from stylecli.devices import accelerators
+    from stylecli.ops.proof import name_of
 
     threads, memory = torch.get_num_threads(), built_in_memory()
     facts = {
@@ -100,8 +102,8 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "software": f"stylecli {__version__}, torch {torch.__version__}",
     }
-    if torch.cuda.is_available():
-        facts["graphics"] = torch.cuda.get_device_name()
+    if accelerators():
+        facts["graphics"] = ", ".join(map(name_of, accelerators()))
     return facts
 
 

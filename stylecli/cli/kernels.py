@@ -96,7 +96,9 @@ def test() -> None:
             total, failed = total + len(ends), failed + len(ends)
             for dtype, (decibels, _) in outcome.paintings.items():
                 if dtype != "reference":
-                    console.say(f"painting on {device} in {dtype}: {decibels:.0f} dB from plain torch on the CPU")
+                    console.say(
+                        f"painting on {device} in {dtype}: {decibels:.0f} dB from plain torch on the CPU"
+                    )
         console.say(f"{failed} of {total} failed" if failed else f"all {total} within their limits")
     raise typer.Exit(1 if failed else 0)
 

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from stylecli.errors import UsageError
 
 
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
+class Device(str):
+    """The name of a device, such as "cuda:1". Which of them there are, torch knows, which is not imported here."""
+
+    auto: ClassVar[Device]
+
+    @property
+    def value(self) -> str:
+        return str(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Device:
+        if not re.fullmatch(r"auto|(cpu|cuda|mps|xpu)(:\d+)?", text):
+            raise typer.BadParameter(f"{text}: choose auto, cpu, cuda, cuda:1, mps or xpu")
+        return cls(text)
+
+
+Device.auto = Device("auto")
 
 
 class Dtype(StrEnum):
@@ -141,7 +155,15 @@ TEMPORAL = 0.975
 """How firmly strokes of a film follow what moves, unless asked otherwise."""
 
 # Where it runs.
-DeviceOption = Annotated[Device, typer.Option("--device", help="Where to compute.")]
+DeviceOption = Annotated[
+    Device,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N|mps|xpu",
+        parser=Device.parse,
+        help="Where to compute; auto: the fastest that paints as the CPU does.",
+    ),
+]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format.")]
 Tile = Annotated[
     str,

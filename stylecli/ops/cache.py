@@ -31,7 +31,9 @@ T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 60.0  # then build without the lock: somebody else's builder hangs
 _ROOM = 32 << 20  # bytes; a compiler's output and its intermediate files fit well into this
-_OURS = re.compile(r"proof-[0-9a-f]{16}\.json|[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+")
+_OURS = re.compile(
+    r"proof-[0-9a-f]{16}\.json|[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+"
+)
 
 
 class BuildError(Exception):

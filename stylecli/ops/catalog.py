@@ -211,7 +211,9 @@ OPERATORS = (
         *_CONV_EXTREMES,
     ),
     _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES),
-    _for_painting("depthwise3x3", depthwise3x3, depthwise3x3_reference, _depthwise3x3_example, *_MAP_EXTREMES),
+    _for_painting(
+        "depthwise3x3", depthwise3x3, depthwise3x3_reference, _depthwise3x3_example, *_MAP_EXTREMES
+    ),
     _for_painting("moments", _moments, moments_reference, _moments_example, _MAP_EXTREMES[0]),
 )
 

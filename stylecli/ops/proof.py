@@ -42,7 +42,7 @@ KERNELS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one operator: relative RMS by number format, the worst of all inputs; ``problem`` in words, empty if it agreed."""
+    """On one operator: relative RMS by number format, the worst of all inputs; ``problem``: in words, or empty."""
 
     errors: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
@@ -83,7 +83,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Painting:
-    """What is painted with: an entry of ``weights.toml``, a file instead of its own, and the name of both in records."""
+    """What is painted with: an entry of ``weights.toml``, a file instead of its own; ``name`` in records."""
 
     network: str
     weights: Path | None
@@ -91,6 +91,7 @@ class Painting:
 
 
 DEFAULT = Painting("stylerwkv-s", None, "stylerwkv-s")
+
 
 def allows(operator: str, device: torch.device) -> bool:
     """Whether the operator's kernel may be used on this device. Proves the device first if that was never done.
@@ -111,7 +112,7 @@ def of(device: torch.device, network: str | None = None, weights: Path | None = 
     """What was seen on a device; looked at now if it never was.
 
     Args:
-        network: an entry of ``weights.toml`` that painting is looked at with too; ``weights``: a file instead of its own.
+        network: an entry of ``weights.toml``, to look at its painting too. weights: a file instead of its own.
     """
     which = f"{device.type}:{0 if device.index is None else device.index}"
     painting = None if network is None else _name_of(network, weights)
@@ -121,7 +122,9 @@ def of(device: torch.device, network: str | None = None, weights: Path | None = 
     with _lock:
         found = _seen.get(which)
         if found is None or (painting is not None and painting not in found.paintings):
-            found = _seen[which] = _looked_up(device, Painting(network, weights, painting) if network and painting else None)
+            found = _seen[which] = _looked_up(
+                device, Painting(network, weights, painting) if network and painting else None
+            )
         return found
 
 
@@ -184,7 +187,9 @@ def _proven(
     wrong = {op: verdict.problem for op, verdict in verdicts.items() if verdict.problem}
     if outcome.painting_problem:
         wrong |= {"painting": outcome.painting_problem}
-        verdicts |= {op: Verdict(v.errors, v.problem or "the painting is another") for op, v in verdicts.items()}
+        verdicts |= {
+            op: Verdict(v.errors, v.problem or "the painting is another") for op, v in verdicts.items()
+        }
     where = cache.keep_log(f"proof-{device.type}.log", outcome.log) if wrong else None
     if wrong:
         first = next(iter(wrong))
@@ -219,8 +224,14 @@ def name_of(device: torch.device) -> str:
 def identity(device: torch.device) -> list[str]:
     """All about a device that may change what it computes: its name, driver and compute capability."""
     if device.type == "cuda":
-        driver = torch._C._cuda_getDriverVersion()
-        return [torch.cuda.get_device_name(device), str(driver), str(torch.cuda.get_device_capability(device))]
+        driver = getattr(
+            torch._C, "_cuda_getDriverVersion", lambda: None
+        )()  # not in builds for the CPU alone
+        return [
+            torch.cuda.get_device_name(device),
+            str(driver),
+            str(torch.cuda.get_device_capability(device)),
+        ]
     if device.type == "xpu":
         return [str(torch.xpu.get_device_properties(device))]
     if device.type == "mps":
@@ -229,7 +240,14 @@ def identity(device: torch.device) -> list[str]:
 
 
 def _key(device: torch.device, library: Path | None) -> str:
-    parts = [kernel_mode(), *identity(device), torch.__version__, str(torch.version.cuda), __version__, _sources()]
+    parts = [
+        kernel_mode(),
+        *identity(device),
+        torch.__version__,
+        str(torch.version.cuda),
+        __version__,
+        _sources(),
+    ]
     if library is not None:
         parts.append(hashlib.sha256(library.read_bytes()).hexdigest())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -279,5 +297,3 @@ def _write(key: str, proof: Proof) -> None:
     # A folder that cannot be written has been told of already, by whoever compiled.
     with suppress(OSError):
         cache.write_private(_place(key), json.dumps(asdict(proof)))
-
-

@@ -123,7 +123,8 @@ def _child(job: Job, left: list[str], without: list[str], outcome: Outcome) -> t
             return None, f"could not be tried out ({error.strerror})"
         assert process.stdout is not None
         lines: Queue[bytes | None] = Queue()
-        threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+        reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+        reader.start()
         begun: str | None = None
         trouble = ""
         try:
@@ -138,6 +139,7 @@ def _child(job: Job, left: list[str], without: list[str], outcome: Outcome) -> t
         finally:
             process.kill()
             process.wait()
+            reader.join()
         words.seek(0)
         said = words.read().decode(errors="replace")
         outcome.log += f"{said}{begun or 'start'}: {trouble}\n" if trouble or said else ""
@@ -156,8 +158,9 @@ def _environment() -> dict[str, str]:
 
 
 def _read(pipe: IO[bytes], lines: Queue[bytes | None]) -> None:
-    for line in pipe:
-        lines.put(line)
+    with pipe:
+        for line in pipe:
+            lines.put(line)
     lines.put(None)
 
 

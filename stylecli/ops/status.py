@@ -17,10 +17,10 @@ def status() -> dict[str, Any]:
     """The state of the kernels, as plain values for JSON. Builds and proves what a first use would.
 
     Keys: ``cache`` and ``files`` (the folder and what we keep there), ``cpu`` (``library``, ``about``, ``reason``,
-    ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven`` and, by network and number format,
-    ``paintings``: ``decibels`` from float32 on the CPU and ``seconds``), and ``operators``: ``op``, ``device``, ``path``
-    ("compiled" or "torch"), ``why``, ``proven`` (when, in UTC, or None), ``errors`` (relative RMS by number format),
-    ``problem``. ``cpu.library`` is None too where it exists for this process alone.
+    ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven`` and ``paintings`` by network and
+    number format: ``decibels`` from float32 on the CPU and ``seconds``), and ``operators``: ``op``, ``device``,
+    ``path`` ("compiled" or "torch"), ``why``, ``proven`` (when, in UTC, or None), ``errors`` (relative RMS by number
+    format), ``problem``. ``cpu.library`` is None too where it exists for this process alone.
     """
     proofs = {str(device): _proof(device) for device in here()}
     cpu = build.outcome()
@@ -46,7 +46,10 @@ def _proof(device: torch.device) -> proof.Proof:
 def _device(device: torch.device, seen: proof.Proof) -> dict[str, Any]:
     paintings = {
         network: {
-            dtype: {"decibels": None if dtype == "reference" else round(look.decibels, 1), "seconds": look.seconds}
+            dtype: {
+                "decibels": None if dtype == "reference" else round(look.decibels, 1),
+                "seconds": look.seconds,
+            }
             for dtype, look in looks.items()
         }
         for network, looks in seen.paintings.items()

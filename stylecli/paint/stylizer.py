@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stylecli.devices import choose_device, choose_dtype
+from stylecli.devices import choose_device, choose_dtype, free_on
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
 from stylecli.memory import free_memory, give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
@@ -132,7 +132,7 @@ class Stylizer:
         Args:
             name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase; or
                 "siglip-sd" or "siglip-taesd", the papers' networks, which give the photograph back until refined.
-            device: auto, cpu or cuda. dtype: auto, fp32, bf16 or fp16.
+            device: auto, cpu, cuda, cuda:1, mps or xpu. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
             seed: what an untrained network starts from.
             tile, memory_limit: as in :class:`Stylizer`.
@@ -140,9 +140,9 @@ class Stylizer:
         Raises:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
         """
-        where = choose_device(device)
+        where = choose_device(device, name, weights)
         painter = load_painter(name, weights, seed)
-        precision = choose_dtype(dtype, where, painter.descriptor.bf16_on_cpu)
+        precision = choose_dtype(dtype, where, painter.descriptor.bf16_on_cpu, name, weights)
         if memory_limit is None:
             keep_freed()
         return cls(
@@ -306,7 +306,7 @@ class Stylizer:
         return small, self._forward_in_strips(small, strength, seed, plan.rows or _FALLBACK_ROWS)
 
     def _plan(self, size: tuple[int, int], canvas_bytes: int) -> TilePlan:
-        on_card = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
+        on_card = free_on(self.device)
         room = free_memory(self.memory_limit) - canvas_bytes
         return plan_tiles(*size, self.descriptor.memory, self.tile, room, on_card)
 

@@ -18,7 +18,7 @@ from conftest import COMMAND, draw, environment
 from PIL import Image
 
 from stylecli.__main__ import _run
-from stylecli.ops import build, cache
+from stylecli.ops import build, cache, proof
 
 COMPILING = "compiling kernels for this CPU"
 
@@ -76,7 +76,7 @@ def same(painted: np.ndarray, expected: np.ndarray) -> None:
 
 
 def test_two_first_runs_at_once(built: Path) -> None:
-    assert [path.suffix for path in (built / "kernels").iterdir() if path.suffix != ".lock"] == [".so"]
+    assert sorted(path.suffix for path in (built / "kernels").iterdir()) == [".json", ".lock", ".so"]
 
 
 def test_compiler_that_fails(tmp_path: Path, expected: np.ndarray) -> None:
@@ -141,8 +141,10 @@ def warm(built: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyp
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.delenv("STYLIZE_KERNELS", raising=False)
     build.forget()
+    proof.forget()
     yield built
     build.forget()
+    proof.forget()
 
 
 def stylize_kernels(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -157,12 +159,11 @@ def test_status(warm: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
     state = json.loads(out)
     assert Path(state["cpu"]["library"]).parent == warm / "kernels"
     rows = {(row["op"], row["device"]): row for row in state["operators"]}
-    assert rows["bi_wkv", "cpu"] == {
-        "op": "bi_wkv",
-        "device": "cpu",
-        "path": "compiled",
-        "why": state["cpu"]["about"],
-    }
+    row = rows["bi_wkv", "cpu"]
+    assert (row["path"], row["why"], row["problem"]) == ("compiled", state["cpu"]["about"], None)
+    assert row["proven"] == state["devices"][0]["proven"]
+    assert row["errors"]["float32"] < 1e-4
+    assert state["devices"][0]["paintings"]["stylerwkv-s"]["float32"]["decibels"] > 60
     monkeypatch.setenv("STYLIZE_KERNELS", "off")
     code, out, err = stylize_kernels(capfd, "status")
     assert (code, out) == (0, "")
@@ -181,6 +182,7 @@ def test_build_again_and_clean(
     monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path / "cache"))
     for force in ([], ["--force"]):
         build.forget()
+        proof.forget()
         monkeypatch.setenv("CXX", "/bin/false")
         code, _, err = stylize_kernels(capfd, "build", *force)
         assert code == 1
@@ -204,12 +206,12 @@ def test_check_of_every_operator(capfd: pytest.CaptureFixture[str]) -> None:
     assert rows[0] == ["operator", "device", "dtype", "pass", "path", "error", "limit", "verdict"]
     for part in ("forward", "backward"):
         assert ["bi_wkv", "cpu", "float32", part, "compiled"] in [row[:5] for row in rows]
+    assert ["scan_of_map", "cpu", "float32", "forward", "compiled"] in [row[:5] for row in rows]
 
 
-@pytest.mark.usefixtures("warm")
-def test_check_notices_wrong_results(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_notices_wrong_results() -> None:
+    import torch
+
     from stylecli.ops import catalog, check
 
     right = catalog.OPERATORS[0]
@@ -217,14 +219,14 @@ def test_check_notices_wrong_results(
     def crash(*inputs: object) -> None:
         raise RuntimeError("an illegal memory access was encountered\nand more")
 
-    wrong = (
-        replace(right, function=lambda *inputs: right.function(*inputs) * 1.0001),
-        replace(right, function=lambda *inputs: right.function(*inputs) * float("nan")),
-        replace(right, function=crash),
-    )
-    monkeypatch.setattr(check, "OPERATORS", wrong)
-    code, _, err = stylize_kernels(capfd, "test")
-    assert code == 1
-    float32 = [line for line in err.splitlines() if " float32 " in line]
-    assert [line.split()[7] for line in float32] == ["FAILED"] * 6
-    assert float32[-1].endswith("FAILED RuntimeError: an illegal memory access was encountered")
+    problems = []
+    for function in (
+        lambda *x: right.function(*x) * 1.0001,
+        lambda *x: right.function(*x) * float("nan"),
+        crash,
+    ):
+        wrong = replace(right, function=function)
+        problems += [r.problem for r in check.check(wrong, torch.device("cpu"), torch.float32, (3,), True)]
+    assert problems[0].startswith("off by 1.0e-04 forward in float32")
+    assert problems[2].startswith("off by inf forward")
+    assert problems[4:] == ["RuntimeError: an illegal memory access was encountered"] * 2

@@ -87,9 +87,7 @@ def gated_scan_of_map(
 
 def gated_scan_of_map_reference(u: Tensor, gate: Tensor, choices: Tensor, *parameters: Tensor) -> Tensor:
     """The same in float64, token after token."""
-    u, gate, choices, step, step_bias, decay, direct = (
-        t.double() for t in (u, gate, choices, *parameters)
-    )
+    u, gate, choices, step, step_bias, decay, direct = (t.double() for t in (u, gate, choices, *parameters))
     scanned = []
     for d, (own, choice) in enumerate(zip(u.chunk(4, -1), choices.chunk(4, -1), strict=True)):
         by = Recurrence(step[d], step_bias[d], decay[d], direct[d])
