@@ -112,7 +112,7 @@ def _write(image: Image.Image, target: Path) -> Path:
 
     from stylecli.media import Picture, write_picture
 
-    write_picture(Picture(np.asarray(image, dtype=np.float32) / np.float32(255)), target)
+    write_picture(Picture(np.asarray(image)), target)
     return target
 
 
@@ -130,15 +130,13 @@ def _sheet(
 
 
 def _thumbnail(path: Path | None) -> Image.Image | None:
-    from PIL import Image
-
     from stylecli.errors import InputError
     from stylecli.media import read_picture, resize_to_fit
-    from stylecli.media.writing import to_bytes
+    from stylecli.paint.pixels import to_image
 
     if path is None:
         return None
     try:
-        return Image.fromarray(to_bytes(resize_to_fit(read_picture(path), 256).pixels))
+        return to_image(resize_to_fit(read_picture(path), 256).pixels)
     except InputError:  # reported when it was to be stylized
         return None

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from stylecli.console import Console
     from stylecli.media import Picture
-    from stylecli.media.picture import PixelArray
     from stylecli.paint.options import PaintOptions
     from stylecli.paint.stylizer import Stylizer
 
@@ -53,6 +52,7 @@ def sheet(
     from stylecli.console import Console
     from stylecli.media import find_images, read_picture, resize_to_fit
     from stylecli.paint.options import PaintOptions
+    from stylecli.paint.pixels import to_image
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
 
@@ -83,7 +83,7 @@ def sheet(
         cells = list(_paint(console, stylizer, picture, paths, how))
         console.stop_bar()
         if cells:
-            _write([(photo.name, _image(picture.pixels)), *cells], target, columns, max_size)
+            _write([(photo.name, to_image(picture.pixels)), *cells], target, columns, max_size)
             console.say(f"{len(cells)} of {len(paths)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
@@ -102,6 +102,7 @@ def _paint(
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
     from stylecli.media import read_picture
     from stylecli.montage import inset
+    from stylecli.paint.pixels import to_image
     from stylecli.run.events import Done, Failed, Started
     from stylecli.run.painters import paint
 
@@ -120,15 +121,7 @@ def _paint(
             console.show(Failed(path, reason, out_of_memory=isinstance(error, OutOfMemoryError)))
             continue
         console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
-        yield name, inset(_image(painted), _image(style.pixels))
-
-
-def _image(pixels: PixelArray) -> Image.Image:
-    from PIL import Image
-
-    from stylecli.media.writing import to_bytes
-
-    return Image.fromarray(to_bytes(pixels))
+        yield name, inset(to_image(painted), to_image(style.pixels))
 
 
 def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int) -> None:
@@ -138,4 +131,4 @@ def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | No
     from stylecli.montage import gallery
 
     drawn = gallery(cells, columns=columns, cell=cell)
-    write_picture(Picture(np.asarray(drawn, dtype=np.float32) / np.float32(255)), target)
+    write_picture(Picture(np.asarray(drawn)), target)

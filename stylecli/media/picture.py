@@ -102,9 +102,3 @@ def _shrunk(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     white = 65535 if plane.dtype == np.uint16 else 1.0  # Lanczos rings beyond the range at hard edges
     result = np.clip(result, 0, white)
     return result if plane.dtype == np.float32 else np.rint(result).astype(plane.dtype)
-
-
-def floats(pixels: PixelArray) -> FloatArray:
-    """Pixels of any kind as float32 in 0..1: four bytes for each number, so not for large pictures."""
-    white = {"uint8": 255, "uint16": 65535}.get(pixels.dtype.name, 1)
-    return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))

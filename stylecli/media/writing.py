@@ -16,10 +16,10 @@ from stylecli.media import animation
 from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
 from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
-from stylecli.media.picture import ByteArray, Picture, PixelArray, WordArray
+from stylecli.media.picture import Picture, WordArray
 from stylecli.media.pillow_guard import pillow_limits
 from stylecli.media.wide import write_png, write_tiff
-from stylecli.paint.pixels import strips, threshold
+from stylecli.paint.pixels import to_bytes, to_depth
 
 DEFAULT_QUALITY = 95
 
@@ -108,26 +108,6 @@ def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None
     return writer
 
 
-def to_bytes(pixels: PixelArray) -> ByteArray:
-    """(H, W, 3) of any kind to 0..255: 16 bits are dithered, so that a ramp shows no bands; floats in 0..1 become the
-    nearest number, and those outside are clipped.
-
-    Raises ``ValueError`` for NaN and infinity. Works in strips, to need no second float copy.
-    """
-    if pixels.dtype == np.uint8:
-        return pixels
-    result = np.empty(pixels.shape, dtype=np.uint8)
-    wide = pixels.dtype == np.uint16
-    for top, bottom in strips(*pixels.shape[:2]):
-        strip = np.multiply(pixels[top:bottom], np.float32(255 / 65535 if wide else 255), dtype=np.float32)
-        if not np.isfinite(strip).all():
-            raise ValueError("the result holds values that are no numbers")
-        strip += threshold(top, bottom, pixels.shape[1]) if wide else np.float32(0.5)
-        np.clip(strip, 0, 255, out=strip)
-        result[top:bottom] = strip  # casting cuts off
-    return result
-
-
 @dataclass(frozen=True)
 class _Wide:
     """16-bit pixels, with the one method of Pillow's images that is needed here."""
@@ -161,9 +141,7 @@ def _build_image(
 
     if picture.pixels.dtype == np.uint16 and writer in _WITH_16_BITS:
         pixels = picture.pixels if from_srgb is None else apply_wide(from_srgb, picture.pixels)
-        alpha = picture.alpha
-        if alpha is not None and alpha.dtype == np.uint8:
-            alpha = alpha.astype(np.uint16) * np.uint16(257)
+        alpha = None if picture.alpha is None else to_depth(picture.alpha, np.uint16)
         return _Wide(pixels, alpha), icc
 
     try:
@@ -173,8 +151,7 @@ def _build_image(
     if from_srgb is not None:
         image = from_srgb.apply(image)
     if picture.alpha is not None:
-        wide = picture.alpha.dtype == np.uint16
-        mask = Image.fromarray((picture.alpha >> 8).astype(np.uint8) if wide else picture.alpha)
+        mask = Image.fromarray(to_depth(picture.alpha, np.uint8))
         if writer in _WITH_ALPHA:
             image.putalpha(mask)
         else:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylecli.errors import UsageError
-from stylecli.paint.pixels import threshold
+from stylecli.paint.pixels import rows_to_whole, to_tensor
 
 
 def luma(image: Tensor) -> Tensor:
@@ -65,11 +65,7 @@ class Photo:
             return (found if columns is None else found[..., columns]).float()
         part = self._data[rows]
         part = np.array(part if columns is None else part.take(columns, axis=1), order="C")
-        white = {"uint8": 255, "uint16": 65535}.get(part.dtype.name)
-        floats = torch.from_numpy(part).float()
-        if white is not None:
-            floats = floats.div_(white)
-        return floats.permute(2, 0, 1)[None]
+        return to_tensor(part)[None]
 
     def all(self) -> Tensor:
         """(B, 3, H, W), float32 in 0..1."""
@@ -119,15 +115,11 @@ class Canvas:
         if isinstance(self._data, Tensor):
             self._data[:, :, top:bottom] = rows.to(self._data.device)
             return
-        if self._data.dtype == np.uint8:
-            whole = rows[0].mul(255).add_(0.5).clamp_(0, 255).byte()  # casting to whole numbers cuts off
-            torch.from_numpy(self._data[top:bottom]).copy_(whole.permute(1, 2, 0))
-            return
-        floats = rows[0].permute(1, 2, 0).cpu().numpy()  # (n, W, 3)
-        if self._data.dtype == np.uint16:
-            floats = floats * np.float32(65535) + threshold(top, bottom, floats.shape[1])
-            floats = np.clip(floats, 0, 65535)
-        self._data[top:bottom] = floats
+        whole = rows_to_whole(rows, self._data.dtype, top)
+        if isinstance(whole, Tensor):  # copying is quicker in torch, from a card above all
+            torch.from_numpy(self._data[top:bottom]).copy_(whole)
+        else:
+            self._data[top:bottom] = whole
 
     def done(self) -> Any:
         if isinstance(self._given, Image.Image):

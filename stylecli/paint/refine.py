@@ -19,6 +19,7 @@ from torch import Tensor
 from stylecli.errors import UsageError
 from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.paint.pixels import to_tensor
 
 if TYPE_CHECKING:
     from stylecli.paint.stylizer import Stylizer
@@ -83,7 +84,7 @@ def _photographs() -> Tensor:
     from stylecli.samples import CONTENTS
 
     drawn = [np.array(draw(_SIDE)) for draw in list(CONTENTS.values())[:2]]
-    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2).float() / 255
+    return to_tensor(np.stack(drawn))
 
 
 def _place(network: TextPainter, style: Tensor, iterations: int, seed: int) -> Path:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from stylecli.files.atomic import atomic_path
-from stylecli.media.picture import FloatArray
-from stylecli.media.video.clip import Excerpt, Frame
+from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.source import open_source
 from stylecli.montage import grid
+from stylecli.paint.pixels import to_image
 from stylecli.run.timeline import FilmPainter
 
 _COUNT = 3
@@ -30,7 +27,7 @@ def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path)
         source = open_source(path, replace(excerpt, start=at, end=None, max_frames=1))
         for frame in source.frames():
             painted = paint([frame], [at])[0]
-            columns.append((_image(frame), _image(replace(frame, pixels=_bytes(painted)))))
+            columns.append((to_image(frame.pixels), to_image(painted)))
             labels.append(f"{int(at) // 60}:{at % 60:04.1f}")
     sheet = grid(
         [list(row) for row in zip(*columns, strict=True)],
@@ -40,12 +37,3 @@ def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path)
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         sheet.save(file, format="PNG")
     return sheet.size
-
-
-def _image(frame: Frame) -> Image.Image:
-    pixels = frame.pixels
-    return Image.fromarray((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
-
-
-def _bytes(painted: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return (painted * 255 + 0.5).astype(np.uint8)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions
+from stylecli.paint.pixels import to_tensor
 from stylecli.run.abreast import painted_abreast
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind, paint
@@ -99,12 +100,9 @@ class FilmPainter:
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
         import numpy as np
-        import torch
 
         if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
-        stack = np.stack([frame.pixels for frame in frames])
-        top = 65535 if stack.dtype == np.uint16 else 255
-        batch = torch.from_numpy(stack.astype(np.float32)).permute(0, 3, 1, 2).div_(top)  # (B, 3, H, W)
+        batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
         painted = paint(self._stylizer.with_style(self.style_at(seconds[0])), self._options, batch)
         return painted.permute(0, 2, 3, 1).contiguous().numpy()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from stylecli.media import read_picture, write_picture
-from stylecli.media.picture import floats
+from stylecli.paint.pixels import to_floats
 
 COLOURS = np.array([[[200, 40, 40], [60, 160, 90]], [[70, 80, 200], [128, 128, 128]]], dtype=np.uint8)
 
@@ -20,7 +20,7 @@ def image(scale: int = 8) -> Image.Image:
 
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
-    return np.rint(floats(pixels) * 255).astype(int)
+    return np.rint(to_floats(pixels) * 255).astype(int)
 
 
 def srgb_bytes() -> bytes:

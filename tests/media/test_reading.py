@@ -16,7 +16,7 @@ from PIL import Image
 
 from stylecli.errors import InputError
 from stylecli.media import read_picture
-from stylecli.media.picture import floats
+from stylecli.paint.pixels import to_floats
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
 CORNERS = np.array([[RED, GREEN], [BLUE, GREY]], dtype=np.uint8)  # (2, 2, 3)
@@ -29,7 +29,7 @@ def corners(scale: int = 8) -> Image.Image:
 
 def as_bytes(pixels: np.ndarray) -> np.ndarray:
     assert pixels.dtype in (np.uint8, np.uint16) and pixels.flags.c_contiguous and pixels.ndim == 3
-    return np.rint(floats(pixels) * 255).astype(int)
+    return np.rint(to_floats(pixels) * 255).astype(int)
 
 
 def near(pixels: np.ndarray, expected: object, within: int = 1) -> None:
@@ -126,7 +126,7 @@ def test_thirty_two_bits(tmp_path: Path, white: float, dtype: str) -> None:
     values = (np.array([[0, 0.25, 1]]) * white).round(0 if white > 1 else 2).astype(dtype)
     Image.fromarray(values).save(tmp_path / "a.tif")
     picture = read_picture(tmp_path / "a.tif")
-    assert np.allclose(floats(picture.pixels)[0, :, 0], [0, 0.25, 1], atol=2 / 255) and not picture.notices
+    assert np.allclose(to_floats(picture.pixels)[0, :, 0], [0, 0.25, 1], atol=2 / 255) and not picture.notices
 
 
 def test_floats_out_of_range_and_nan(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from stylecli.media.picture import FloatArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.video.clip import Clip, Excerpt, Frame, fit
 from stylecli.media.video.colour import Colour
+from stylecli.paint.pixels import to_depth, to_image
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG", ".png": "PNG"}
 _TICK = Fraction(1, 1000)
@@ -124,9 +125,9 @@ class AnimationSink:
         self._begins: list[int] = []
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
-        image = Image.fromarray((painted * 255 + 0.5).astype(np.uint8))
+        image = to_image(painted)
         if frame.alpha is not None:
-            image.putalpha(Image.fromarray(frame.alpha))
+            image.putalpha(Image.fromarray(to_depth(frame.alpha, np.uint8)))
         self._images.append(image)
         self._begins.append(round(frame.pts * self.clip.time_base / _TICK))
         self.bytes += image.width * image.height * len(image.getbands())

@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stylecli.media.video.colour import Colour
@@ -23,13 +22,13 @@ class Frame:
     Attributes:
         pts: when it is shown; strictly increasing from frame to frame.
         duration: how long; 0 where the file does not say.
-        alpha: (H, W) uint8 where the film has transparency that can be kept.
+        alpha: (H, W) uint8 or uint16 where the film has transparency that can be kept.
     """
 
     pts: int
     duration: int
     pixels: Pixels
-    alpha: NDArray[np.uint8] | None = None
+    alpha: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

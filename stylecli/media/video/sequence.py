@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stylecli.media.reading import read_picture
 from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.colour import Colour
 from stylecli.media.writing import write_picture
+from stylecli.paint.pixels import to_depth, to_whole
 
 RATE = Fraction(25)
 """Frames per second of pictures that do not say."""
@@ -83,8 +84,13 @@ class SequenceSource:
         if not paths:
             raise InputError(f"{self.path}: no pictures between --start and --end")
         self._paths = paths
-        H, W = self._read(paths[0]).size
-        self.clip = Clip(self.path, W, H, 1 / rate, rate, len(paths), float(len(paths) / rate), _RGB)
+        first = self._read(paths[0])
+        H, W = first.size
+        self._dtype = first.pixels.dtype  # of all frames: several are painted at once
+        deep = first.pixels.dtype == np.uint16
+        self.clip = Clip(
+            self.path, W, H, 1 / rate, rate, len(paths), float(len(paths) / rate), _RGB, deep=deep
+        )
 
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The pictures without the first ``skip`` that can be read; one that cannot leaves a gap."""
@@ -99,7 +105,7 @@ class SequenceSource:
                 continue
             good += 1
             if good > skip:
-                yield Frame(number, 1, (picture.pixels * 255 + 0.5).astype(np.uint8), picture.alpha)
+                yield Frame(number, 1, to_depth(picture.pixels, self._dtype), picture.alpha)
 
     def _read(self, path: Path) -> Picture:
         picture = read_picture(path, max_pixels=self.excerpt.max_pixels)
@@ -121,7 +127,8 @@ class SequenceSink:
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
         target = numbered_name(self.pattern, self._number)
-        write_picture(replace(Picture(painted), alpha=frame.alpha), target, quality=self.quality)
+        whole = to_whole(painted, frame.pixels.dtype)
+        write_picture(Picture(whole, alpha=frame.alpha), target, quality=self.quality)
         self._number += 1
         self.bytes += target.stat().st_size
 

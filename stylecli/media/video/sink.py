@@ -13,6 +13,7 @@ from stylecli.media.video.clip import Frame
 from stylecli.media.video.encoding import Coding, Encoder
 from stylecli.media.video.joining import join
 from stylecli.media.video.segments import write_segment
+from stylecli.paint.pixels import to_whole
 
 
 class Sink(Protocol):
@@ -53,8 +54,8 @@ class FilmSink:
         self.bytes = sum(path.stat().st_size for path in self._paths())
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
-        top, dtype = (65535, np.uint16) if self.coding.is_deep else (255, np.uint8)
-        self._encoder.add((painted * top + 0.5).astype(dtype), frame.pts, frame.duration)
+        dtype = np.uint16 if self.coding.is_deep else np.uint8
+        self._encoder.add(to_whole(painted, dtype), frame.pts, frame.duration)
 
     def cut(self) -> None:
         packets = self._encoder.close()
