@@ -37,6 +37,7 @@ from stylecli.run.events import (
     Event,
     Failed,
     FilmDone,
+    NotBegun,
     Notice,
     Skipped,
     Started,
@@ -214,6 +215,8 @@ class Console:
     def _failed(self, event: Failed) -> None:
         source, target, style, reason = event.source, event.target, event.style, event.reason
         self._object("failed", source=source, target=target, style=style, reason=reason)
+        if isinstance(event, NotBegun):  # counted in the summary
+            return
         # An unreadable input fails once for each style, with the same words: once is enough for a person.
         if (source, reason) != self._last_failure:
             self.error(f"failed {_about(source, reason)}")
@@ -225,7 +228,8 @@ class Console:
         """The last line: "18 done, 2 failed, 3 skipped in 12.3 s"."""
         seconds, tally = time.monotonic() - self._begun, self.tally
         counts = {"done": tally.done, "failed": tally.failed, "skipped": tally.skipped}
-        words = ", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "done")
+        said = counts | {"failed": tally.failed - tally.not_begun, "not begun": tally.not_begun}
+        words = ", ".join(f"{count} {word}" for word, count in said.items() if count or word == "done")
         self.say(f"{'interrupted: ' if interrupted else ''}{words} in {seconds:.1f} s")
         extra = {"interrupted": True} if interrupted else {}
         self._object("summary", **counts, seconds=round(seconds, 3), **extra)

@@ -45,6 +45,12 @@ def locked(
 
 def _try_lock(file: IO[bytes]) -> bool:
     """True when the lock is held, or there is no such thing here. Closing the file releases it."""
+    return try_lock(file) is not False
+
+
+def try_lock(file: IO[bytes]) -> bool | None:
+    """True when the lock is held now, until the file is closed; False when somebody else has it; None where the file
+    system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -55,5 +61,5 @@ def _try_lock(file: IO[bytes]) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+        return False if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK) else None
     return True

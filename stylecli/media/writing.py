@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from stylecli.errors import InputError, OutOfMemoryError
-from stylecli.files.atomic import atomic_path, write_error
+from stylecli.files.atomic import CheckedFile, atomic_file, write_error
 from stylecli.media import animation
 from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
@@ -33,7 +33,12 @@ _SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one J
 
 
 def write_picture(
-    picture: Picture, target: Path | BinaryIO, *, format: str | None = None, quality: int | None = None
+    picture: Picture,
+    target: Path | BinaryIO,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+    replace_existing: bool = True,
 ) -> tuple[str, ...]:
     """Write ``picture`` atomically; returns notices, lines about what the format could not hold.
 
@@ -77,9 +82,8 @@ def write_picture(
         if icc is not None:
             options["icc_profile"] = icc
         if isinstance(target, Path):
-            with atomic_path(target) as temporary, temporary.open("wb") as stream:
-                _encode(image, stream, writer, options, label, notices)
-                stream.flush()
+            with atomic_file(target, replace=replace_existing) as file:
+                _encode(image, file, writer, options, label, notices)
         else:
             encoded = BytesIO()  # whole or not at all: encoders seek, and may fail halfway
             _encode(image, encoded, writer, options, label, notices)
@@ -222,20 +226,20 @@ def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], no
 
 def _encode(
     image: Image.Image | _Wide,
-    stream: BinaryIO,
+    stream: CheckedFile | BytesIO,
     writer: str,
     options: dict[str, Any],
     label: str,
     notices: list[str],
 ) -> None:
     try:
-        image.save(stream, format=writer, **options)
+        image.save(stream, format=writer, **options)  # type: ignore[arg-type]  # all of a file that it uses
         return
     except MemoryError as error:
         raise OutOfMemoryError(f"{label}: not enough memory to encode it") from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's: disk full, no permission
-            raise write_error(label, error) from error
+        if isinstance(stream, CheckedFile):
+            stream.check()  # the disk may be to blame
         reason = " ".join(str(error).split()) or type(error).__name__
         if not options.keys() & {"exif", "xmp", "pnginfo"}:
             raise InputError(f"{label}: {writer} cannot hold it ({reason})") from error

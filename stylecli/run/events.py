@@ -76,6 +76,11 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class NotBegun(Failed):
+    """Given up unseen: what stopped an earlier one (a full disk) would stop this one too."""
+
+
+@dataclass(frozen=True)
 class Notice:
     """Worth knowing, nothing failed (for instance: only the first page of a document was taken)."""
 
@@ -98,6 +103,7 @@ class Tally:
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    not_begun: int = 0  # of those that failed
     out_of_memory: int = 0
 
     def add(self, event: Event) -> None:
@@ -107,6 +113,7 @@ class Tally:
             self.skipped += 1
         elif isinstance(event, Failed):
             self.failed += 1
+            self.not_begun += isinstance(event, NotBegun)
             self.out_of_memory += event.out_of_memory
 
     @property

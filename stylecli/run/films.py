@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
+from stylecli.files.atomic import remove_stale_temporaries
+from stylecli.files.claim import claimed, is_claimed
 from stylecli.paint.options import PaintOptions
+from stylecli.run.disks import FullDisks
 from stylecli.run.events import (
     STREAM,
     Advanced,
@@ -131,6 +134,8 @@ class FilmJob:
                 )
         if self.overwrite:
             return
+        if is_claimed(item.target):
+            return  # the run that is at it has its own frames there; this one will say so
         before = Journal(item.target).read()
         if before is not None and not self.resume:
             raise UsageError(
@@ -178,18 +183,26 @@ class FilmJob:
                 painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.options)
             return painters[style]
 
+        full = FullDisks()
         with one_ctrl_c() as stop:
             for item in plan.todo:
+                refused = full.refuses(item)
+                if refused is not None:
+                    emit(refused)
+                    continue
                 try:
                     if self.preview:
                         self._preview(item, painter, emit)
                     else:
-                        self._film(item, painter, emit, stop)
+                        remove_stale_temporaries(item.target.parent)
+                        with claimed(item.target):
+                            self._film(item, painter, emit, stop)
                 except (UsageError, KeyboardInterrupt):
                     raise
                 except StylizeError as error:
                     if error.exit_code not in (InputError.exit_code, OutOfMemoryError.exit_code):
                         raise  # weights: no film can be painted
+                    full.note(item, error)
                     emit(failed(item, error))
                 except Exception as error:
                     emit(failed(item, error))
@@ -239,6 +252,10 @@ class FilmJob:
                 journal.remove()
         if not progress.frames:
             raise InputError(f"{item.source}: not one frame to paint")
+        if not self.overwrite and sink.resumable and os.path.lexists(item.target):
+            raise InputError(
+                f"{item.target}: was written by somebody else meanwhile: move it away, --resume finishes the film"
+            )
         for text in sink.finish(progress.last_duration):
             emit(Warned(item.source, text))
         for text in source.warnings:

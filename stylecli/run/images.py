@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stylecli.errors import UsageError
 from stylecli.memory import free_memory
 from stylecli.paint.options import PaintOptions
+from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Event, Failed, Skipped
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
@@ -87,7 +88,8 @@ class ImageJob:
         for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
             if is_folder(folder):
                 remove_stale_temporaries(folder)
-        wanted = {item.style for item in plan.todo}
+        todo = writable(plan.todo, emit)
+        wanted = {item.style for item in todo}
         looks = [look for look in self.looks if look.name in wanted]
         work = Work(
             self._read,
@@ -95,7 +97,7 @@ class ImageJob:
             self._write,
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
         )
-        stream(plan.todo, work, emit)
+        stream(todo, work, emit)
 
     def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
         """The inputs that look like pictures, and those that do not."""
@@ -139,4 +141,10 @@ class ImageJob:
         from stylecli.run.mark import mark
 
         stream_or_path = sys.stdout.buffer if target == STREAM else target
-        return write_picture(mark(picture), stream_or_path, format=self.format, quality=self.quality)
+        return write_picture(
+            mark(picture),
+            stream_or_path,
+            format=self.format,
+            quality=self.quality,
+            replace_existing=self.overwrite,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from stylecli.files.atomic import atomic_path
+from stylecli.files.atomic import atomic_file
 from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.source import open_source
 from stylecli.montage import grid
@@ -34,6 +34,6 @@ def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path)
         column_labels=labels,
         cell=min(_CELL, max(whole.clip.width, whole.clip.height)),
     )
-    with atomic_path(target) as temporary, temporary.open("wb") as file:
-        sheet.save(file, format="PNG")
+    with atomic_file(target) as file:
+        sheet.save(file, format="PNG")  # type: ignore[arg-type]
     return sheet.size

@@ -17,7 +17,9 @@ from queue import Queue
 from typing import TYPE_CHECKING
 
 from stylecli.errors import StylizeError, is_out_of_memory
-from stylecli.run.events import Done, Event, Failed, Notice, Started
+from stylecli.files.atomic import TakenError
+from stylecli.run.disks import FullDisks
+from stylecli.run.events import Done, Event, Failed, Notice, Skipped, Started, Warned
 from stylecli.run.plan import Item
 from stylecli.run.stages import POLL_S, Stages
 
@@ -49,7 +51,9 @@ class Work:
 @dataclass(frozen=True)
 class _Read:
     items: tuple[Item, ...]  # one source in all its styles
-    picture: Picture | None
+    picture: (
+        Picture | None
+    )  # without it and without an error: it was not read, its results would find no room
     error: Exception | None = None
 
 
@@ -83,6 +87,7 @@ class _Stream:
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
         self._painters: Mapping[str, Painter] | None = None
         self._emitting = threading.Lock()
+        self._full = FullDisks()
         self._in_flight = _Flight(self.work.pixels_in_flight, self.stages.stopped)
 
     def run(self, plan: Sequence[Item]) -> None:
@@ -110,6 +115,10 @@ class _Stream:
             if not self._in_flight.wait():
                 return
             items = tuple(group)
+            if all(map(self._full.refuses, items)):
+                if not self.stages.put(self._read, _Read(items, None)):
+                    return
+                continue
             try:
                 picture = self.work.read(source)
             except Exception as error:
@@ -133,8 +142,11 @@ class _Stream:
         if self._painters is None:
             self._painters = self.work.painters()
         for item in read.items:
-            self._emit(Started(item.source, item.target, item.style))
             releases = _pixels(read.picture) if item is read.items[-1] else 0
+            if self._full.refuses(item):
+                self.stages.put(self._painted, _Painted(item, None, releases=releases))
+                continue
+            self._emit(Started(item.source, item.target, item.style))
             begun = time.perf_counter()
             try:
                 picture = _in_style(read.picture, self._painters[item.style])
@@ -146,17 +158,24 @@ class _Stream:
 
     def _writing(self) -> None:
         for painted in self.stages.taken(self._painted):
-            if painted.error is None and painted.picture is not None:
-                self._emit(self._write(painted, painted.picture))
-            else:
+            refused = self._full.refuses(painted.item)
+            if painted.error is not None:
                 self._emit(failed(painted.item, painted.error))
+            elif refused is not None:
+                self._emit(refused)
+            elif painted.picture is not None:
+                self._emit(self._write(painted, painted.picture))
             self._in_flight.add(-painted.releases)
 
     def _write(self, painted: _Painted, picture: Picture) -> Event:
         item = painted.item
         try:
             notices = self.work.write(picture, item.target)
+        except TakenError as error:
+            self._emit(Warned(item.source, str(error)))
+            return Skipped(item.source, item.target, item.style, "exists by now")
         except Exception as error:
+            self._full.note(item, error)
             return failed(item, error)
         for notice in notices:
             self._emit(Notice(item.source, notice))

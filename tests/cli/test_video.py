@@ -19,6 +19,9 @@ from conftest import COMMAND, Stylize, draw, environment
 from film_kit import Film, look
 from PIL import Image
 
+from stylecli.files.claim import claimed
+from stylecli.run.journal import Journal, Progress
+
 SMALL = ("--stroke-size", "8")  # painted at the least size: the network is not what is tested here
 
 
@@ -205,6 +208,30 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_done(here: Here, tmp
     assert again.returncode == 0
     assert "going on after 50 frames" in again.err
     assert len(look(tmp_path / "clip.starry.mp4").times) == 50
+
+
+@pytest.mark.usefixtures("styles")
+@pytest.mark.parametrize("option", [(), ("--resume",), ("--overwrite",)])
+def test_another_run_is_at_it(here: Here, tmp_path: Path, option: tuple[str, ...]) -> None:
+    """Its frames are left alone, and the other film is painted."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("clip.mp4", "other.mp4"):
+        Film(frames=2).write(folder / name)
+    journal = Journal(tmp_path / "in" / "clip.starry.mp4")
+    journal.begin()
+    journal.write(Progress("job of the other run", 1, 48, 47, 1), None)
+    with claimed(tmp_path / "in" / "clip.starry.mp4"):
+        ended = here("in", "-s", "starry.jpg", *option, *SMALL)
+        assert journal.read() is not None
+    assert ended.returncode == 1
+    assert "failed in/clip.mp4: in/clip.starry.mp4: another run is writing this (process " in ended.err
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == [
+        ".clip.starry.mp4.stylize",
+        "clip.mp4",
+        "other.mp4",
+        "other.starry.mp4",
+    ]
 
 
 @pytest.mark.usefixtures("styles")

@@ -18,7 +18,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = [
         "photos/img10.jpg", "photos/img2.JPG", "photos/IMG1.jpg", "photos/notes.txt", "photos/.hidden.jpg",
         "photos/._img2.jpg", "photos/Thumbs.db", "photos/desktop.ini", "photos/scan.pdf", "photos/clip.mpg",
-        "photos/.stylize-12-0123abcd.part", "photos/été 2024/plage.png", "photos/été 2024/[raw] a.tif",
+        "photos/.stylize-01234567-01234567-12-0123abcd.part", "photos/été 2024/plage.png",
+        "photos/été 2024/[raw] a.tif",
         "photos/.cache/x.png", "photos/__MACOSX/y.png", "photos/deep/er/z.webp", "album[1]/a.png",
         "album1/b.png", "empty/readme.md", "lone.bin",
     ]  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stylecli.errors import InputError, UsageError
+from stylecli.files import owner
 from stylecli.files.atomic import atomic_path, is_temporary, remove_stale_temporaries
 from stylecli.media import (
     Picture,
@@ -171,9 +172,10 @@ def test_stale_temporaries_go_and_live_ones_stay(tmp_path: Path) -> None:
     dead = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )
-    stale = tmp_path / f".stylize-{int(dead.stdout)}-0123abcd.part"
-    same_number = tmp_path / f".stylize-{os.getpid()}-0123abcd.part"  # of an earlier run in a container
-    other_process = tmp_path / f".stylize-{os.getppid()}-0123abcd.part"
+    here = f".stylize-{owner.machine()}-{owner.namespace()}"
+    stale = tmp_path / f"{here}-{int(dead.stdout)}-0123abcd.part"
+    same_number = tmp_path / f"{here}-{os.getpid()}-0123abcd.part"  # of an earlier run in a container
+    other_process = tmp_path / f"{here}-{os.getppid()}-0123abcd.part"
     foreign = tmp_path / ".stylize-notes.part"
     for path in (stale, same_number, other_process, foreign):
         path.write_bytes(b"half")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from stylecli.errors import InputError
-from stylecli.files.atomic import atomic_path
+from stylecli.files.atomic import atomic_file
 from stylecli.media.picture import FloatArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.video.clip import Clip, Excerpt, Frame, fit
@@ -150,8 +150,8 @@ class AnimationSink:
         if format != "GIF" or self.clip.loop != 1:  # GIF: without the block it is shown once
             options["loop"] = self.clip.loop
         first, *rest = self._images
-        with atomic_path(self.target) as temporary, temporary.open("wb") as file:
-            first.save(file, format=format, save_all=True, append_images=rest, duration=durations, **options)
+        with atomic_file(self.target) as file:
+            first.save(file, format=format, save_all=True, append_images=rest, duration=durations, **options)  # type: ignore[arg-type]
         self.bytes = self.target.stat().st_size
         return []
 

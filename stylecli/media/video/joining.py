@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import heapq
 import mimetypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +21,7 @@ from av.video.stream import VideoStream
 
 from stylecli import __version__
 from stylecli.errors import InputError
-from stylecli.files.atomic import atomic_path
+from stylecli.files.atomic import CheckedFile, atomic_file
 from stylecli.media.video.encoding import Coding
 from stylecli.media.video.reading import open_film, picture_stream
 from stylecli.media.video.segments import read_index, read_segment
@@ -64,9 +63,7 @@ def join(
     Raises:
         InputError: the target cannot be written.
     """
-    with atomic_path(target) as temporary, ExitStack() as stack:
-        # Unbuffered: to move the index to the front FFmpeg opens the same file once more, by its name.
-        file = _Disk(stack.enter_context(temporary.open("wb+", buffering=0)))
+    with atomic_file(target) as file, ExitStack() as stack:
         film = None if source is None else stack.enter_context(open_film(source))
         kind = _FORMATS[target.suffix.lower()]
         try:
@@ -77,44 +74,6 @@ def join(
             raise InputError(f"{target}: cannot be written: {error.strerror}") from error
         file.check()
         return warnings
-
-
-class _Disk:
-    """A file that FFmpeg writes to. What goes wrong (a full disk) is kept for ``check``: FFmpeg would go on and PyAV
-    would print a traceback for each further call."""
-
-    def __init__(self, file: FileIO) -> None:
-        self.name = str(file.name)
-        self._file = file
-        self._error: OSError | None = None
-
-    def check(self) -> None:
-        """Raise what went wrong, if anything did."""
-        if self._error is not None:
-            raise self._error
-
-    def write(self, data: bytes) -> int:
-        left = memoryview(data)
-        while left and self._error is None:
-            left = left[self._try(lambda piece=left: self._file.write(piece), 0) :]  # type: ignore[misc]
-        return len(data)
-
-    def read(self, count: int) -> bytes:
-        return self._try(lambda: self._file.read(count), b"")
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._try(lambda: self._file.seek(offset, whence), offset)
-
-    def tell(self) -> int:
-        return self._try(self._file.tell, 0)
-
-    def _try(self, call: Callable[[], _T], instead: _T) -> _T:
-        if self._error is None:
-            try:
-                return call()
-            except OSError as error:
-                self._error = error
-        return instead
 
 
 def _options(coding: Coding, target: Path) -> dict[str, str]:
@@ -134,7 +93,7 @@ def _mux(
     origin: int,
     trim: bool,
     target: Path,
-    disk: _Disk,
+    disk: CheckedFile,
 ) -> list[str]:
     painted = output.add_stream(coding.encoder, rate=coding.clip.rate)
     assert isinstance(painted, VideoStream)

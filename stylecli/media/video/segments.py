@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stylecli.files.atomic import atomic_path
+from stylecli.files.atomic import atomic_file
 from stylecli.media.video.encoding import Coded
 
 
@@ -27,7 +27,7 @@ class Entry:
 def write_segment(path: Path, packets: Sequence[Coded]) -> int:
     """Write a segment, whole or not at all; its size in bytes. Raises InputError."""
     index = json.dumps([[len(packet.data), packet.pts, int(packet.key)] for packet in packets])
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with atomic_file(path) as file:
         file.write(index.encode() + b"\n")
         for packet in packets:
             file.write(packet.data)
