@@ -163,12 +163,19 @@ def inset(picture: Image.Image, small: Image.Image, *, share: float = 0.26) -> I
 
     The longer side of ``small`` becomes ``share`` of the shorter side of ``picture``.
     """
-    both = picture.convert("RGB")
+    both = _on_paper(picture)
     side = max(4, round(min(both.size) * share))
     frame = max(1, side // 24)
-    stamp = ImageOps.expand(_fit(small.convert("RGB"), side), border=frame, fill=PAPER)
+    stamp = ImageOps.expand(_fit(_on_paper(small), side), border=frame, fill=PAPER)
     both.paste(stamp, (0, both.height - stamp.height))
     return both
+
+
+def _on_paper(picture: Image.Image) -> Image.Image:
+    """As RGB, transparent parts like the sheet around it."""
+    sheet = Image.new("RGB", picture.size, PAPER)
+    _paste(sheet, _fit(picture, max(picture.size)), (0, 0))
+    return sheet
 
 
 def _check_labels(kind: str, labels: Sequence[str] | None, expected: int) -> None:

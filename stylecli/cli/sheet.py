@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,6 @@ def sheet(
     from stylecli.console import Console
     from stylecli.media import find_images, read_picture, resize_to_fit
     from stylecli.paint.options import PaintOptions
-    from stylecli.paint.pixels import to_image
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
 
@@ -83,7 +83,7 @@ def sheet(
         cells = list(_paint(console, stylizer, picture, paths, how))
         console.stop_bar()
         if cells:
-            _write([(photo.name, to_image(picture.pixels)), *cells], target, columns, max_size)
+            _write([(photo.name, _image(picture)), *cells], target, columns, max_size)
             console.say(f"{len(cells)} of {len(paths)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
@@ -100,9 +100,8 @@ def _paint(
     console: Console, stylizer: Stylizer, picture: Picture, paths: list[Path], how: PaintOptions
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
-    from stylecli.media import read_picture
+    from stylecli.media import read_picture, repaint, visible
     from stylecli.montage import inset
-    from stylecli.paint.pixels import to_image
     from stylecli.run.events import Done, Failed, Started
     from stylecli.run.painters import paint
 
@@ -115,13 +114,27 @@ def _paint(
         begun = time.perf_counter()
         try:
             style = read_picture(path, name=str(path))
-            painted = paint(stylizer.encode_style(style.pixels), how, picture.pixels)
+            bound = stylizer.encode_style(visible(style.pixels, style.alpha))
+            painted = repaint(picture, partial(paint, bound, how))
         except (InputError, OutOfMemoryError) as error:
             reason = str(error).removeprefix(f"{path}: ")
             console.show(Failed(path, reason, out_of_memory=isinstance(error, OutOfMemoryError)))
             continue
         console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
-        yield name, inset(to_image(painted), to_image(style.pixels))
+        yield name, inset(_image(painted), _image(style))
+
+
+def _image(picture: Picture) -> Image.Image:
+    """With its alpha: the sheet's paper shows through."""
+    import numpy as np
+    from PIL import Image
+
+    from stylecli.paint.pixels import to_depth, to_image
+
+    image = to_image(picture.pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(to_depth(picture.alpha, np.uint8)))
+    return image
 
 
 def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int) -> None:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from stylecli.media.animation import is_animated
     from stylecli.media.discover import Discovery, Found, Problem, find_images
     from stylecli.media.formats import output_suffix, readable_suffixes, writable_suffixes
-    from stylecli.media.picture import Picture, resize_to_fit
+    from stylecli.media.picture import Picture
     from stylecli.media.reading import read_picture
+    from stylecli.media.repainting import repaint
+    from stylecli.media.resizing import resize_to_fit
+    from stylecli.media.transparency import visible
     from stylecli.media.writing import write_picture
 
 _HOME = {
@@ -29,7 +32,9 @@ _HOME = {
     "output_suffix": "formats",
     "read_picture": "reading",
     "readable_suffixes": "formats",
-    "resize_to_fit": "picture",
+    "repaint": "repainting",
+    "resize_to_fit": "resizing",
+    "visible": "transparency",
     "writable_suffixes": "formats",
     "write_picture": "writing",
 }
@@ -44,7 +49,9 @@ __all__ = [
     "output_suffix",
     "read_picture",
     "readable_suffixes",
+    "repaint",
     "resize_to_fit",
+    "visible",
     "writable_suffixes",
     "write_picture",
 ]

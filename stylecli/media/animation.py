@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stylecli.media.picture import Frame, Picture, WholeArray
+from stylecli.media.modes import Colours
+from stylecli.media.picture import Frame, Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 _USUAL = 100  # milliseconds, where the file says nothing
 
-Convert = Callable[[Image.Image], tuple[WholeArray, WholeArray | None]]
+Convert = Callable[[Image.Image], Colours]
 
 
 def read_frames(image: Image.Image, frames: int, convert: Convert, notices: list[str]) -> list[Frame]:
@@ -25,13 +26,13 @@ def read_frames(image: Image.Image, frames: int, convert: Convert, notices: list
     for number in range(1, frames):
         try:
             image.seek(number)
-            pixels, alpha = convert(image)
+            colours = convert(image)
         except MemoryError:
             raise
         except Exception:
             notices.append(f"frame {number + 1} of {frames} is damaged: only those before it are taken")
             break
-        found.append(Frame(pixels, alpha, duration(image)))
+        found.append(Frame(colours.pixels, colours.alpha, duration(image)))
     return found
 
 

@@ -14,7 +14,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from stylecli.media.picture import FloatArray, WordArray
+from stylecli.media.icc import MatrixProfile, grey_table, matrix_profile
+from stylecli.media.picture import ByteArray, FloatArray, WholeArray, WordArray
+from stylecli.paint.pixels import strips
 
 # The profile's own data colour space, as ICC writes it, in terms of Pillow's modes.
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
@@ -27,11 +29,41 @@ class ProfileError(Exception):
 
 @dataclass(frozen=True)
 class RgbProfile:
-    """Transforms between an RGB profile and sRGB; both None when the profile *is* sRGB."""
+    """An RGB profile next to sRGB. Pixels are (H, W, 3), uint8 or uint16, and come back in kind."""
 
-    to_srgb: ImageCms.ImageCmsTransform | None
-    from_srgb: ImageCms.ImageCmsTransform | None
     is_srgb: bool
+    _to: ImageCms.ImageCmsTransform | None = None
+    _from: ImageCms.ImageCmsTransform | None = None
+    _exact: MatrixProfile | None = None
+
+    @property
+    def two_way(self) -> bool:
+        """Whether colours can be converted back."""
+        return self.is_srgb or self._from is not None
+
+    def to_srgb(self, pixels: WholeArray) -> WholeArray:
+        """The same array where the profile *is* sRGB."""
+        if self.is_srgb or self._to is None:
+            return pixels
+        if pixels.dtype == np.uint8:
+            return _apply(self._to, pixels)
+        return apply_wide(self._to, pixels) if self._exact is None else self._exact.to_srgb(pixels)
+
+    def from_srgb(self, pixels: WholeArray) -> WholeArray:
+        """Back into the profile's space; only where it works ``two_way``."""
+        if self.is_srgb or self._from is None:
+            return pixels
+        if pixels.dtype == np.uint8:
+            return _apply(self._from, pixels)
+        return apply_wide(self._from, pixels) if self._exact is None else self._exact.from_srgb(pixels)
+
+
+def _apply(transform: ImageCms.ImageCmsTransform, pixels: ByteArray) -> ByteArray:
+    """In strips: Pillow's images are copies."""
+    result = np.empty_like(pixels)
+    for top, bottom in strips(*pixels.shape[:2]):
+        result[top:bottom] = np.asarray(transform.apply(Image.fromarray(pixels[top:bottom])))
+    return result
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +106,7 @@ def profile_mode(icc: bytes) -> str:
 
 @lru_cache(maxsize=8)
 def rgb_profile(icc: bytes) -> RgbProfile:
-    """Transforms for an RGB profile. ``from_srgb`` alone is None when the profile only works one way.
+    """Conversions by an RGB profile.
 
     Raises ``ProfileError``.
     """
@@ -85,12 +117,12 @@ def rgb_profile(icc: bytes) -> RgbProfile:
     grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
     seen = np.asarray(to_srgb.apply(Image.fromarray(grid)))
     if np.abs(seen.astype(np.int16) - grid).max() <= _SAME_WITHIN:
-        return RgbProfile(None, None, is_srgb=True)
+        return RgbProfile(is_srgb=True)
     try:
         from_srgb = _transform(_srgb(), profile, "RGB")
     except ProfileError:
         from_srgb = None
-    return RgbProfile(to_srgb, from_srgb, is_srgb=False)
+    return RgbProfile(False, to_srgb, from_srgb, matrix_profile(icc))
 
 
 @lru_cache(maxsize=8)
@@ -105,27 +137,30 @@ def lab_to_srgb() -> ImageCms.ImageCmsTransform:
     return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), _srgb(), "LAB")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def grey_curve(icc: bytes) -> FloatArray:
-    """sRGB values 0..1, shape (256,), of 256 even steps from black to white under a grey profile.
+    """sRGB values 0..1, shape (65536,), of all 16-bit numbers from black to white under a grey profile.
 
-    A curve instead of a transform: it serves 8-bit, 16-bit and float greys alike.
+    Raises ``ProfileError``.
     """
+    exact = grey_table(icc)
+    if exact is not None:
+        return exact
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None, :])  # (1, 256)
-    seen = _transform(_open(icc), _srgb(), "L").apply(ramp)
-    return np.asarray(seen, dtype=np.float32)[0, :, 1] / np.float32(255)
+    seen = np.asarray(_transform(_open(icc), _srgb(), "L").apply(ramp), dtype=np.float32)[0, :, 1] / 255
+    return np.interp(np.linspace(0, 255, 65536), np.arange(256), seen).astype(np.float32)
 
 
-_NODES = 18  # to a side of the table: all multiples of 15, so that 8 bits hold every node exactly
+_NODES = 52  # to a side of the table: all multiples of 5, so that 8 bits hold every node exactly
 
 
 def apply_wide(transform: ImageCms.ImageCmsTransform, pixels: WordArray) -> WordArray:
-    """An RGB transform of 16-bit pixels (H, W, 3).
+    """An RGB transform of 16-bit pixels (H, W, 3), for profiles that are tables themselves.
 
-    Pillow's transforms have 8 bits. They are asked for a table of 18 x 18 x 18 colours, and what is between these is
+    Pillow's transforms have 8 bits. They are asked for a table of 52 x 52 x 52 colours, and what is between these is
     interpolated: colours are off by no more than half a step of 8 bits, and a ramp stays a ramp.
     """
-    steps = np.arange(_NODES, dtype=np.uint8) * np.uint8(15)
+    steps = np.arange(_NODES, dtype=np.uint8) * np.uint8(255 // (_NODES - 1))
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(1, -1, 3)
     table = np.asarray(transform.apply(Image.fromarray(grid)), np.float32)[0] * np.float32(257)  # (N^3, 3)
     result = np.empty_like(pixels)

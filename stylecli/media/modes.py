@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,53 +23,79 @@ _WORD = 65535
 _INVISIBLE = 1023
 
 
+class Colours(NamedTuple):
+    """What a file's numbers mean."""
+
+    pixels: WholeArray  # (H, W, 3), sRGB
+    alpha: WholeArray | None = None  # (H, W)
+    icc: bytes | None = None  # the RGB profile to embed again
+    own: WholeArray | None = None  # (H, W, 3), the numbers themselves where the profile makes pixels others
+
+
 def to_srgb(
     image: Image.Image,
     icc: bytes | None,
     notices: list[str],
     *,
+    wide: WholeArray | None = None,
     full_scale: int = 65535,
     inverted: bool = False,
-) -> tuple[WholeArray, ByteArray | None, bytes | None]:
-    """Pixels (H, W, 3), alpha (H, W) or None, and the RGB profile to embed again or None. Pixels have 16 bits where
-    the image has more than 8.
+) -> Colours:
+    """Any picture as sRGB, with 16 bits where the file has more than 8.
 
-    ``image`` is loaded and upright. ``full_scale`` is the white of 16-bit greys and ``inverted`` says
-    that it is black instead. What was guessed or left out is added to ``notices``.
+    ``image`` is loaded and upright; ``wide`` are its samples (H, W, 3 or 4) with 16 bits, of which it holds 8.
+    ``full_scale`` is the white of 16-bit greys and ``inverted`` says that it is black instead. What was guessed or left
+    out is added to ``notices``.
     """
     if image.mode[0] in "IF":  # I, I;16 in every byte order, F
-        grey, alpha = _wide_grey(image, notices, full_scale, inverted)
-        return _from_grey(grey, icc, notices), alpha, None
+        grey, grey_alpha = _wide_grey(image, notices, full_scale, inverted)
+        return Colours(_from_grey(grey, icc, notices), grey_alpha)
 
-    image = _plain(image)
-    alpha = None
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.array(image.getchannel("A"))
-        image = image.convert(image.mode[:-1])
-    if image.mode == "LAB":
-        return _values(lab_to_srgb().apply(image)), alpha, None
+    alpha: WholeArray | None = None
+    if wide is not None:
+        values, alpha = _wide_parts(wide, image)
+        image = Image.new("RGB", (1, 1))  # of its mode alone something is wanted below
+    else:
+        image = _plain(image)
+        if image.mode in ("LA", "RGBA"):
+            alpha = np.array(image.getchannel("A"))
+            image = image.convert(image.mode[:-1])
+        if image.mode == "LAB":
+            return Colours(_values(lab_to_srgb().apply(image)), alpha)
+        values = _values(image)
 
     if icc is not None:
         try:
             described = profile_mode(icc)
             if image.mode == "L" and described == "RGB":  # a grey picture in an RGB space
                 image = image.convert("RGB")
+                values = _values(image)
             if described != image.mode:
                 raise ProfileError(f"it is for {described}, the picture is {image.mode}")
             if image.mode == "L":
-                return _from_grey(_values(image), icc, notices), alpha, None
+                return Colours(_from_grey(values, icc, notices), alpha)
             if image.mode == "CMYK":
-                return _values(cmyk_to_srgb(icc).apply(image)), alpha, None
+                return Colours(_values(cmyk_to_srgb(icc).apply(image)), alpha)
             profile = rgb_profile(icc)
-            if profile.to_srgb is not None:
-                image = profile.to_srgb.apply(image)
-            if profile.from_srgb is None and not profile.is_srgb:
+            pixels = profile.to_srgb(values)
+            if not profile.two_way:
                 notices.append("colour profile works one way only: the output is sRGB")
-                return _values(image), alpha, None
-            return _values(image), alpha, icc
+                return Colours(pixels, alpha)
+            return Colours(pixels, alpha, icc, None if pixels is values else values)
         except ProfileError as error:
             notices.append(f"colour profile left out: {error}")
-    return _values(image.convert("RGB")), alpha, None
+    return Colours(values if image.mode == "RGB" else _values(image.convert("RGB")), alpha)
+
+
+def _wide_parts(wide: WholeArray, image: Image.Image) -> tuple[WholeArray, WholeArray | None]:
+    """Colours and alpha of samples with 16 bits."""
+    colours = np.ascontiguousarray(wide[..., :3])
+    if wide.shape[2] == 4:
+        return colours, np.ascontiguousarray(wide[..., 3])
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and len(key) == 3:  # the one colour that is transparent
+        return colours, np.where((colours == np.array(key)).all(-1), 0, 65535).astype(np.uint16)
+    return colours, None
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -110,7 +136,7 @@ def _from_grey(grey: WholeArray, icc: bytes | None, notices: list[str]) -> Whole
             if profile_mode(icc) == "L":
                 curve = grey_curve(icc)
                 white = np.iinfo(grey.dtype).max
-                table = np.interp(np.arange(white + 1) / white, np.linspace(0, 1, len(curve)), curve)
+                table = curve[:: (len(curve) - 1) // white]  # all 65536 values, or those of 8 bits
                 grey = np.rint(table * white).astype(grey.dtype)[grey]
         except ProfileError as error:
             notices.append(f"colour profile left out: {error}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 FloatArray = npt.NDArray[np.float32]
 ByteArray = npt.NDArray[np.uint8]
@@ -23,6 +22,16 @@ class Frame:
     pixels: PixelArray
     alpha: WholeArray | None
     duration: float
+
+
+@dataclass(frozen=True)
+class Unpainted:
+    """What a painter could not see of its picture: colours outside of sRGB, colours that alpha hides. Of the difference
+    between ``own`` (the file's numbers) and ``seen`` (what was painted, sRGB) a ``share`` of 0..1 is put back."""
+
+    own: PixelArray
+    seen: PixelArray
+    share: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,11 @@ class Picture:
     """Milliseconds that the first of several frames is shown."""
     loop: int | None = None
     """How often an animation is played, 0 for ever; None where the file does not say."""
+    own: PixelArray | None = None
+    """The file's own numbers, (H, W, 3) of the same kind, where its profile makes ``pixels`` others: what lies outside
+    of sRGB is in these alone."""
+    unpainted: Unpainted | None = None
+    """Of a painting: what it was made from, as far as some of that has to shine through."""
     notices: tuple[str, ...] = ()
     """Lines for the user: what was repaired, guessed or left out while reading."""
 
@@ -67,38 +81,3 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
-
-
-def resize_to_fit(picture: Picture, max_size: int) -> Picture:
-    """Shrink so that the long side has at most ``max_size`` pixels (Lanczos; alpha too); never enlarges.
-
-    Returns the same object when it fits already. The aspect ratio is kept to the nearest pixel, and no
-    side falls below 1. Raises ``ValueError`` when ``max_size`` is below 1.
-    """
-    if max_size < 1:
-        raise ValueError(f"max_size must be at least 1, not {max_size}")
-    height, width = picture.size
-    if max(height, width) <= max_size:
-        return picture
-    scale = max_size / max(height, width)
-    new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
-
-    pixels = np.empty((new_height, new_width, 3), dtype=picture.pixels.dtype)
-    for channel in range(3):  # one plane at a time: Pillow has neither float RGB nor 16-bit RGB
-        pixels[..., channel] = _shrunk(picture.pixels[..., channel], (new_width, new_height))
-    alpha = None if picture.alpha is None else _shrunk(picture.alpha, (new_width, new_height))
-    more = []
-    for frame in picture.more:
-        small = resize_to_fit(Picture(frame.pixels, frame.alpha), max_size)
-        more.append(replace(frame, pixels=small.pixels, alpha=small.alpha))
-    return replace(picture, pixels=pixels, alpha=alpha, more=tuple(more))
-
-
-def _shrunk(plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
-    """One plane by Lanczos, in its own type."""
-    if plane.dtype == np.uint8:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize(size, Image.Resampling.LANCZOS))
-    result = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, Image.Resampling.LANCZOS))
-    white = 65535 if plane.dtype == np.uint16 else 1.0  # Lanczos rings beyond the range at hard edges
-    result = np.clip(result, 0, white)
-    return result if plane.dtype == np.float32 else np.rint(result).astype(plane.dtype)

@@ -10,21 +10,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.media.animation import ANIMATED, duration, read_frames
-from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
 from stylecli.media.metadata import read_metadata
 from stylecli.media.modes import to_srgb
-from stylecli.media.picture import Picture, WholeArray
+from stylecli.media.picture import Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.wide import pixel_layout, read_wide, turned
 from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
-_WIDE_WITHIN = 12  # of 255: by how much a colour may differ when computed with more bits
 
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -141,13 +138,12 @@ def _read(
                 upright = image.transpose(_TURNS[metadata.orientation])
                 upright.format = image.format
             wide = None if animated else read_wide(stream, image, layout)
-            alpha: WholeArray | None
-            pixels, alpha, kept = to_srgb(upright, icc, notices, full_scale=full_scale, inverted=inverted)
             if wide is not None:
-                pixels, alpha = _with_all_bits(turned(wide, metadata.orientation), pixels, alpha, icc)
+                wide = turned(wide, metadata.orientation)
+            colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)
             first, more = duration(image) if animated else 0.0, []
             if animated:
-                more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, [])[:2], notices)
+                more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, []), notices)
         except MemoryError:
             raise
         except Exception as error:
@@ -155,9 +151,10 @@ def _read(
                 f"{label}: pixels of kind {image.mode} cannot be read ({_detail(error)})"
             ) from error
         return Picture(
-            pixels=pixels,
-            alpha=alpha,
-            icc=kept,
+            pixels=colours.pixels,
+            alpha=colours.alpha,
+            icc=colours.icc,
+            own=colours.own,
             exif=metadata.exif,
             xmp=metadata.xmp,
             format=file_format,
@@ -168,23 +165,6 @@ def _read(
             loop=_loop(image) if animated else None,
             notices=tuple(one_line(line) for line in notices),
         )
-
-
-def _with_all_bits(
-    wide: WholeArray, pixels: WholeArray, alpha: WholeArray | None, icc: bytes | None
-) -> tuple[WholeArray, WholeArray | None]:
-    """Pixels and alpha with 16 bits, from the samples in the file and from what 8 of their bits gave."""
-    colours = np.ascontiguousarray(wide[..., :3])
-    if icc is not None:
-        try:
-            profile = rgb_profile(icc)
-        except ProfileError:  # left out, as to_srgb has said
-            pass
-        else:
-            colours = colours if profile.to_srgb is None else apply_wide(profile.to_srgb, colours)
-    if np.abs(colours[::64, ::64].astype(np.int32) // 257 - pixels[::64, ::64]).max() > _WIDE_WITHIN:
-        return pixels, alpha  # a profile for another kind of picture: then 8 bits in the right colours
-    return colours, np.ascontiguousarray(wide[..., 3]) if wide.shape[2] == 4 else alpha
 
 
 def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:

@@ -13,13 +13,13 @@ from PIL import Image, PngImagePlugin
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.files.atomic import CheckedFile, atomic_file, write_error
 from stylecli.media import animation
-from stylecli.media.colour import ProfileError, apply_wide, rgb_profile
+from stylecli.media.colour import ProfileError, RgbProfile, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
 from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
-from stylecli.media.picture import Picture, WordArray
+from stylecli.media.picture import Picture, WholeArray, WordArray
 from stylecli.media.pillow_guard import pillow_limits
 from stylecli.media.wide import write_png, write_tiff
-from stylecli.paint.pixels import to_bytes, to_depth
+from stylecli.paint.pixels import strips, to_bytes, to_depth
 
 DEFAULT_QUALITY = 95
 
@@ -132,28 +132,26 @@ def _build_image(
 ) -> tuple[Image.Image | _Wide, bytes | None]:
     """The image in its final colours, and the profile to embed."""
     icc = picture.icc if writer in _WITH_ICC else None
-    from_srgb = None
+    profile = None
     if icc is not None:
         try:
             profile = rgb_profile(icc)
-            from_srgb = profile.from_srgb
-            if from_srgb is None and not profile.is_srgb:
+            if not profile.two_way:
                 raise ProfileError("it works one way only")
         except ProfileError as error:
             notices.append(f"colour profile left out, written as sRGB: {error}")
-            icc = None
+            icc = profile = None
 
     if picture.pixels.dtype == np.uint16 and writer in _WITH_16_BITS:
-        pixels = picture.pixels if from_srgb is None else apply_wide(from_srgb, picture.pixels)
+        pixels = _in_own_colours(picture, picture.pixels, profile)
         alpha = None if picture.alpha is None else to_depth(picture.alpha, np.uint16)
         return _Wide(pixels, alpha), icc
 
     try:
-        image = Image.fromarray(to_bytes(picture.pixels))
+        pixels = to_bytes(picture.pixels)
     except ValueError as error:
         raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
-    if from_srgb is not None:
-        image = from_srgb.apply(image)
+    image = Image.fromarray(_in_own_colours(picture, pixels, profile))
     if picture.alpha is not None:
         mask = Image.fromarray(to_depth(picture.alpha, np.uint8))
         if writer in _WITH_ALPHA:
@@ -162,6 +160,27 @@ def _build_image(
             image = Image.composite(image, Image.new("RGB", image.size, (255, 255, 255)), mask)
     image.info.clear()  # savers also look here: only what _options names may be written
     return image, icc
+
+
+def _in_own_colours(picture: Picture, pixels: WholeArray, profile: RgbProfile | None) -> WholeArray:
+    """Its pixels in the space of ``profile`` (None: sRGB), with what no painter saw of them."""
+    result = pixels if profile is None else profile.from_srgb(pixels)
+    unpainted = picture.unpainted
+    if unpainted is None or (profile is None and picture.icc is not None):
+        return result
+    result = result.copy() if result is pixels else result
+    white = int(np.iinfo(result.dtype).max)
+    for top, bottom in strips(*result.shape[:2]):
+        own, seen = (_in_kind(v[top:bottom], result.dtype) for v in (unpainted.own, unpainted.seen))
+        seen = seen if profile is None else profile.from_srgb(seen)
+        missing = (own.astype(np.float32) - seen) * np.float32(unpainted.share)
+        result[top:bottom] = np.clip(np.rint(result[top:bottom] + missing), 0, white)
+    return result
+
+
+def _in_kind(values: WholeArray, dtype: np.dtype[Any]) -> WholeArray:
+    """16-bit values for a file of 8 bits."""
+    return values if values.dtype == dtype else np.rint(values / np.float32(257)).astype(dtype)
 
 
 def _options(picture: Picture, writer: str, quality: int | None, notices: list[str]) -> dict[str, Any]:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float32]
 
 STRIP_PIXELS = 1 << 19  # of a strip, when whole pictures are gone through: 6 MB of floats
+_MOST_ROWS = 2048  # what is computed for each row of a strip may take memory for each other row
 _WHITE = {"uint8": 255, "uint16": 65535}
 
 
 def strips(height: int, width: int, pixels: int = STRIP_PIXELS) -> Iterator[tuple[int, int]]:
-    """Ranges of rows, from top to bottom, of about so many pixels each."""
-    rows = max(1, pixels // max(1, width))
+    """Ranges of rows, from top to bottom, of about so many pixels each; not too many rows of a narrow picture."""
+    rows = min(_MOST_ROWS, max(1, pixels // max(1, width)))
     for top in range(0, height, rows):
         yield top, min(height, top + rows)
 

@@ -96,6 +96,7 @@ class ImageJob:
             lambda: bind_painters(load(), looks, self._open, self.options),
             self._write,
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
+            keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
         )
         stream(todo, work, emit)
 

@@ -59,7 +59,9 @@ def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Sty
                 picture = read(part)
             except InputError as error:
                 raise UsageError(f"style image {error}") from error
-            bound = stylizer.encode_style(picture.pixels)
+            from stylecli.media import visible
+
+            bound = stylizer.encode_style(visible(picture.pixels, picture.alpha))
         if len(look.parts) == 1:
             return bound
         assert bound.style is not None

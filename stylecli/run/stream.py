@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from queue import Queue
@@ -46,6 +46,7 @@ class Work:
     painters: Callable[[], Mapping[str, Painter]]
     write: Callable[[Picture, Path], Sequence[str]]
     pixels_in_flight: int = PIXELS_IN_FLIGHT
+    keep: float = 0.0  # of what no painter sees, see repaint
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ class _Stream:
 
     def _paint(self, read: _Read) -> None:
         """Paint one source in all its styles, on the caller's thread."""
+        from stylecli.media import repaint
+
         if read.picture is None:
             for item in read.items:
                 self.stages.put(self._painted, _Painted(item, None, error=read.error))
@@ -149,7 +152,7 @@ class _Stream:
             self._emit(Started(item.source, item.target, item.style))
             begun = time.perf_counter()
             try:
-                picture = _in_style(read.picture, self._painters[item.style])
+                picture = repaint(read.picture, self._painters[item.style], self.work.keep)
             except Exception as error:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:
@@ -206,12 +209,6 @@ class _Flight:
 
 def _pixels(picture: Picture) -> int:
     return int(picture.count)
-
-
-def _in_style(picture: Picture, painter: Painter) -> Picture:
-    """All its frames painted."""
-    more = tuple(replace(frame, pixels=painter(frame.pixels)) for frame in picture.more)
-    return replace(picture, pixels=painter(picture.pixels), more=more)
 
 
 def failed(item: Item, error: Exception | None) -> Failed:

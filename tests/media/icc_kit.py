@@ -73,3 +73,29 @@ def one_way_rgb() -> bytes:
     for red, green, blue in itertools.product((0, 1), repeat=3):
         corners += bytes([85 * (red + green + blue), 128 + 40 * (red - green), 128 - 50 * blue])
     return _profile(b"scnr", b"RGB ", b"Lab ", {b"A2B0": _lut(3, corners)})
+
+
+def linear_rgb() -> bytes:
+    """sRGB's primaries with gamma 1, as renderers write it."""
+    tags = {
+        b"rXYZ": _xyz(0.43607, 0.22249, 0.01392),
+        b"gXYZ": _xyz(0.38515, 0.71687, 0.09708),
+        b"bXYZ": _xyz(0.14307, 0.06061, 0.71410),
+    }
+    tags |= {tag: _gamma(1.0) for tag in (b"rTRC", b"gTRC", b"bTRC")}
+    return _profile(b"mntr", b"RGB ", b"XYZ ", tags)
+
+
+def display_p3() -> bytes:
+    """Display P3, with sRGB's curve as a table."""
+    ramp = [value / 1023 for value in range(1024)]
+    light = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in ramp]
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 1024)
+    curve += b"".join(struct.pack(">H", round(v * 65535)) for v in light)
+    tags = {
+        b"rXYZ": _xyz(0.51512, 0.24120, -0.00105),
+        b"gXYZ": _xyz(0.29198, 0.69225, 0.04189),
+        b"bXYZ": _xyz(0.15710, 0.06657, 0.78407),
+    }
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    return _profile(b"mntr", b"RGB ", b"XYZ ", tags)

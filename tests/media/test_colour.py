@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import icc_kit
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from stylecli.media import read_picture, write_picture
+from stylecli.media import Picture, read_picture, repaint, wide, write_picture
 from stylecli.paint.pixels import to_floats
 
 COLOURS = np.array([[[200, 40, 40], [60, 160, 90]], [[70, 80, 200], [128, 128, 128]]], dtype=np.uint8)
@@ -116,3 +117,87 @@ def test_alpha_survives_colour_conversion(tmp_path: Path) -> None:
     write_picture(read_picture(tmp_path / "a.png"), tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as written:
         assert (np.asarray(written)[..., 3] == alpha).all()
+
+
+RAMP = np.linspace(0, 65535, 4096).astype(np.uint16)
+
+
+def encoded(light: np.ndarray) -> np.ndarray:
+    """Linear light 0..1 as sRGB numbers 0..65535."""
+    low, high = light * 12.92, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055
+    return 65535 * np.where(light <= 0.0031308, low, high)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(
+    ("make", "gamma"), [(icc_kit.linear_rgb, 1.0), (icc_kit.wide_rgb, 2.19921875)], ids=["linear", "adobe"]
+)
+def test_sixteen_bits_keep_their_shadows(tmp_path: Path, suffix: str, make, gamma: float) -> None:  # type: ignore[no-untyped-def]
+    grey = np.repeat(np.broadcast_to(RAMP, (2, 4096))[..., None], 3, axis=2)
+    path = tmp_path / f"a.{suffix}"
+    write_picture(Picture(np.ascontiguousarray(grey), icc=None), path)
+    wide_file(path, make())
+    picture = read_picture(path)
+    assert picture.pixels.dtype == np.uint16 and picture.icc == make()
+    expected = encoded((RAMP / 65535) ** gamma)
+    assert np.abs(picture.pixels[0] - expected[:, None]).max() <= 12  # of 65535: a 20th of a level of 8 bits
+    write_picture(picture, tmp_path / f"b.{suffix}")
+    back = cv2.imread(str(tmp_path / f"b.{suffix}"), cv2.IMREAD_UNCHANGED)
+    assert np.abs(back.astype(int) - grey).max() <= 100  # sRGB has fewer steps in the deepest shadows
+
+
+def wide_file(path: Path, icc: bytes) -> None:
+    """Give a 16-bit file another profile, its numbers as they are."""
+    values = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
+    with path.open("wb") as stream:
+        (wide.write_tiff if path.suffix == ".tif" else wide.write_png)(stream, values, None, icc=icc)
+
+
+def test_sixteen_bit_greys_keep_their_shadows(tmp_path: Path) -> None:
+    Image.fromarray(RAMP[None]).save(tmp_path / "a.png", icc_profile=icc_kit.linear_grey())
+    pixels = read_picture(tmp_path / "a.png").pixels
+    assert np.abs(pixels[0, :, 1] - encoded(RAMP / 65535)).max() <= 3
+
+
+SATURATED = np.array(
+    [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[255, 0, 255], [12, 250, 3], [200, 190, 40]]], dtype=np.uint8
+)
+
+
+@pytest.mark.parametrize("make", [icc_kit.display_p3, icc_kit.wide_rgb, icc_kit.linear_rgb])
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_no_strength_gives_wide_colours_back(tmp_path: Path, make, suffix: str, bits: int) -> None:  # type: ignore[no-untyped-def]
+    if bits == 16 and suffix == "webp":
+        pytest.skip("WebP has 8 bits")
+    path = tmp_path / f"a.{suffix}"
+    if bits == 8:
+        Image.fromarray(SATURATED).save(
+            path, icc_profile=make(), **({"lossless": True} if suffix == "webp" else {})
+        )
+    else:
+        write_picture(Picture(SATURATED.astype(np.uint16) * np.uint16(257)), path)
+        wide_file(path, make())
+    given = read_picture(path)
+    write_picture(repaint(given, np.array, keep=1.0), tmp_path / f"b.{suffix}", quality=100)
+    if bits == 8:
+        with Image.open(tmp_path / f"b.{suffix}") as written:
+            assert np.array_equal(written, SATURATED) and written.info["icc_profile"] == make()
+    else:
+        back = cv2.imread(str(tmp_path / f"b.{suffix}"), cv2.IMREAD_UNCHANGED)[..., ::-1]
+        assert (back == SATURATED.astype(np.uint16) * 257).all()
+
+
+def test_half_the_strength_keeps_half_of_it(tmp_path: Path) -> None:
+    Image.fromarray(SATURATED).save(tmp_path / "a.png", icc_profile=icc_kit.display_p3())
+    given = read_picture(tmp_path / "a.png")
+    reds = []
+    for keep in (0.0, 0.5, 1.0):
+        write_picture(repaint(given, np.array, keep), tmp_path / "b.png")
+        with Image.open(tmp_path / "b.png") as written:
+            reds.append(np.asarray(written)[0, 0].tolist())
+    assert reds[0] == pytest.approx([234, 51, 35], abs=2) and reds[2] == [255, 0, 0]
+    assert np.allclose(reds[1], np.mean([reds[0], reds[2]], axis=0), atol=1)
+    write_picture(repaint(given, np.array, keep=1.0), tmp_path / "b.bmp")  # no place for a profile: sRGB
+    with Image.open(tmp_path / "b.bmp") as written:
+        assert np.asarray(written)[0, 0].tolist() == [255, 0, 0]

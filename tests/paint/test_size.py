@@ -1,5 +1,7 @@
 """To the working size and back, strip by strip: what torch gives at once, whatever the strips."""
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +83,10 @@ def test_dither_is_even_and_does_not_know_of_strips():
     parts = np.concatenate([rows.threshold(0, 10, 64), rows.threshold(10, 64, 64)])
     assert (whole == parts).all() and whole.min() >= 0 and whole.max() < 1
     assert abs(whole.mean() - 0.5) < 0.01
+
+
+def test_a_narrow_picture_takes_little_memory() -> None:
+    tall = Photo(np.zeros((24_000, 1, 3), np.uint8))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert resize(tall, (24_000, 16)).shape == (1, 3, 24_000, 16)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; it was 2.3 GB

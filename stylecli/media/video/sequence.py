@@ -15,8 +15,9 @@ import numpy as np
 from stylecli.errors import InputError
 from stylecli.media.discover import find_images
 from stylecli.media.formats import readable_suffixes
-from stylecli.media.picture import FloatArray, Picture, resize_to_fit
+from stylecli.media.picture import FloatArray, Picture
 from stylecli.media.reading import read_picture
+from stylecli.media.resizing import resize_to_fit
 from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.colour import Colour
 from stylecli.media.writing import write_picture
