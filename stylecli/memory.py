@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -40,17 +39,23 @@ def free_memory(limit: int | None = None) -> int:
     -v`` allow, and of ``limit`` for the whole process."""
     rooms = [_system_free(), *_group_free()]
     if limit is not None:
-        rooms.append(limit - _status("VmRSS"))
+        rooms.append(limit - process_memory())
     rooms.append(_address_space())
     return max(0, min(rooms))
 
 
-def built_in_memory() -> int | None:
-    """Bytes of main memory in this machine; None where the system does not tell (Windows)."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
+def built_in_memory() -> int:
+    """Bytes of main memory in this machine."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def process_memory() -> int:
+    """Bytes of main memory that this process holds."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def keep_freed() -> None:
@@ -70,23 +75,10 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _status(name: str) -> int:
-    """A figure of this process in bytes, 0 where the system does not tell."""
-    try:
-        match = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(match[1]) << 10 if match else 0
-
-
 def _system_free() -> int:
-    try:
-        match = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-        if match:
-            return int(match[1]) << 10
-    except OSError:
-        pass
-    return (built_in_memory() or 8 << 30) // 2
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def _group_free() -> list[int]:
@@ -114,13 +106,17 @@ def _address_space() -> int:
     except ImportError:  # Windows
         return _UNLIMITED
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return _UNLIMITED if most == resource.RLIM_INFINITY else most - _status("VmSize")
+    if most == resource.RLIM_INFINITY:
+        return _UNLIMITED
+    import psutil
+
+    return most - int(psutil.Process().memory_info().vms)
 
 
 def check_file(label: str, width: int, height: int, wide: bool, limit: int | None) -> None:
     """Raise OutOfMemoryError if a picture of that size cannot be read, painted and written; ``wide``: of 16 bits."""
     needed = width * height * (_WIDE_FILE_BYTES if wide else _FILE_BYTES)
-    room = free_memory(limit) - max(0, _PROGRAM - _status("VmRSS"))
+    room = free_memory(limit) - max(0, _PROGRAM - process_memory())
     if width * height > _SMALL and needed > room:
         raise OutOfMemoryError(
             f"{label}: {width} × {height} pixels need about {show_size(needed)} of memory, "

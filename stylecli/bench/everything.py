@@ -54,8 +54,9 @@ def run(inputs: Inputs, device: str, progress: Progress) -> list[Section]:
 def _video(clips: tuple[Path, ...], styles: Path) -> Section:
     from stylecli.bench import video
     from stylecli.media.video.clip import Excerpt
+    from stylecli.paint.options import TEMPORAL
     from stylecli.training.data import list_images
 
     style, excerpt = list_images([styles])[0], Excerpt(max_frames=150, max_size=320)
     paint = video.painter(style)
-    return video.flicker_section([video.flicker(clip, style, paint, excerpt, 0.9) for clip in clips])
+    return video.flicker_section([video.flicker(clip, style, paint, excerpt, TEMPORAL) for clip in clips])

@@ -98,7 +98,7 @@ def machine() -> dict[str, str]:
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' * (threads > 1)} used",
-        "memory": "of unknown size" if memory is None else f"{memory / 2**30:.0f} GiB",
+        "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "software": f"stylecli {__version__}, torch {torch.__version__}",
     }

@@ -11,6 +11,7 @@ import typer
 from stylecli.cli import options
 from stylecli.cli.train import vgg16_file
 from stylecli.errors import UsageError
+from stylecli.paint.options import TEMPORAL
 
 if TYPE_CHECKING:
     from stylecli.bench.section import Section
@@ -244,7 +245,7 @@ def video(
         typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
     ],
     temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = (
-        options.TEMPORAL
+        TEMPORAL
     ),
     max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
     max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,

@@ -151,9 +151,6 @@ Quality = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 
-TEMPORAL = 0.975
-"""How firmly strokes of a film follow what moves, unless asked otherwise."""
-
 # Where it runs.
 DeviceOption = Annotated[
     Device,

@@ -10,6 +10,7 @@ import typer
 
 from stylecli.cli import options
 from stylecli.errors import UsageError
+from stylecli.paint.options import TEMPORAL
 
 if TYPE_CHECKING:
     from stylecli.media.video.clip import Excerpt
@@ -52,7 +53,7 @@ def video(
     ] = None,
     temporal: Annotated[
         str, typer.Option(metavar="0..1|off", help="How firmly strokes follow what moves, against flicker.")
-    ] = str(options.TEMPORAL),
+    ] = str(TEMPORAL),
     strength: options.Strength = 1.0,
     stroke_size: options.StrokeSize = 1.0,
     preserve_color: options.PreserveColor = False,

@@ -17,18 +17,27 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Mean and variance (division by H W): two (B, C, 1, 1).
     """
-    tokens = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H W, C), a view in channels-last memory
-    if native.paints("moments", x):
-        B, T, C = tokens.shape
-        tokens = tokens.contiguous()
-        mean, variance = x.new_empty(2, B, C)
-        native.call("moments", x.dtype, B, T, C, tokens, mean, variance)
-    else:
-        tokens = tokens.float()
-        mean = tokens.mean(1)
-        # In two passes: var_mean takes ten times as long on this layout.
-        variance = (tokens - mean[:, None]).square().mean(1)
+    if not native.paints("moments", x):
+        return plain_moments(x)
+    tokens = _tokens(x).contiguous()
+    B, T, C = tokens.shape
+    mean, variance = x.new_empty(2, B, C)
+    native.call("moments", x.dtype, B, T, C, tokens, mean, variance)
     return mean[..., None, None], variance[..., None, None]
+
+
+def plain_moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in plain torch."""
+    tokens = _tokens(x).float()
+    mean = tokens.mean(1)
+    # In two passes: var_mean takes ten times as long on this layout.
+    variance = (tokens - mean[:, None]).square().mean(1)
+    return mean[..., None, None], variance[..., None, None]
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H W, C), a view in channels-last memory."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def moments_reference(x: Tensor) -> Tensor:

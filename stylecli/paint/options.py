@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TEMPORAL = 0.975
+"""How firmly strokes of a film follow what moves, unless asked otherwise."""
+
 
 @dataclass(frozen=True)
 class PaintOptions:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stylecli.errors import OutOfMemoryError, UsageError
-from stylecli.memory import check_file, free_memory, parse_size, show_size
+from stylecli.memory import check_file, free_memory, parse_size, process_memory, show_size
 from stylecli.models.descriptor import MemoryProfile
 from stylecli.paint.memory import plan_tiles
 
@@ -82,3 +82,12 @@ def test_files_that_cannot_fit_are_refused():
     with pytest.raises(OutOfMemoryError, match=r"a\.jpg: 20000 × 20000 pixels need about .* GB"):
         check_file("a.jpg", 20000, 20000, False, 4 * GB)
     check_file("a.jpg", 1000, 1000, False, 1)  # whether a small one fits will be seen
+
+
+def test_the_process_itself_is_counted():
+    """psutil tells on macOS and Windows too, where there is no /proc: 0 would make --memory-limit mean nothing."""
+    held = bytearray(64 << 20)
+    before = process_memory()
+    assert before > 64 << 20
+    assert free_memory(before + (100 << 20)) <= 101 << 20
+    del held

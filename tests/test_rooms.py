@@ -1,0 +1,97 @@
+"""Arrows between rooms go one way: what paints needs neither training nor measurements nor the demo."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import draw, environment
+
+import stylecli
+
+PACKAGE = Path(stylecli.__file__).parent
+LOADS = (
+    "import sys\nfrom stylecli.__main__ import _run\ncode = _run(sys.argv[1:])\n"
+    "rooms = {'.'.join(n.split('.')[1:2]) for n in sys.modules if n.startswith('stylecli.')}\n"
+    "sys.stderr.write('\\n' + ' '.join(sorted(rooms)))\nsys.exit(code)\n"
+)
+PAINTING = {
+    *(
+        "__main__",
+        "cli",
+        "console",
+        "devices",
+        "errors",
+        "files",
+        "kernels",
+        "media",
+        "memory",
+        "models",
+        "ops",
+    ),
+    *("paint", "run", "tiling", "weights"),
+}
+
+
+def rooms(folder: Path, *arguments: str) -> set[str]:
+    command = [sys.executable, "-c", LOADS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment(), timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["image", "a.png", "-s", "s.png"],
+        ["text", "a.png", "--max-size", "32", "a watercolor"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_painting_loads_these_rooms_and_no_others(tmp_path: Path, arguments: list[str]) -> None:
+    draw(tmp_path / "a.png"), draw(tmp_path / "s.png", seed=3)
+    assert rooms(tmp_path, *arguments) <= PAINTING
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms that a module imports, at its top or within functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stylecli."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    ("room", "never"),
+    [
+        (
+            "files",
+            {"ops", "weights", "models", "paint", "media", "run", "cli", "training", "bench", "console"},
+        ),
+        ("weights", {"ops", "models", "paint", "media", "run", "cli", "training", "bench"}),
+        ("ops", {"paint", "media", "run", "cli", "training", "console"}),
+        ("models", {"paint", "media", "run", "cli", "training", "bench", "samples", "console"}),
+        ("paint", {"media", "run", "cli", "training", "bench", "console"}),
+        ("media", {"models", "run", "cli", "training", "bench", "console", "ops"}),
+        ("run", {"cli", "training", "bench", "console"}),
+        ("samples", {"paint", "media", "run", "cli", "training", "bench", "models"}),
+        ("metrics", {"training", "bench", "run", "cli", "media"}),
+        ("training", {"bench", "cli", "run", "console"}),
+    ],
+)
+def test_no_room_looks_up(room: str, never: set[str]) -> None:
+    up = {
+        f"{path.relative_to(PACKAGE)} -> {name}"
+        for path in PACKAGE.rglob("*.py")
+        if room_of(path) == room
+        for name in imports(path) & never
+    }
+    assert not up
