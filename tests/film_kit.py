@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -9,11 +10,15 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.codec import Codec
 from numpy.typing import NDArray
 
 from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.colour import Colour, Converter
+from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.reading import VideoSource
+from stylecli.media.video.sink import FilmSink
+from stylecli.media.video.source import open_source
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
@@ -187,3 +192,119 @@ def grey(path: Path) -> NDArray[np.float64]:
     frame = next(VideoSource(path, Excerpt()).frames())
     top = 255 if frame.pixels.dtype == np.uint8 else 65535
     return frame.pixels.astype(np.float64).mean((0, 2)) * 255 / top
+
+
+def through(
+    source: Path, target: Path, excerpt: Excerpt | None = None, encoding: Encoding | None = None
+) -> list[str]:
+    """Decode and encode with nothing painted, in groups of five; what was said on the way."""
+    film = open_source(source, excerpt or Excerpt())
+    assert isinstance(film, VideoSource)
+    encoding = encoding or Encoding("h264", crf=6, preset="ultrafast")
+    coding = encoding.holding(film.clip, target.suffix).plan(film.clip)
+    folder = target.with_name(f"{target.name}.groups")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    covers = excerpt is None or excerpt.covers_all
+    sink = FilmSink(target, coding, folder, source, film.begins, is_excerpt=not covers)
+    sink.begin(0, 0)
+    last = 0
+    for number, frame in enumerate(film.frames()):
+        top = 255 if frame.pixels.dtype == np.uint8 else 65535
+        sink.add(frame, frame.pixels.astype(np.float32) / top)
+        last = frame.duration
+        if number % 5 == 4:
+            sink.cut()
+    sink.cut()
+    return [*film.clip.notices, *coding.notices, *sink.finish(last), *film.warnings]
+
+
+def with_sound(path: Path, codec: str | None, *, seconds: int = 1, begins: float = 0.0) -> Path:
+    """A film with a white frame and a click in the middle of each second, its sound in any codec."""
+    rate = {"nellymoser": 22050, "wmav2": 44100}.get(codec or "", 48000)
+    layout = "mono" if codec in ("nellymoser", "adpcm_ima_wav") else "stereo"
+    muxer = {".m2ts": "mpegts", ".ts": "mpegts"}.get(path.suffix)
+    picture = {".wmv": "msmpeg4v3", ".mpg": "mpeg2video", ".flv": "flv", ".avi": "mpeg4"}.get(
+        path.suffix, "mpeg4"
+    )
+    options = {"mpegts_copyts": "1"} if muxer else {}
+    with av.open(str(path), "w", format=muxer, options=options) as output:
+        stream = output.add_stream(picture, rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 400_000
+        stream.codec_context.gop_size = 12
+        encoder = {"mp3": "libmp3lame", "opus": "libopus"}.get(codec or "", codec or "")
+        sound = output.add_stream(encoder, rate=rate) if codec else None
+        if sound is not None:
+            sound.codec_context.layout = layout
+            sound.codec_context.format = (Codec(encoder, "w").audio_formats or [])[0].name
+            sound.codec_context.bit_rate = 128_000
+            if codec == "opus":
+                sound.codec_context.format = "s16"
+        packets = []
+        for number in range(25 * seconds):
+            frame = av.VideoFrame.from_ndarray(
+                np.full((48, 64, 3), 255 if number % 25 in (12, 13) else 40, np.uint8)
+            )
+            frame.pts, frame.time_base = number + round(begins * 25), Fraction(1, 25)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        if sound is not None:
+            packets += _click(sound, rate, layout, seconds, begins)
+        for packet in sorted(packets, key=lambda one: one.dts * one.time_base):
+            output.mux(packet)
+    return path
+
+
+def _click(sound: av.AudioStream, rate: int, layout: str, seconds: int, begins: float) -> list[av.Packet]:
+    sound.codec_context.open()
+    wave = np.zeros(rate * seconds, np.int16)
+    for second in range(seconds):
+        at = rate * second + rate * 12 // 25
+        wave[at : at + rate // 25] = (20000 * np.sin(np.arange(rate // 25) * 0.4)).astype(np.int16)
+    channels = av.AudioLayout(layout).nb_channels
+    frame = av.AudioFrame.from_ndarray(np.repeat(wave, channels)[None], "s16", layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, round(begins * rate), Fraction(1, rate)
+    context = sound.codec_context
+    resampler = av.AudioResampler(context.format, layout, rate, frame_size=context.frame_size or 1024)
+    packets = []
+    for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+        packets += sound.encode(piece)
+    return [*packets, *sound.encode(None)]
+
+
+def clicks(path: Path) -> tuple[float, ...]:
+    """Seconds at which a click begins."""
+    found, quiet_since = [], -1.0
+    for time, value in _loudness(path):
+        if value > 0.1:
+            if quiet_since < 0 or time - quiet_since > 0.2:
+                found.append(time)
+            quiet_since = time
+    return tuple(found)
+
+
+def heard(path: Path) -> float:
+    """How many seconds of sound there are."""
+    times = [time for time, _ in _loudness(path)]
+    return times[-1] - times[0]
+
+
+def _loudness(path: Path) -> list[tuple[float, float]]:
+    """The loudest of each hundredth of a second, 0..1, counted from the first picture or sound."""
+    found = []
+    with av.open(str(path)) as film:
+        begin = min(
+            (one.start_time * (one.time_base or 0) for one in film.streams if one.start_time is not None),
+            default=0,
+        )
+        resampler = av.AudioResampler("flt", "mono", 48000)
+        heard = 0
+        for frame in film.decode(audio=0):
+            for piece in resampler.resample(frame):
+                wave = np.abs(piece.to_ndarray()[0])
+                for at in range(0, len(wave), 480):
+                    since = heard / 48000 if piece.pts is None else float(piece.pts * piece.time_base - begin)
+                    time = since + at / 48000
+                    found.append((time, float(wave[at : at + 480].max())))
+                heard += len(wave)
+    return found

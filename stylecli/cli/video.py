@@ -22,10 +22,16 @@ class Codec(StrEnum):
     h264 = "h264"
     hevc = "hevc"
     av1 = "av1"
+    vp9 = "vp9"
     prores = "prores"
     ffv1 = "ffv1"
     h264_nvenc = "h264-nvenc"
     hevc_nvenc = "hevc-nvenc"
+
+
+class Hdr(StrEnum):
+    tone_map = "tone-map"
+    refuse = "refuse"
 
 
 def video(
@@ -83,7 +89,16 @@ def video(
     ] = None,
     max_size: options.MaxSize = None,
     max_pixels: options.MaxPixels = 400_000_000,
-    codec: Annotated[Codec, typer.Option(help="How the result is encoded.")] = Codec.h264,
+    codec: Annotated[
+        Codec | None,
+        typer.Option(
+            show_default="h264; with transparency prores in .mov, vp9 in .mkv",
+            help="How the result is encoded.",
+        ),
+    ] = None,
+    hdr: Annotated[
+        Hdr, typer.Option(help="What becomes of HDR films (HLG, PQ): tone-mapped to SDR, or refused.")
+    ] = Hdr.tone_map,
     crf: Annotated[
         int | None,
         typer.Option(
@@ -122,8 +137,8 @@ def video(
     job = FilmJob(
         inputs,
         _timelines(style, text, blend, style_at),
-        _excerpt(start, end, max_frames, fps, max_size, max_pixels),
-        Encoding(codec.value, crf, preset, pix_fmt),
+        _excerpt(start, end, max_frames, fps, max_size, max_pixels, hdr is Hdr.tone_map),
+        Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
         output=output,
         recursive=recursive,
         overwrite=overwrite,
@@ -174,6 +189,7 @@ def _excerpt(
     fps: str | None,
     max_size: int | None,
     max_pixels: int,
+    hdr: bool,
 ) -> Excerpt:
     from fractions import Fraction
 
@@ -192,7 +208,7 @@ def _excerpt(
             rate = Fraction(0)
         if not 0 < rate <= 1000:
             raise UsageError(f"--fps {fps}: not a frame rate (as in 25 or 30000/1001)")
-    return Excerpt(begin, stop, max_frames, rate, max_size, max_pixels)
+    return Excerpt(begin, stop, max_frames, rate, max_size, max_pixels, hdr)
 
 
 def _temporal(text: str) -> float | None:

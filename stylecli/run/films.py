@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,7 @@ class FilmJob:
             if suffix not in (*self.encoding.suffixes, *_ANIMATED):
                 usual = self.encoding.suffixes[0]
                 raise UsageError(
-                    f"-o {item.target}: {suffix} does not hold {self.encoding.codec}, {usual} does"
+                    f"-o {item.target}: {suffix} does not hold {self.encoding.name}, {usual} does"
                 )
         if self.overwrite:
             return
@@ -229,12 +230,12 @@ class FilmJob:
         paint = painter(item.style)
         before = self._begin(item, journal, job, sink.resumable)
         emit(Started(item.source, item.target, item.style))
-        base = source.clip.time_base
+        base, begin = source.clip.time_base, self.excerpt.start or 0.0
         advanced = _Reporter(item, source, sink, before.frames, emit)
         run = FilmRun(
             source,
             sink,
-            lambda frames: paint(frames, [float(frame.pts * base) for frame in frames]),
+            lambda frames: paint(frames, [begin + float(frame.pts * base) for frame in frames]),
             self.temporal,
             journal if sink.resumable else None,
             before,
@@ -290,10 +291,12 @@ class FilmJob:
             return SequenceSink(item.target, first), ()
         if item.target.suffix.lower() in _ANIMATED:
             return AnimationSink(item.target, source.clip), ()
-        coding = self.encoding.plan(source.clip)
-        film = item.source if isinstance(source, VideoSource) else None
+        coding = self.encoding.holding(source.clip, item.target.suffix.lower()).plan(source.clip)
+        film, begins = None, Fraction(0)
+        if isinstance(source, VideoSource):
+            film, begins = item.source, source.begins
         sink = FilmSink(
-            item.target, coding, journal.folder, film, source.origin, is_excerpt=not self.excerpt.covers_all
+            item.target, coding, journal.folder, film, begins, is_excerpt=not self.excerpt.covers_all
         )
         return sink, coding.notices
 

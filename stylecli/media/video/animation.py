@@ -43,7 +43,6 @@ class AnimationSource:
     path: Path
     excerpt: Excerpt
     clip: Clip = field(init=False)
-    origin: int = field(init=False, default=0)
     warnings: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:

@@ -33,7 +33,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Which part of a film, and how: seconds from its beginning, a limit of frames, another rate, a smaller size."""
+    """Which part of a film, and how: seconds from its beginning, a limit of frames, another rate, a smaller size.
+    ``hdr``: whether HDR films become SDR (else they are refused)."""
 
     start: float | None = None
     end: float | None = None
@@ -41,6 +42,7 @@ class Excerpt:
     fps: Fraction | None = None
     max_size: int | None = None
     max_pixels: int = 400_000_000
+    hdr: bool = True
 
     @property
     def covers_all(self) -> bool:
@@ -65,6 +67,7 @@ class Clip:
         seconds: expected duration; None where nothing says.
         aspect: width to height of one pixel.
         deep: more than 8 bits for each channel.
+        alpha: whether its frames have transparency.
         loop: how often an animated picture is repeated, 0 for ever.
         notices: lines for the user about what is changed.
     """
@@ -79,6 +82,7 @@ class Clip:
     colour: Colour
     aspect: Fraction = Fraction(1)
     deep: bool = False
+    alpha: bool = False
     loop: int = 0
     notices: tuple[str, ...] = field(default=())
 

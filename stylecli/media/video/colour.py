@@ -68,8 +68,8 @@ class Converter:
     def __init__(self, colour: Colour, *, deep: bool) -> None:
         self.colour = colour
         self._rgb = "rgb48le" if deep else "rgb24"
-        self._scaler = VideoReformatter()
-        self._graph: tuple[tuple[int, int, bool, str], Graph] | None = None
+        self._scaler, self._alpha_scaler = VideoReformatter(), VideoReformatter()
+        self._graph: tuple[tuple[Any, ...], Graph] | None = None
 
     def to_rgb(self, frame: av.VideoFrame, width: int, height: int) -> NDArray[Any]:
         """(height, width, 3), uint8, or uint16 of a deep stream."""
@@ -88,12 +88,18 @@ class Converter:
         )
         return converted.to_ndarray()
 
+    def to_alpha(self, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        """(height, width), of a frame that has transparency."""
+        converted = self._alpha_scaler.reformat(frame, width=width, height=height, format="rgba")
+        return np.ascontiguousarray(converted.to_ndarray()[..., 3])
+
     def from_rgb(self, pixels: NDArray[Any], pix_fmt: str) -> av.VideoFrame:
-        """A frame in ``pix_fmt``, tagged. ``pixels`` (H, W, 3), uint8 or uint16."""
+        """A frame in ``pix_fmt``, tagged. ``pixels`` (H, W, 3), or with transparency (H, W, 4); uint8 or uint16."""
         colour = self.colour.for_coding()
-        deep = pixels.dtype == np.uint16
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb48le" if deep else "rgb24")
-        key = (*pixels.shape[:2], deep, pix_fmt)
+        deep, channels = pixels.dtype == np.uint16, pixels.shape[2]
+        kind = {(3, False): "rgb24", (3, True): "rgb48le", (4, False): "rgba", (4, True): "rgba64le"}
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), kind[channels, deep])
+        key = (*pixels.shape, deep, pix_fmt)
         if self._graph is None or self._graph[0] != key:
             self._graph = key, _graph(frame, colour, pix_fmt)
         graph = self._graph[1]

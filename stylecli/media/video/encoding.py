@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -14,6 +14,7 @@ from av.codec import Codec, CodecContext
 from av.codec.context import Flags
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
 
 from stylecli.errors import UsageError
 from stylecli.media.video.clip import Clip, Pixels
@@ -21,6 +22,9 @@ from stylecli.media.video.colour import Converter
 
 GROUP = 48
 """Frames between two places where a film can be cut, joined and taken up again."""
+
+ALPHA_DATA: Final = "matroska_block_additional"
+"""Where VP9's packets have their transparency."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,20 @@ class _Kind:
     preset: str | None
     suffixes: tuple[str, ...]  # of files that hold it, the usual one first
     extra: tuple[tuple[str, str], ...] = ()
+    alpha_pix_fmt: str | None = None
 
 
 _MP4 = (".mp4", ".m4v", ".mov", ".mkv")
+_VP9 = (("b", "0"), ("row-mt", "1"), ("deadline", "good"))
 _KINDS = {
     "h264": _Kind("libx264", "yuv420p", "yuv444p", 18, "medium", _MP4),
     "hevc": _Kind("libx265", "yuv420p", "yuv444p", 20, "medium", _MP4, (("x265-params", "log-level=error"),)),
-    "av1": _Kind("libsvtav1", "yuv420p", None, 28, "8", _MP4),
-    "prores": _Kind("prores_ks", "yuv422p10le", "yuv444p10le", None, None, (".mov", ".mkv")),
-    "ffv1": _Kind("ffv1", "yuv444p", "yuv444p", None, None, (".mkv", ".mov")),
+    "av1": _Kind("libsvtav1", "yuv420p", None, 28, "8", (".mp4", ".m4v", ".mkv", ".webm")),
+    "vp9": _Kind("libvpx-vp9", "yuv420p", "yuv444p", 24, "3", (".webm", ".mkv", ".mp4"), _VP9, "yuva420p"),
+    "prores": _Kind(
+        *("prores_ks", "yuv422p10le", "yuv444p10le", None, None, (".mov", ".mkv"), ()), "yuva444p10le"
+    ),
+    "ffv1": _Kind("ffv1", "yuv444p", "yuv444p", None, None, (".mkv",), (), "yuva444p"),
     # NVENC has no crf: cq is its constant quality. Written for machines that have it; not run on one yet.
     "h264-nvenc": _Kind("h264_nvenc", "yuv420p", "yuv444p", 20, "p5", _MP4, (("rc", "vbr"), ("b", "0"))),
     "hevc-nvenc": _Kind("hevc_nvenc", "yuv420p", "yuv444p", 22, "p5", _MP4, (("rc", "vbr"), ("b", "0"))),
@@ -49,16 +58,28 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a film is encoded, as asked for; None is the codec's own default."""
+    """How a film is encoded, as asked for; None is the codec's own default, and of the codec: h264, or for a film with
+    transparency one that holds it."""
 
-    codec: str = "h264"
+    codec: str | None = None
     crf: int | None = None
     preset: str | None = None
     pix_fmt: str | None = None
 
     @property
+    def name(self) -> str:
+        return self.codec or "h264"
+
+    @property
     def _kind(self) -> _Kind:
-        return _KINDS[self.codec]
+        return _KINDS[self.name]
+
+    def holding(self, clip: Clip, suffix: str) -> Encoding:
+        """The same, with a codec for transparency where the clip has some and none was asked for."""
+        if not clip.alpha or self != Encoding():
+            return self
+        codec = {".mov": "prores", ".mkv": "vp9"}.get(suffix)
+        return self if codec is None else Encoding(codec)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -71,17 +92,15 @@ class Encoding:
         try:
             encoder = Codec(kind.encoder, "w")
         except ValueError:
-            raise UsageError(
-                f"--codec {self.codec}: the encoder {kind.encoder} is not in this PyAV"
-            ) from None
+            raise UsageError(f"--codec {self.name}: the encoder {kind.encoder} is not in this PyAV") from None
         formats = [format.name for format in encoder.video_formats or ()]
         if self.pix_fmt is not None and self.pix_fmt not in formats:
             shown = ", ".join(name for name in formats if not name.startswith(("cuda", "vaapi")))
             raise UsageError(f"--pix-fmt {self.pix_fmt}: {kind.encoder} takes {shown}")
         if self.crf is not None and kind.crf is None:
-            raise UsageError(f"--crf {self.crf}: --codec {self.codec} has no such setting")
+            raise UsageError(f"--crf {self.crf}: --codec {self.name} has no such setting")
         if self.preset is not None and kind.preset is None:
-            raise UsageError(f"--preset {self.preset}: --codec {self.codec} has no such setting")
+            raise UsageError(f"--preset {self.preset}: --codec {self.name} has no such setting")
         try:
             context = CodecContext.create(kind.encoder, "w")
             assert isinstance(context, VideoCodecContext)
@@ -90,15 +109,18 @@ class Encoding:
         except (av.FFmpegError, ValueError) as error:
             words = getattr(error, "strerror", None) or str(error)
             asked = f" --preset {self.preset}" if self.preset else ""
-            raise UsageError(
-                f"--codec {self.codec}{asked}: {kind.encoder} does not start ({words})"
-            ) from None
+            raise UsageError(f"--codec {self.name}{asked}: {kind.encoder} does not start ({words})") from None
 
     def plan(self, clip: Clip) -> Coding:
         """What becomes of ``clip``: pixel format, size, and notices about both."""
         kind, width, height = self._kind, clip.width, clip.height
-        pix_fmt = self.pix_fmt or kind.pix_fmt
+        pix_fmt = self.pix_fmt or (kind.alpha_pix_fmt if clip.alpha else None) or kind.pix_fmt
         notices = []
+        if clip.alpha and not _has_alpha(pix_fmt):
+            notices.append(
+                f"its transparency is left out: {self.name} in {pix_fmt} has none (--codec prores in .mov, vp9 or "
+                "ffv1 in .mkv keep it)"
+            )
         if _odd(pix_fmt, width, height) and self.pix_fmt is None and kind.odd_pix_fmt is not None:
             pix_fmt = kind.odd_pix_fmt
             notices.append(
@@ -132,7 +154,8 @@ class Encoding:
             quality = kind.crf if self.crf is None else self.crf
             options["cq" if kind.encoder.endswith("nvenc") else "crf"] = str(quality)
         if kind.preset is not None:
-            options["preset"] = self.preset or kind.preset
+            name = "cpu-used" if kind.encoder == "libvpx-vp9" else "preset"
+            options[name] = self.preset or kind.preset
         context.options = options
         context.flags |= Flags.global_header
 
@@ -156,6 +179,14 @@ class Coding:
     def is_deep(self) -> bool:
         return _bits(self.pix_fmt) > 8
 
+    @property
+    def has_alpha(self) -> bool:
+        return _has_alpha(self.pix_fmt)
+
+    def tag(self, format: str) -> str | None:
+        """The name that the codec must have in a file of this format; None: any. Apple plays no HEVC but hvc1."""
+        return "hvc1" if "hevc" in self.encoding.name and format in ("mp4", "mov") else None
+
     def configure(self, context: VideoCodecContext) -> None:
         """Set an encoder up for this clip."""
         clip, colour = self.clip, self.clip.colour.for_coding()
@@ -167,11 +198,12 @@ class Coding:
 
 @dataclass(frozen=True)
 class Coded:
-    """One encoded frame. ``pts`` in the clip's time base."""
+    """One encoded frame. ``pts`` in the clip's time base; ``alpha``: VP9's second picture, for its transparency."""
 
     data: bytes
     pts: int
     key: bool
+    alpha: bytes = b""
 
 
 class Encoder:
@@ -183,9 +215,11 @@ class Encoder:
         self._context: VideoCodecContext | None = None
         self._coded: list[Coded] = []
 
-    def add(self, pixels: Pixels, pts: int, duration: int) -> None:
-        """Encode the next frame: (H, W, 3), uint8 or uint16, of the clip's size."""
+    def add(self, pixels: Pixels, pts: int, duration: int, alpha: NDArray[np.uint8] | None = None) -> None:
+        """Encode the next frame: (H, W, 3), uint8 or uint16, of the clip's size, and its transparency (H, W)."""
         coding = self._coding
+        if coding.has_alpha:
+            pixels = _with_alpha(pixels, alpha)
         frame = self._converter.from_rgb(_padded(pixels, coding.width, coding.height), coding.pix_fmt)
         frame.pts, frame.time_base, frame.duration = pts, coding.clip.time_base, duration
         if self._context is None:
@@ -206,7 +240,22 @@ class Encoder:
         for packet in packets:
             if packet.size:
                 assert packet.pts is not None
-                self._coded.append(Coded(bytes(packet), packet.pts, packet.is_keyframe))
+                alpha = b""
+                if packet.has_sidedata(ALPHA_DATA):
+                    alpha = bytes(packet.get_sidedata(ALPHA_DATA))
+                self._coded.append(Coded(bytes(packet), packet.pts, packet.is_keyframe, alpha))
+
+
+def _has_alpha(pix_fmt: str) -> bool:
+    return any(component.is_alpha for component in av.VideoFormat(pix_fmt).components)
+
+
+def _with_alpha(pixels: Pixels, alpha: NDArray[np.uint8] | None) -> Pixels:
+    """(H, W, 4); opaque where nothing is said."""
+    deep = pixels.dtype == np.uint16
+    if alpha is None:
+        alpha = np.full(pixels.shape[:2], 255, np.uint8)
+    return np.dstack([pixels, alpha.astype(np.uint16) * 257 if deep else alpha])
 
 
 def _bits(pix_fmt: str) -> int:

@@ -1,4 +1,4 @@
-"""Segments and the input's other streams into one file: nothing is encoded again, sound and subtitles bit for bit.
+"""Segments and the input's other streams into one file: nothing is encoded again that the container can hold.
 
 Times of decoding are made anew: taken in the order of display, each frame is decoded as many frames earlier as the
 encoders reorder at most. That is what one encoder for the whole film would have given.
@@ -7,117 +7,149 @@ encoders reorder at most. That is what one encoder for the whole film would have
 from __future__ import annotations
 
 import heapq
-import mimetypes
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
-from av.stream import Disposition
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 from av.video.stream import VideoStream
 
 from stylecli import __version__
 from stylecli.errors import InputError
 from stylecli.files.atomic import CheckedFile, atomic_file
-from stylecli.media.video.encoding import Coding
-from stylecli.media.video.reading import open_film, picture_stream
+from stylecli.media.video import tags
+from stylecli.media.video.encoding import ALPHA_DATA, Coding
+from stylecli.media.video.opening import open_film, picture_stream
+from stylecli.media.video.packets import Walk
 from stylecli.media.video.segments import read_index, read_segment
+from stylecli.media.video.tracks import Track, carried_tracks, is_pause
 
 if TYPE_CHECKING:
     _Packet = Packet[Any]
 
-_T = TypeVar("_T")
-
 MAKER = f"stylecli {__version__}"
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_COPIED = ("audio", "subtitle")
-_NO_TEXT = b"\0\0"
+_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_ALPHA_NUMBER = packet_sidedata_type_from_literal(ALPHA_DATA)
 _LATER = 1e9  # seconds: packets without a time go last
 
 
-def join(
-    segments: Sequence[Path],
-    coding: Coding,
-    target: Path,
-    *,
-    last_duration: int,
-    source: Path | None = None,
-    origin: int = 0,
-    trim: bool = False,
-) -> list[str]:
-    """Write ``target``, whole or not at all.
+@dataclass(frozen=True)
+class Join:
+    """What is joined.
 
-    Args:
+    Attributes:
         segments: of whole groups encoded by ``coding``, in order.
         last_duration: how long the last frame is shown, in ticks of the clip; 0 where unknown.
-        source: the film whose sound, subtitles, chapters and metadata are taken over; None where there are none.
-        origin: the source's tick at which the result begins.
+        film: whose sound, subtitles, chapters and tags are taken over; None where there are none.
+        begins: seconds of that film at which the result begins.
         trim: whether sound and subtitles are cut where the picture begins and ends, as in an excerpt.
-
-    Returns:
-        Warnings about what the container cannot hold.
-
-    Raises:
-        InputError: the target cannot be written.
     """
-    with atomic_file(target) as file, ExitStack() as stack:
-        film = None if source is None else stack.enter_context(open_film(source))
-        kind = _FORMATS[target.suffix.lower()]
-        try:
-            with av.open(file, "w", format=kind, options=_options(coding, target)) as output:
-                warnings = _mux(output, film, segments, coding, last_duration, origin, trim, target, file)
-        except av.FFmpegError as error:
-            file.check()
-            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
-        file.check()
-        return warnings
 
+    segments: Sequence[Path]
+    coding: Coding
+    last_duration: int
+    film: Path | None = None
+    begins: Fraction = Fraction(0)
+    trim: bool = False
 
-def _options(coding: Coding, target: Path) -> dict[str, str]:
-    if target.suffix.lower() == ".mkv":
-        return {}
-    scale = str(coding.clip.time_base.denominator)
-    # The film's own ticks, also for the place where it begins; the index in front, so that it plays while it loads.
-    return {"video_track_timescale": scale, "movie_timescale": scale, "movflags": "+faststart"}
+    def write(self, target: Path) -> list[str]:
+        """Write ``target``, whole or not at all; lines about what is not carried over as it was.
 
+        A film that is painted is not lost to sound that the container chokes on: it is recoded then, or left out.
+        Raises InputError where the target cannot be written.
+        """
+        why = None
+        for way in ("copied", "recoded", "left out"):
+            try:
+                said = self._write(target, way)
+            except av.FFmpegError as error:
+                why = why or error
+                continue
+            if why is not None and self.film is not None:
+                said.append(f"sound is {way}: {target.suffix} does not take it as it is ({why.strerror})")
+            return said
+        assert why is not None
+        raise InputError(f"{target}: cannot be written: {why.strerror}") from why
 
-def _mux(
-    output: OutputContainer,
-    film: InputContainer | None,
-    segments: Sequence[Path],
-    coding: Coding,
-    last_duration: int,
-    origin: int,
-    trim: bool,
-    target: Path,
-    disk: CheckedFile,
-) -> list[str]:
-    painted = output.add_stream(coding.encoder, rate=coding.clip.rate)
-    assert isinstance(painted, VideoStream)
-    coding.configure(painted.codec_context)
-    painted.time_base = coding.clip.time_base
-    painted.metadata["encoder"] = f"{MAKER} {coding.encoder}"
-    pictures = _pictures(segments, painted, coding, last_duration)
-    if film is None:
-        for packet in pictures:
-            output.mux_one(packet)
+    def _write(self, target: Path, way: str) -> list[str]:
+        with atomic_file(target) as disk, ExitStack() as stack:
+            film = None if self.film is None else stack.enter_context(open_film(self.film))
+            kind = _FORMATS[target.suffix.lower()]
+            options = _options(self.coding, kind, {} if film is None else film.metadata)
+            with av.open(disk, "w", format=kind, options=options) as output:
+                said = self._mux(output, film, target, disk, way)
             disk.check()
-        return []
-    original = picture_stream(film, target)
-    begins = float(origin * (original.time_base or 0))
-    copied, warnings = _copied_streams(film, output, target)
-    _carry_metadata(film, output, original, painted)
-    if not trim and film.chapters():
-        output.set_chapters(film.chapters())
-    end = begins + float((_last_tick(segments) + last_duration) * coding.clip.time_base)
-    others = _others(film, copied, begins, end if trim else None)
-    for _, _, packet in heapq.merge(_keyed(pictures, 0), _keyed(others, 1)):
+            if film is not None:
+                said += _not_carried(film, Path(disk.name), target)
+            return said
+
+    def _mux(
+        self,
+        output: OutputContainer,
+        film: InputContainer | None,
+        target: Path,
+        disk: CheckedFile,
+        way: str,
+    ) -> list[str]:
+        coding = self.coding
+        painted = output.add_stream(coding.encoder, rate=coding.clip.rate)
+        assert isinstance(painted, VideoStream)
+        coding.configure(painted.codec_context)
+        tag = coding.tag(output.format.name)
+        if tag is not None:
+            painted.codec_context.codec_tag = tag
+        painted.time_base = coding.clip.time_base
+        painted.metadata["encoder"] = f"{MAKER} {coding.encoder}"
+        if coding.has_alpha:
+            painted.metadata["alpha_mode"] = "1"
+        pictures = _pictures(self.segments, painted, coding, self.last_duration)
+        if film is None or self.film is None:
+            _send(output, pictures, disk)
+            return []
+        original = picture_stream(film, self.film)
+        end = (_last_tick(self.segments) + self.last_duration) * coding.clip.time_base
+        tags.carry(film, output, original, painted)
+        marks = tags.chapters(film, self.begins, end if self.trim else None)
+        if marks:
+            output.set_chapters(marks)
+        tracks: dict[int, Track] = {}
+        covers: list[_Packet] = []
+        said: list[str] = []
+        if way != "left out":
+            copied = way == "copied"
+            tracks, covers, said = carried_tracks(film, output, target, self.film, original, copied=copied)
+        _send(output, iter(covers), disk)
+        others = _Others(film, original, tracks, self.begins, end if self.trim else None)
+        merged = heapq.merge(_keyed(pictures, 0), _keyed(others.packets(), 1))
+        _send(output, (packet for _, _, packet in merged), disk)
+        return [*said, *others.said()]
+
+
+def _send(output: OutputContainer, packets: Iterator[_Packet], disk: CheckedFile) -> None:
+    for packet in packets:
         output.mux_one(packet)
         disk.check()
-    return warnings
+
+
+def _not_carried(film: InputContainer, written: Path, target: Path) -> list[str]:
+    """The film's tags that are not in what was written."""
+    with open_film(written) as result:
+        lost = tags.missing(film.metadata, result.metadata)
+    return [f"tags left out, {target.suffix} does not hold them: {', '.join(lost)}"] if lost else []
+
+
+def _options(coding: Coding, kind: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    if kind not in ("mp4", "mov"):
+        return {}
+    scale = str(coding.clip.time_base.denominator)
+    flags = "+faststart" + ("+use_metadata_tags" if tags.wants_quicktime_keys(metadata) else "")
+    # The film's own ticks, also for the place where it begins; the index in front, so that it plays while it loads.
+    return {"video_track_timescale": scale, "movie_timescale": scale, "movflags": flags}
 
 
 def _pictures(
@@ -134,6 +166,10 @@ def _pictures(
     for path in segments:
         for one in read_segment(path):
             packet: _Packet = Packet(one.data)
+            if one.alpha:
+                beside = PacketSideData(_ALPHA_NUMBER, len(one.alpha))  # type: ignore[call-arg]
+                beside.update(one.alpha)
+                packet.set_sidedata(beside)
             early = number - delay
             packet.pts, packet.dts = one.pts, shown[early] if early >= 0 else shown[0] + early * step
             place = rank[one.pts]
@@ -143,90 +179,72 @@ def _pictures(
             yield packet
 
 
-def _copied_streams(
-    film: InputContainer, output: OutputContainer, target: Path
-) -> tuple[dict[int, av.stream.Stream], list[str]]:
-    """Streams of the output for those of the film that are copied, by the film's index."""
-    copied: dict[int, av.stream.Stream] = {}
-    warnings = []
-    for stream in film.streams:
-        if stream.type == "attachment" and target.suffix.lower() == ".mkv":  # fonts of subtitles
-            with suppress(av.FFmpegError, ValueError, AttributeError):
-                name = stream.metadata.get("filename", "attachment")
-                kind = stream.metadata.get("mimetype") or mimetypes.guess_type(name)[0]
-                output.add_attachment(name, kind or "application/octet-stream", stream.data)  # type: ignore[attr-defined]
-        if stream.type not in _COPIED:
-            continue
-        name = (
-            stream.codec_context.codec.canonical_name
-            if stream.codec_context is not None
-            else "of unknown kind"
-        )
-        if name not in output.supported_codecs:
-            warnings.append(
-                f"{stream.type} stream {stream.index} ({name}) is left out: {target.suffix} cannot hold it, "
-                ".mkv can (-o)"
-            )
-            continue
-        twin = output.add_stream_from_template(stream)
-        twin.metadata.update(stream.metadata)
-        twin.disposition = stream.disposition
-        copied[stream.index] = twin
-    return copied, warnings
-
-
-def _carry_metadata(
-    film: InputContainer,
-    output: OutputContainer,
-    original: VideoStream,
-    painted: VideoStream,
-) -> None:
-    own = ("major_brand", "minor_version", "compatible_brands", "encoder")
-    output.metadata.update({key: value for key, value in film.metadata.items() if key.lower() not in own})
-    for key, value in original.metadata.items():
-        if key.lower() not in ("encoder", "vendor_id") and not key.upper().startswith(
-            ("DURATION", "NUMBER_OF_", "_STAT")
-        ):
-            painted.metadata[key] = value
-    if original.disposition & Disposition.default:
-        painted.disposition = Disposition.default
-
-
 def _last_tick(segments: Sequence[Path]) -> int:
     return max((entry.pts for entry in read_index(segments[-1])), default=0) if segments else 0
 
 
-def _others(
-    film: InputContainer, copied: dict[int, av.stream.Stream], begins: float, end: float | None
-) -> Iterator[_Packet]:
-    """The film's own packets of the copied streams; with ``end`` those in between, moved to the beginning."""
-    if not copied:
-        return
-    packets = film.demux([film.streams[index] for index in copied])
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError, OSError):  # of a damaged file what is there
+@dataclass
+class _Others:
+    """The film's own packets of the carried tracks, counted from where the result begins; with ``end`` (seconds of
+    the result) those in between."""
+
+    film: InputContainer
+    original: VideoStream
+    tracks: dict[int, Track]
+    begins: Fraction
+    end: Fraction | None
+
+    def __post_init__(self) -> None:
+        self._last: dict[int, int] = {}  # time of decoding of each track's last packet
+        self._moved: set[int] = set()
+
+    def packets(self) -> Iterator[_Packet]:
+        if not self.tracks:
             return
-        if packet.dts is None or packet.size == 0:
-            continue
-        stream = film.streams[packet.stream_index]
-        if (
-            packet.size == len(_NO_TEXT)
-            and bytes(packet) == _NO_TEXT
-            and copied[stream.index].type == "subtitle"
-        ):
-            continue  # the pause between two subtitles of MP4, which the muxer makes itself
-        base = stream.time_base or packet.time_base
-        time = float((packet.pts if packet.pts is not None else packet.dts) * base)
-        if end is not None and not begins <= time < end:
-            continue
-        if begins:
-            shift = round(begins / float(base))
-            packet.dts -= shift
-            packet.pts = None if packet.pts is None else packet.pts - shift
-        packet.stream = copied[stream.index]
-        yield packet
+        streams = [self.film.streams[index] for index in self.tracks]
+        for packet in Walk(self.film, self.original).packets(streams):
+            if packet.size == 0 or (packet.dts is None and packet.pts is None):
+                continue
+            track = self.tracks[packet.stream_index]
+            if track.twin.type == "subtitle" and is_pause(packet):
+                continue
+            if self._shifted(packet, track.twin.type == "subtitle"):
+                yield from self._in_order(packet.stream_index, track.take(packet))
+        for index, track in self.tracks.items():
+            yield from self._in_order(index, track.finish())
+
+    def _shifted(self, packet: _Packet, stays: bool) -> bool:
+        """Count from the result's beginning; whether it lies in the result. What ``stays`` on screen may have begun
+        before it."""
+        base = packet.time_base
+        shift = round(self.begins / base)
+        packet.dts = (packet.dts if packet.dts is not None else packet.pts or 0) - shift
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        if self.end is None:
+            return True
+        at = packet.pts if packet.pts is not None else packet.dts
+        if stays and at < 0 < at + (packet.duration or 0):
+            packet.duration = at + (packet.duration or 0)
+            packet.pts = packet.dts = at = 0
+        return 0 <= at * base < self.end
+
+    def _in_order(self, index: int, packets: Iterator[_Packet]) -> Iterator[_Packet]:
+        """Times of decoding that go forward: containers take no others."""
+        for packet in packets:
+            last = self._last.get(index)
+            if last is not None and packet.dts is not None and packet.dts <= last:
+                self._moved.add(index)
+                packet.dts = last + 1
+                packet.pts = packet.dts if packet.pts is None else max(packet.pts, packet.dts)
+            if packet.dts is not None:
+                self._last[index] = packet.dts
+            yield packet
+
+    def said(self) -> list[str]:
+        """What went wrong on the way, once all packets were taken."""
+        moved = [f"stream {index}: time stamps that go back are moved up" for index in sorted(self._moved)]
+        broken = {index: track.problems for index, track in self.tracks.items()}
+        return moved + [f"stream {index}: {text}" for index, text in broken.items() if text is not None]
 
 
 def _keyed(packets: Iterator[_Packet], kind: int) -> Iterator[tuple[tuple[float, int, int], int, _Packet]]:

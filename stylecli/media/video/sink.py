@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 from stylecli.media.picture import FloatArray
 from stylecli.media.video.clip import Frame
 from stylecli.media.video.encoding import Coding, Encoder
-from stylecli.media.video.joining import join
+from stylecli.media.video.joining import Join
 from stylecli.media.video.segments import write_segment
 from stylecli.paint.pixels import to_whole
 
@@ -43,7 +44,7 @@ class FilmSink:
     folder: Path
     film: Path | None
     """The film whose sound and metadata are taken over; None where there are none."""
-    origin: int = 0
+    begins: Fraction = Fraction(0)
     is_excerpt: bool = False
     resumable = True
     bytes: int = field(init=False, default=0)
@@ -55,7 +56,7 @@ class FilmSink:
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
         dtype = np.uint16 if self.coding.is_deep else np.uint8
-        self._encoder.add(to_whole(painted, dtype), frame.pts, frame.duration)
+        self._encoder.add(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
 
     def cut(self) -> None:
         packets = self._encoder.close()
@@ -64,7 +65,9 @@ class FilmSink:
             self._groups += 1
 
     def finish(self, last_duration: int) -> list[str]:
-        return self._join(self.target, last_duration, self.is_excerpt)
+        said = self._join(self.target, last_duration, self.is_excerpt)
+        self.bytes = self.target.stat().st_size
+        return said
 
     def finish_partly(self, last_duration: int) -> Path | None:
         if not self._groups:
@@ -74,15 +77,7 @@ class FilmSink:
         return path
 
     def _join(self, target: Path, last_duration: int, trim: bool) -> list[str]:
-        return join(
-            self._paths(),
-            self.coding,
-            target,
-            last_duration=last_duration,
-            source=self.film,
-            origin=self.origin,
-            trim=trim,
-        )
+        return Join(self._paths(), self.coding, last_duration, self.film, self.begins, trim).write(target)
 
     def _paths(self) -> list[Path]:
         return [self._path(number) for number in range(self._groups)]

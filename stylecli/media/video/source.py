@@ -20,7 +20,6 @@ class Source(Protocol):
     """Frames, and what is known of them. ``warnings`` are complete once the last frame was taken."""
 
     clip: Clip
-    origin: int
     warnings: list[str]
 
     def frames(self, skip: int = 0) -> Iterator[Frame]: ...
@@ -28,7 +27,7 @@ class Source(Protocol):
 
 def open_source(path: Path, excerpt: Excerpt) -> Source:
     """A video file, an animated picture, numbered pictures or a folder of them. Raises InputError in one line."""
-    if is_pattern(path) or path.is_dir():
+    if path.is_dir() or (is_pattern(path) and not path.exists()):
         return SequenceSource(path, excerpt)
     if is_animation(path):
         return AnimationSource(path, excerpt)

@@ -1,0 +1,61 @@
+"""Open a film: one local file that holds its own pictures.
+
+Playlists (ffconcat, HLS, DASH, SDP ...) lead to other files and to the network, so the formats that are read are named
+here, and FFmpeg's others refused, whatever a file is called.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from stylecli.errors import InputError
+
+_FILMS = (
+    "mov matroska avi mpeg mpegts mpegvideo m4v h264 hevc obu ivf vc1 asf flv live_flv ogg mxf gxf dv nut wtv rm gif "
+    "apng yuv4mpegpipe swf amv"
+)
+_PICTURES = "png_pipe jpeg_pipe webp_pipe bmp_pipe tiff_pipe gif_pipe"  # only to say what they are
+_READ = ",".join([*_FILMS.split(), *_PICTURES.split()])
+_KNOWN = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, WMV, FLV, OGV, MXF, DV and the like are read"
+
+
+def open_film(path: Path) -> InputContainer:
+    """Open a video file. Raises InputError in one line."""
+    try:
+        return av.open(
+            f"file:{path}",  # a name with a colon is a name, no protocol
+            container_options={"protocol_whitelist": "file", "format_whitelist": _READ},
+            metadata_errors="replace",
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (av.FFmpegError, ValueError, OSError) as error:
+        if not os.access(path, os.R_OK):
+            raise InputError(f"{path}: no permission to read it") from None
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                raise InputError(f"{path}: the file is empty") from None
+        if isinstance(error, av.ArgumentError):  # FFmpeg's word for what is not on the list
+            raise InputError(f"{path}: a playlist, or no film at all ({_KNOWN})") from None
+        known = isinstance(error, av.InvalidDataError | PermissionError)
+        why = "" if known else f" ({getattr(error, 'strerror', None) or error})"
+        raise InputError(f"{path}: not a video, or cut off before its index{why}") from None
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to paint: the first that is no cover picture. Raises InputError."""
+    if container.format.name.endswith("_pipe"):
+        raise InputError(f"{path}: a picture, not a film: stylize image paints it")
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise InputError(f"{path}: there is no decoder for its video")
+            return stream
+    raise InputError(f"{path}: there is no video in it")
