@@ -106,7 +106,7 @@ def test_bad_films_get_a_line_each_and_good_parts_are_kept(here: Here, tmp_path:
     draw(films / "still.png").rename(films / "picture.mov")
     Film(colour=(1, 9, 9, 16), pix_fmt="yuv420p10le", frames=2).write(films / "hdr.mkv")
 
-    done = here("films", "-s", "starry.jpg", "-o", "out", *SMALL)
+    done = here("films", "-s", "starry.jpg", "-o", "out", "--hdr", "refuse", *SMALL)
     assert done.returncode == 1
     said = done.err
     assert "Traceback" not in said
