@@ -91,7 +91,9 @@ class _Nowhere:
 
     def begin(self, groups: int, frames: int) -> None: ...
     def add(self, frame: Frame, painted: Picture) -> None: ...
-    def cut(self) -> None: ...
+    def cut(self) -> Sequence[Path]:
+        return ()
+
     def finish(self, last_duration: int) -> list[str]:
         return []
 

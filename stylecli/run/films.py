@@ -228,7 +228,7 @@ class FilmJob:
             emit(Warned(item.source, text))
         job = self._fingerprint(item)
         paint = painter(item.style)
-        before = self._begin(item, journal, job, sink.resumable)
+        before = self._begin(item, journal, job, sink.resumable, emit)
         emit(Started(item.source, item.target, item.style))
         base, begin = source.clip.time_base, self.excerpt.start or 0.0
         advanced = _Reporter(item, source, sink, before.frames, emit)
@@ -300,10 +300,12 @@ class FilmJob:
         )
         return sink, coding.notices
 
-    def _begin(self, item: Item, journal: Journal, job: str, resumable: bool) -> Progress:
-        """Where to begin: at the end of an earlier run, if that was asked for and can be."""
+    def _begin(self, item: Item, journal: Journal, job: str, resumable: bool, emit: Emit) -> Progress:
+        """Where to begin: where an earlier run left off, if that was asked for and can be."""
         before = journal.read() if self.resume and not self.overwrite else None
         if before is None:
+            if self.resume and journal.is_damaged:
+                emit(Warned(item.source, "what the interrupted run left is damaged: it begins again"))
             if resumable:
                 journal.begin()
             return Progress(job)
@@ -312,8 +314,18 @@ class FilmJob:
                 f"{item.target}: the interrupted run was of another input or with other options: "
                 "--overwrite begins again"
             )
-        log.info(f"{item.target}: going on after {before.frames} frames")
-        return before
+        good = journal.checked(before, with_state=self.temporal is not None)
+        if good != before:
+            emit(
+                Warned(
+                    item.source,
+                    f"of the {before.frames} frames of the interrupted run some are damaged: it goes on after "
+                    f"{good.frames}",
+                )
+            )
+        else:
+            log.info(f"{item.target}: going on after {good.frames} frames")
+        return good
 
     def _leave(self, item: Item, sink: Sink, progress: Progress, emit: Emit) -> None:
         """After Ctrl-C: something to look at, and what to do next."""

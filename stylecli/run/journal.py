@@ -1,18 +1,27 @@
-"""How far a film has got, beside its target: what a later run needs to go on as if nothing had happened."""
+"""How far a film has got, beside its target: what a later run needs to go on as if nothing had happened.
+
+Nothing is trusted unseen: the journal carries a digest of itself, of each group's files, and of what the temporal step
+remembered. A run goes on after the last group up to which all is as it was written.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stylecli.files.atomic import atomic_path, write_error
+from stylecli.files.atomic import atomic_file, write_error
+
+_STATES = 2  # kept: of the last group, and of the one before, should the last be damaged
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,18 @@ class Progress:
     last_duration: int = 0
 
 
+@dataclass(frozen=True)
+class _Group:
+    """One group in the journal: how far the film had got after it, its files, and digests of these and of the state."""
+
+    frames: int
+    last_pts: int
+    last_duration: int
+    files: tuple[str, ...]
+    digest: str
+    state: str | None
+
+
 class Journal:
     """A hidden folder beside ``target`` with its groups, the journal, and what the temporal step remembers.
 
@@ -35,31 +56,79 @@ class Journal:
     def __init__(self, target: Path) -> None:
         self.folder = target.with_name(f".{target.name}.stylize")
         self._file = self.folder / "journal.json"
+        self._groups: list[_Group] = []
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether there is a journal that cannot be used."""
+        return self._file.exists() and self.read() is None
 
     def read(self) -> Progress | None:
         """The last entry; None where there is none that can be used."""
         try:
-            return Progress(**json.loads(self._file.read_text()))
-        except (OSError, ValueError, TypeError):
+            said = json.loads(self._file.read_text())
+            if said.pop("digest") != _digest_of([_text(said).encode()]):
+                return None
+            groups = [
+                _Group(frames, pts, duration, tuple(files), digest, state)
+                for frames, pts, duration, files, digest, state in said.pop("parts")
+            ]
+            progress = Progress(**said)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
+        self._groups = groups
+        return progress
+
+    def checked(self, before: Progress, *, with_state: bool) -> Progress:
+        """``before``, or the last entry up to which every file is as it was written."""
+        good = 0
+        for group in self._groups[: before.groups]:
+            found = _digest_of_files(self.folder / name for name in group.files)
+            if found is None or found != group.digest:
+                break
+            good += 1
+        while good and with_state and not self._is_state_good(good):
+            good -= 1
+        if good == before.groups:
+            return before
+        self._groups = self._groups[:good]
+        if not good:
+            return Progress(before.job)
+        last = self._groups[-1]
+        return Progress(before.job, good, last.frames, last.last_pts, last.last_duration)
 
     def state(self, progress: Progress) -> NDArray[np.float32] | None:
         """What the temporal step remembered at that point; (H, W, 3)."""
-        path = self._state(progress)
+        path = self._state(progress.groups)
         return np.load(path) if path.exists() else None
 
-    def write(self, progress: Progress, state: NDArray[np.float32] | None) -> None:
-        """Raises InputError where the place cannot be written."""
+    def write(self, progress: Progress, state: NDArray[np.float32] | None, files: Iterable[Path]) -> None:
+        """Enter the group that ``progress`` ends with. Raises InputError where the place cannot be written."""
+        digest = None
         if state is not None:
             buffer = BytesIO()  # np.save's own writing does not say why it fails
             np.save(buffer, state)
-            with atomic_path(self._state(progress)) as temporary:
-                temporary.write_bytes(buffer.getbuffer())
-        with atomic_path(self._file) as temporary:
-            temporary.write_text(json.dumps(asdict(progress)))
-        for path in self.folder.glob("state-*.npy"):
-            if path != self._state(progress):
-                path.unlink(missing_ok=True)
+            digest = _digest_of([buffer.getbuffer()])
+            with atomic_file(self._state(progress.groups)) as file:
+                file.write(buffer.getbuffer())
+        paths = [Path(os.path.relpath(path, self.folder)) for path in files]  # so that all may be moved
+        self._groups = [
+            *self._groups[: progress.groups - 1],
+            _Group(
+                *(progress.frames, progress.last_pts, progress.last_duration),
+                *(
+                    tuple(map(str, paths)),
+                    _digest_of_files(self.folder / path for path in paths) or "",
+                    digest,
+                ),
+            ),
+        ]
+        said = asdict(progress) | {"parts": [astuple(group) for group in self._groups]}
+        with atomic_file(self._file) as file:
+            file.write(_text(said | {"digest": _digest_of([_text(said).encode()])}).encode())
+        kept = {self._state(number) for number in range(progress.groups - _STATES + 1, progress.groups + 1)}
+        for path in set(self.folder.glob("state-*.npy")) - kept:
+            path.unlink(missing_ok=True)
 
     def begin(self) -> None:
         """An empty folder, whatever was there. Raises InputError where the place cannot be written."""
@@ -71,8 +140,32 @@ class Journal:
 
     def remove(self) -> None:
         """Once the film is whole. What cannot be removed is left alone."""
+        self._groups = []
         with suppress(OSError):
             shutil.rmtree(self.folder)
 
-    def _state(self, progress: Progress) -> Path:
-        return self.folder / f"state-{progress.groups:06d}.npy"
+    def _state(self, groups: int) -> Path:
+        return self.folder / f"state-{groups:06d}.npy"
+
+    def _is_state_good(self, groups: int) -> bool:
+        found = _digest_of_files([self._state(groups)])
+        return found is not None and found == self._groups[groups - 1].state
+
+
+def _text(said: dict[str, object]) -> str:
+    return json.dumps(said, sort_keys=True)
+
+
+def _digest_of(parts: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _digest_of_files(paths: Iterable[Path]) -> str | None:
+    """Of all files one after the other; None where one is not there."""
+    try:
+        return _digest_of(path.read_bytes() for path in paths)
+    except OSError:
+        return None

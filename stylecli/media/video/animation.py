@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -131,8 +131,9 @@ class AnimationSink:
         self._begins.append(round(frame.pts * self.clip.time_base / _TICK))
         self.bytes += image.width * image.height * len(image.getbands())
 
-    def cut(self) -> None:
-        """Nothing to do: there is one group."""
+    def cut(self) -> Sequence[Path]:
+        """Nothing to do: there is one group, and it is in memory."""
+        return ()
 
     def finish(self, last_duration: int) -> list[str]:
         """Write the file. Raises InputError."""

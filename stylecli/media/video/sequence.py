@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -125,16 +125,20 @@ class SequenceSink:
 
     def begin(self, groups: int, frames: int) -> None:
         self._number = self.first + frames
+        self._files: list[Path] = []
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
         target = numbered_name(self.pattern, self._number)
         whole = to_whole(painted, frame.pixels.dtype)
         write_picture(Picture(whole, alpha=frame.alpha), target, quality=self.quality)
         self._number += 1
+        self._files.append(target)
         self.bytes += target.stat().st_size
 
-    def cut(self) -> None:
-        """Nothing to do: every picture is whole already."""
+    def cut(self) -> Sequence[Path]:
+        """Nothing to write: every picture is whole already."""
+        files, self._files = self._files, []
+        return files
 
     def finish(self, last_duration: int) -> list[str]:
         return []

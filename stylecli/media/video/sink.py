@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from stylecli.paint.pixels import to_whole
 
 
 class Sink(Protocol):
-    """Takes painted frames in order; a group of them is safe after ``cut``.
+    """Takes painted frames in order; a group of them is safe after ``cut``, which returns the files that it is in.
 
     ``begin`` says what an earlier run left: whole groups, and frames in them. ``finish`` gives the file its name and
     returns warnings; ``finish_partly`` makes something playable of what there is after an interrupt, if that is
@@ -30,7 +31,7 @@ class Sink(Protocol):
 
     def begin(self, groups: int, frames: int) -> None: ...
     def add(self, frame: Frame, painted: FloatArray) -> None: ...
-    def cut(self) -> None: ...
+    def cut(self) -> Sequence[Path]: ...
     def finish(self, last_duration: int) -> list[str]: ...
     def finish_partly(self, last_duration: int) -> Path | None: ...
 
@@ -58,11 +59,14 @@ class FilmSink:
         dtype = np.uint16 if self.coding.is_deep else np.uint8
         self._encoder.add(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
 
-    def cut(self) -> None:
+    def cut(self) -> Sequence[Path]:
         packets = self._encoder.close()
-        if packets:
-            self.bytes += write_segment(self._path(self._groups), packets)
-            self._groups += 1
+        if not packets:
+            return ()
+        path = self._path(self._groups)
+        self.bytes += write_segment(path, packets)
+        self._groups += 1
+        return (path,)
 
     def finish(self, last_duration: int) -> list[str]:
         said = self._join(self.target, last_duration, self.is_excerpt)

@@ -1,0 +1,141 @@
+"""What an interrupted film leaves is looked at before it is trusted: damage costs time, never the film."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from film_kit import Film, look
+
+from stylecli.media.video.clip import Excerpt
+from stylecli.media.video.encoding import Encoding
+from stylecli.media.video.sink import FilmSink
+from stylecli.media.video.source import open_source
+from stylecli.run.film import FilmRun
+from stylecli.run.journal import Journal, Progress
+
+FRAMES = 120  # two whole groups and a half
+
+
+def run(folder: Path, before: Progress, journal: Journal, stop_after: int | None = None) -> FilmRun:
+    """Paint nothing, steady, encode and join."""
+    source = open_source(folder / "in.mp4", Excerpt())
+    coding = Encoding(crf=20, preset="ultrafast").plan(source.clip)
+    sink = FilmSink(folder / "out.mp4", coding, journal.folder, folder / "in.mp4")
+    stop = threading.Event()
+
+    def advanced(frames: int) -> None:
+        if stop_after is not None and frames >= stop_after:
+            stop.set()
+
+    film = FilmRun(
+        source,
+        sink,
+        lambda frames: np.stack([frame.pixels for frame in frames]).astype(np.float32) / 255,
+        0.9,
+        journal,
+        before,
+        advanced,
+        stop,
+    )
+    progress = film.run()
+    if film.completed:
+        sink.finish(progress.last_duration)
+    return film
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
+    """A film, a folder with what a run that was stopped after two groups left of it, and the whole result."""
+    folder = tmp_path_factory.mktemp("film")
+    Film(frames=FRAMES, size=(32, 16)).write(folder / "in.mp4")
+    journal = Journal(folder / "out.mp4")
+    journal.begin()
+    run(folder, Progress("job"), journal)
+    whole = (folder / "out.mp4").read_bytes()
+    journal.begin()
+    run(folder, Progress("job"), journal, stop_after=90)
+    assert journal.read() == Progress("job", 2, 96, 95 * 512, 512)
+    return folder / "in.mp4", journal.folder, whole
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+Damage = Callable[[Path], None]
+CASES: list[tuple[str, Damage, int]] = [
+    (name, damage, frames)
+    for damage in (cut, flip, Path.unlink)
+    for name, frames in (
+        ("000001.group", 48),
+        ("000000.group", 0),
+        ("state-000002.npy", 48),
+        ("journal.json", 0),
+    )
+]
+
+
+@pytest.mark.parametrize("name,damage,goes_on_after", CASES)
+def test_damage_costs_no_more_than_what_is_damaged(
+    name: str, damage: Damage, goes_on_after: int, left: tuple[Path, Path, bytes], tmp_path: Path
+) -> None:
+    film, parts, whole = left
+    shutil.copy(film, tmp_path / "in.mp4")
+    journal = Journal(tmp_path / "out.mp4")
+    shutil.copytree(parts, journal.folder)
+    damage(journal.folder / name)
+    read = journal.read()
+    assert (read is None) == (name == "journal.json")
+    before = Progress("job") if read is None else journal.checked(read, with_state=True)
+    assert before.frames == goes_on_after
+    run(tmp_path, before, journal)
+    assert (tmp_path / "out.mp4").read_bytes() == whole
+
+
+def test_journals_of_any_kind_end_nothing(left: tuple[Path, Path, bytes], tmp_path: Path) -> None:
+    _, parts, _ = left
+    good = (parts / "journal.json").read_bytes()
+    chance = random.Random(3)
+    texts = [
+        b"",
+        b"[]",
+        b"7",
+        b"null",
+        b'{"digest": 1}',
+        b"[" * 200_000,
+        b"\xff\xfe",
+        b'{"job": "job", "frames": "many"}',
+    ]
+    for _ in range(60):
+        data = bytearray(good)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(len(data))] = chance.choice(b'0123456789[]{},"x')
+        texts.append(bytes(data))
+    journal = Journal(tmp_path / "out.mp4")
+    journal.folder.mkdir()
+    for text in texts:
+        (journal.folder / "journal.json").write_bytes(text)
+        found = journal.read()
+        assert found is None or text == good
+        assert journal.is_damaged == (found is None)
+
+
+def test_a_folder_may_be_moved(left: tuple[Path, Path, bytes], tmp_path: Path) -> None:
+    _, parts, _ = left
+    journal = Journal(tmp_path / "deep" / "out.mp4")
+    shutil.copytree(parts, journal.folder)
+    before = journal.read()
+    assert before is not None and journal.checked(before, with_state=True) == before
+    assert len(look(left[0]).times) == FRAMES
