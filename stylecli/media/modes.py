@@ -17,6 +17,7 @@ from stylecli.media.colour import (
     rgb_profile,
 )
 from stylecli.media.picture import ByteArray, WholeArray, WordArray
+from stylecli.media.ranges import stretched, words_from_floats
 
 _WORD = 65535
 # 16-bit pictures darker than this (below 4 of 255) show nothing: instruments with few bits write them.
@@ -47,14 +48,17 @@ def to_srgb(
     ``full_scale`` is the white of 16-bit greys and ``inverted`` says that it is black instead. What was guessed or left
     out is added to ``notices``.
     """
-    if image.mode[0] in "IF":  # I, I;16 in every byte order, F
-        grey, grey_alpha = _wide_grey(image, notices, full_scale, inverted)
-        return Colours(_from_grey(grey, icc, notices), grey_alpha)
-
     alpha: WholeArray | None = None
-    if wide is not None:
-        values, alpha = _wide_parts(wide, image)
+    values: WholeArray
+    if image.mode[0] in "IF":  # I, I;16 in every byte order, F
+        grey, alpha = _wide_grey(image, notices, full_scale, inverted)
+        if icc is None or not _is_for_rgb(icc):
+            return Colours(_from_grey(grey, icc, notices), alpha)
+        values = np.repeat(grey[..., None], 3, axis=2)
         image = Image.new("RGB", (1, 1))  # of its mode alone something is wanted below
+    elif wide is not None:
+        values, alpha = _wide_parts(wide, image)
+        image = Image.new("RGB", (1, 1))
     else:
         image = _plain(image)
         if image.mode in ("LA", "RGBA"):
@@ -85,6 +89,13 @@ def to_srgb(
         except ProfileError as error:
             notices.append(f"colour profile left out: {error}")
     return Colours(values if image.mode == "RGB" else _values(image.convert("RGB")), alpha)
+
+
+def _is_for_rgb(icc: bytes) -> bool:
+    try:
+        return profile_mode(icc) == "RGB"
+    except ProfileError:
+        return False
 
 
 def _wide_parts(wide: WholeArray, image: Image.Image) -> tuple[WholeArray, WholeArray | None]:
@@ -150,35 +161,23 @@ def _wide_grey(
     values = np.asarray(image)  # (H, W): uint16 of either byte order, int32 or float32
     key = image.info.get("transparency")
     alpha = np.where(values == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
-    if image.mode == "F" and not np.isfinite(values).all():
-        notices.append("values that are no numbers taken as black")
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     grey = _scaled(values, image, notices, full_scale)
     return (np.uint16(_WORD) - grey if inverted else grey), alpha
 
 
 def _scaled(values: npt.NDArray[Any], image: Image.Image, notices: list[str], full_scale: int) -> WordArray:
+    if image.mode == "F":
+        return words_from_floats(values, notices)
     low, high = float(np.min(values)), float(np.max(values))
     if image.mode.startswith("I;16"):
         if high - low >= 16 and high <= _INVISIBLE * full_scale / _WORD:
             notices.append(f"16-bit values {low:.0f} to {high:.0f} of {full_scale} stretched to be visible")
-            return _stretched(values, low, high)
-        return values.astype(np.uint16) if full_scale == _WORD else _stretched(values, 0, full_scale)
+            return stretched(values, low, high)
+        return values.astype(np.uint16) if full_scale == _WORD else stretched(values, 0, full_scale)
     if low >= 0:
-        if image.mode == "F" and high <= 1:
-            return _stretched(values, 0, 1)
-        whole = image.mode == "I" or bool((values == np.floor(values)).all())
-        if whole and high <= 255 and image.format != "PPM":  # Pillow scales a wide PGM to 65535 itself
-            return _stretched(values, 0, 255)
-        if whole and high <= _WORD:
+        if high <= 255 and image.format != "PPM":  # Pillow scales a wide PGM to 65535 itself
+            return stretched(values, 0, 255)
+        if high <= _WORD:
             return values.astype(np.uint16)
     notices.append(f"values {low:.6g} to {high:.6g} stretched to black and white")
-    return _stretched(values, low, high)
-
-
-def _stretched(values: npt.NDArray[Any], low: float, high: float) -> WordArray:
-    """``low`` .. ``high`` as the whole range of 16 bits; a picture of one value is black."""
-    if high == low:
-        return np.zeros(values.shape, dtype=np.uint16)
-    scaled = (values.astype(np.float64) - low) * (_WORD / (high - low))
-    return np.rint(np.clip(scaled, 0, _WORD)).astype(np.uint16)
+    return stretched(values, low, high)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,23 @@ class Picture:
     icc: bytes | None = None
     """The input's RGB profile. ``pixels`` are sRGB all the same: writing converts back and embeds it."""
     exif: bytes | None = None
-    """``Exif\\0\\0`` + TIFF block; orientation is 1 (the pixels are already turned), no thumbnail."""
+    """``Exif\\0\\0`` + TIFF block; without orientation (the pixels are turned already) and thumbnail."""
     xmp: bytes | None = None
     """XMP packet, UTF-8 as found; orientation is 1."""
+    iptc: bytes | None = None
+    """IPTC-IIM as found: captions and names of press pictures."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """PNG's texts by their keys; the comment of a JPEG or GIF is ``Comment``."""
     format: str = "PNG"
     """Pillow's name of the file format that was read: ``PNG``, ``JPEG``, ``TIFF`` ..."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical pixels per inch."""
+    lossless: bool = False
+    """Whether the file was of a kind that may lose something (WebP, AVIF), and did not."""
     frames: int = 1
     """Frames or pages in the file; ``pixels`` holds the first."""
+    pages: tuple[Picture, ...] = ()
+    """The other pages of a TIFF, where all were asked for; of any size."""
     more: tuple[Frame, ...] = ()
     """The other frames, where an animation was asked for; all of one size."""
     duration: float = 0.0
@@ -75,7 +84,8 @@ class Picture:
     @property
     def count(self) -> int:
         """Pixels of all frames that are here."""
-        return self.pixels.shape[0] * self.pixels.shape[1] * (1 + len(self.more))
+        of_pages = sum(page.count for page in self.pages)
+        return self.pixels.shape[0] * self.pixels.shape[1] * (1 + len(self.more)) + of_pages
 
     @property
     def size(self) -> tuple[int, int]:

@@ -7,11 +7,14 @@ out restores them; in between the widest limit asked for holds, and each reader 
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 
 from PIL import Image
 
@@ -30,10 +33,23 @@ def readable_formats() -> tuple[str, ...]:
     with _lock:  # importing the plugins twice at once would register some of them twice
         if not _formats:
             Image.init()
+            _silence_libtiff()
             with suppress(ImportError):  # not a dependency of ours: where it is installed, HEIC is read too
                 import_module("pillow_heif").register_heif_opener()
             _formats = tuple(name for name in Image.ID if name not in REFUSED_FORMATS)
         return _formats
+
+
+def _silence_libtiff() -> None:
+    """What libtiff complains of goes to stderr by itself, without a file's name. Pillow raises for what matters."""
+    root = Path(Image.__file__).parent
+    carried = [*root.parent.glob("pillow.libs/libtiff*"), *root.glob(".dylibs/libtiff*")]
+    for name in map(str, carried) if carried else [ctypes.util.find_library("tiff")]:
+        with suppress(OSError, AttributeError):  # built into Pillow, as on Windows
+            if name is not None:
+                library = ctypes.CDLL(name)
+                library.TIFFSetErrorHandler(None)
+                library.TIFFSetWarningHandler(None)
 
 
 @contextmanager

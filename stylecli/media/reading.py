@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.media.animation import ANIMATED, duration, read_frames
-from stylecli.media.metadata import read_metadata
-from stylecli.media.modes import to_srgb
+from stylecli.media.exif import read_exif
+from stylecli.media.metadata import ICC_TAG, Metadata, read_metadata
+from stylecli.media.modes import Colours, to_srgb
 from stylecli.media.picture import Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
+from stylecli.media.ranges import stretched, words_from_floats
+from stylecli.media.signalling import adobe_rgb, read_signalled, tone_mapped
+from stylecli.media.tiff_pages import PageStream, TiffPageFound, find_pages, read_samples
 from stylecli.media.wide import pixel_layout, read_wide, turned
 from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
+
+RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
 
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -42,7 +51,7 @@ def read_picture(
     memory_limit: int | None = None,
     animated: bool = False,
 ) -> Picture:
-    """Read a picture: upright, in sRGB, first frame or page (``animated``: all frames of an animation); thread-safe.
+    """Read a picture: upright, in sRGB, first frame or page (``animated``: all frames and pages); thread-safe.
 
     ``source`` is a path or a binary stream (read to its end, need not be seekable). ``name`` stands in
     error lines; by default the file's name. More than ``max_pixels`` pixels are refused from the
@@ -85,8 +94,21 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 def _read(
     stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None, animated: bool
 ) -> Picture:
+    found = find_pages(stream) if head[:2] in (b"II", b"MM") else None
+    if found is not None and found.camera is not None:
+        raise InputError(f"{label}: {RAW_FILE.format(maker=found.camera)}")
+    pages = () if found is None else found.pages
+    stream.seek(0)
+    if pages and pages[0].is_float and pages[0].samples > 1:  # Pillow has no such picture
+        _check(label, (pages[0].value(256), pages[0].value(257)), 1, max_pixels, memory_limit, wide=True)
+        picture = _float_page(stream, pages[0], label)
+        return _with_pages(stream, picture, pages, label, max_pixels, memory_limit, animated)
     try:
-        image: Image.Image = Image.open(stream, formats=readable_formats())
+        image: Image.Image
+        if pages and pages[0].number:  # behind a preview
+            image = _open_page(stream, pages[0])
+        else:
+            image = Image.open(stream, formats=readable_formats())
     except UnidentifiedImageError as error:
         raise InputError(f"{label}: {_what_it_is(head)}") from error
     except Image.DecompressionBombError as error:
@@ -98,73 +120,187 @@ def _read(
 
     with image:
         file_format = image.format or "?"
-        if image.width * image.height > max_pixels:
-            raise InputError(f"{label}: {_too_large(image.size, max_pixels)}")
-        if min(image.size) < 1:
-            raise InputError(f"{label}: has no pixels ({image.width} × {image.height})")
+        pages = pages if file_format == "TIFF" else ()
         notices: list[str] = []
-        frames = _count_frames(image, file_format)
-        animated = animated and frames > 1 and file_format in ANIMATED
-        if animated:
-            _check_frames(label, image.size, frames, max_pixels)
-        elif frames > 1 and file_format != "MPO":  # the rest of an MPO are previews and depth maps
-            kind = "pages" if file_format == "TIFF" else "frames"
-            notices.append(f"first of {frames} {kind} taken")
-        full_scale, inverted = _grey_scale(image)
-        layout = pixel_layout(image)
-        check_file(
-            label,
-            image.width,
-            image.height * (frames if animated else 1),
-            "16" in layout or image.mode[0] in "IF",
-            memory_limit,
+        frames = len(pages) or _count_frames(image, file_format)
+        moving = animated and frames > 1 and file_format in ANIMATED
+        if frames > 1 and not moving and file_format not in ("MPO", "TIFF"):
+            # The rest of an MPO are previews and depth maps.
+            notices.append(f"first of {frames} frames taken")
+        wide = "16" in pixel_layout(image) or image.mode[0] in "IF"
+        _check(label, image.size, frames if moving else 1, max_pixels, memory_limit, wide=wide)
+        picture = _page(
+            image, stream, pages[0] if pages else None, label, max_pixels, frames if moving else 1
         )
-        try:
-            image.load()
-        except Image.DecompressionBombError as error:
-            raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise InputError(f"{label}: {_why_not_decoded(error)}") from error
+        if found is not None and found.reduced:
+            notices.append(f"{found.reduced} smaller copies in the file left out")
+        picture = replace(picture, frames=frames, notices=tuple(map(one_line, (*notices, *picture.notices))))
+        return _with_pages(stream, picture, pages, label, max_pixels, memory_limit, animated)
 
-        try:
-            metadata = read_metadata(image)
-            notices += metadata.notices
-            profile = image.info.get("icc_profile")
-            icc = profile if isinstance(profile, bytes) and profile else None
-            upright: Image.Image = image
-            if metadata.orientation in _TURNS:
-                upright = image.transpose(_TURNS[metadata.orientation])
-                upright.format = image.format
-            wide = None if animated else read_wide(stream, image, layout)
-            if wide is not None:
-                wide = turned(wide, metadata.orientation)
-            colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)
-            first, more = duration(image) if animated else 0.0, []
-            if animated:
-                more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, []), notices)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise InputError(
-                f"{label}: pixels of kind {image.mode} cannot be read ({_detail(error)})"
-            ) from error
-        return Picture(
-            pixels=colours.pixels,
-            alpha=colours.alpha,
-            icc=colours.icc,
-            own=colours.own,
-            exif=metadata.exif,
-            xmp=metadata.xmp,
-            format=file_format,
-            dpi=metadata.dpi,
-            frames=frames,
-            more=tuple(more),
-            duration=first,
-            loop=_loop(image) if animated else None,
-            notices=tuple(one_line(line) for line in notices),
+
+def _open_page(stream: BinaryIO, page: TiffPageFound) -> Image.Image:
+    return Image.open(cast(BinaryIO, PageStream(stream, page.offset)), formats=["TIFF"])
+
+
+def _page(
+    image: Image.Image,
+    stream: BinaryIO,
+    page: TiffPageFound | None,
+    label: str,
+    max_pixels: int,
+    frames: int = 1,
+) -> Picture:
+    """The picture at which an opened image stands, or from there on so many frames of an animation."""
+    if page is not None:
+        samples = read_samples(stream, page)
+        if samples is not None:
+            return _samples_page(stream, page, samples)
+    full_scale, inverted = _grey_scale(image)
+    layout = pixel_layout(image)
+    try:
+        image.load()
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(f"{label}: {_why_not_decoded(error)}") from error
+
+    notices: list[str] = []
+    try:
+        said = read_signalled(image, stream)
+        metadata = read_metadata(image, stream, None if page is None else page.directory)
+        notices += metadata.notices
+        profile = image.info.get("icc_profile")
+        icc = profile if isinstance(profile, bytes) and profile else None
+        hdr = said.hdr if icc is None or image.format == "PNG" else None  # cICP is stronger than a profile
+        if icc is None and image.mode != "CMYK":
+            icc = said.icc or adobe_rgb(read_exif(metadata.exif) if metadata.exif else None)
+        elif image.format == "PNG":
+            icc = None if hdr else said.icc or icc
+        upright: Image.Image = image
+        if metadata.orientation in _TURNS:
+            upright = image.transpose(_TURNS[metadata.orientation])
+            upright.format = image.format
+        wide = read_wide(stream, image, layout, said.depth) if frames == 1 else None
+        wide = None if wide is None else turned(wide, metadata.orientation)
+        colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)
+        if hdr is not None:
+            notices.append(f"HDR ({hdr}) made SDR")
+            colours = colours._replace(pixels=tone_mapped(colours.pixels, hdr))
+        first, more = duration(image) if frames > 1 else 0.0, []
+        if frames > 1:
+            more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, []), notices)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(f"{label}: pixels of kind {image.mode} cannot be read ({_detail(error)})") from error
+    picture = _picture(colours, metadata, notices, image.format or "?")
+    loop = _loop(image) if frames > 1 else None
+    return replace(picture, more=tuple(more), duration=first, loop=loop, lossless=said.lossless)
+
+
+def _picture(
+    colours: Colours,
+    metadata: Metadata,
+    notices: list[str],
+    file_format: str,
+) -> Picture:
+    return Picture(
+        pixels=colours.pixels,
+        alpha=colours.alpha,
+        icc=colours.icc,
+        own=colours.own,
+        exif=metadata.exif,
+        xmp=metadata.xmp,
+        iptc=metadata.iptc,
+        texts=metadata.texts,
+        format=file_format,
+        dpi=metadata.dpi,
+        notices=tuple(one_line(line) for line in notices),
+    )
+
+
+def _float_page(stream: BinaryIO, page: TiffPageFound, label: str) -> Picture:
+    """A page of colours in floats, of which Pillow knows nothing."""
+    samples = read_samples(stream, page)
+    if samples is None:
+        raise InputError(f"{label}: {page.samples} floats of this kind for each pixel cannot be read")
+    return _samples_page(stream, page, samples)
+
+
+def _samples_page(stream: BinaryIO, page: TiffPageFound, samples: npt.NDArray[Any]) -> Picture:
+    """A page of which the samples are known already, (H, W, 3 or 4), uint16 or float32."""
+    notices: list[str] = []
+    if samples.dtype == np.float32:
+        words = words_from_floats(samples[..., :3], notices)
+        if samples.shape[2] == 4:
+            alpha = stretched(np.nan_to_num(samples[..., 3:]), 0, 1)
+            words = np.concatenate([words, alpha], axis=2)
+        samples = words
+    stand_in = Image.new("RGB", (1, 1))
+    stand_in.format = "TIFF"
+    metadata = read_metadata(stand_in, stream, page.directory)
+    notices += metadata.notices
+    profile = page.directory.get(ICC_TAG)
+    icc = profile.data if profile is not None else None
+    colours = to_srgb(stand_in, icc, notices, wide=turned(samples, page.value(274, 1)))
+    return _picture(colours, metadata, notices, "TIFF")
+
+
+def _with_pages(
+    stream: BinaryIO,
+    picture: Picture,
+    pages: Sequence[TiffPageFound],
+    label: str,
+    max_pixels: int,
+    memory_limit: int | None,
+    wanted: bool,
+) -> Picture:
+    """All the other pages of a TIFF too, where they are wanted; one that is damaged costs only itself."""
+    if len(pages) < 2:
+        return picture
+    picture = replace(picture, frames=len(pages))
+    if not wanted:
+        return replace(picture, notices=(f"first of {len(pages)} pages taken", *picture.notices))
+    total = sum(page.pixels for page in pages)
+    if total > max_pixels:
+        raise InputError(
+            f"{label}: {len(pages)} pages of {total / 1e6:.6g} megapixels are over the limit of "
+            f"{max_pixels / 1e6:.6g}; raise --max-pixels to read them"
         )
+    width = picture.size[1]
+    check_file(label, width, -(-total // width), picture.pixels.dtype == np.uint16, memory_limit)
+    others, lost = [], []
+    for number, page in enumerate(pages[1:], 2):
+        try:
+            if page.is_float and page.samples > 1:
+                others.append(_float_page(stream, page, label))
+                continue
+            with _open_page(stream, page) as image:
+                others.append(_page(image, stream, page, label, max_pixels))
+        except (MemoryError, OutOfMemoryError):
+            raise
+        except Exception:
+            lost.append(str(number))
+    said = [f"damaged pages left out: {', '.join(lost)} of {len(pages)}"] if lost else []
+    said.extend(
+        dict.fromkeys(line for page in others for line in page.notices if line not in picture.notices)
+    )
+    return replace(picture, pages=tuple(others), notices=(*picture.notices, *said))
+
+
+def _check(
+    label: str, size: tuple[int, int], frames: int, max_pixels: int, memory_limit: int | None, *, wide: bool
+) -> None:
+    """Refuse from the header what is too large, or does not fit into memory."""
+    if min(size) < 1:
+        raise InputError(f"{label}: has no pixels ({size[0]} × {size[1]})")
+    if size[0] * size[1] > max_pixels:
+        raise InputError(f"{label}: {_too_large(size, max_pixels)}")
+    if frames > 1:
+        _check_frames(label, size, frames, max_pixels)
+    check_file(label, size[0], size[1] * frames, wide, memory_limit)
 
 
 def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:

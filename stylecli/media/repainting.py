@@ -12,7 +12,7 @@ Paint = Callable[[PixelArray], PixelArray]
 
 
 def repaint(picture: Picture, paint: Paint, keep: float = 0.0) -> Picture:
-    """All frames of ``picture`` painted, each without the colours that its alpha hides.
+    """All frames and pages of ``picture`` painted, each without the colours that its alpha hides.
 
     ``keep`` (0..1) of what no painter sees comes back when the result is written: colours outside of sRGB, and hidden
     ones. With 1 and a painter that changes nothing, the file's own numbers are written again.
@@ -23,4 +23,5 @@ def repaint(picture: Picture, paint: Paint, keep: float = 0.0) -> Picture:
         own = picture.pixels if picture.own is None else picture.own
         unpainted = Unpainted(own, seen, keep)
     more = (replace(f, pixels=paint(continued(f.pixels, f.alpha))) for f in picture.more)
-    return replace(picture, pixels=paint(seen), own=None, unpainted=unpainted, more=tuple(more))
+    painted = replace(picture, pixels=paint(seen), own=None, unpainted=unpainted, more=tuple(more))
+    return replace(painted, pages=tuple(repaint(page, paint, keep) for page in picture.pages))

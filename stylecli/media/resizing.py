@@ -22,6 +22,8 @@ def resize_to_fit(picture: Picture, max_size: int) -> Picture:
     """
     if max_size < 1:
         raise ValueError(f"max_size must be at least 1, not {max_size}")
+    if picture.pages:
+        picture = replace(picture, pages=tuple(resize_to_fit(page, max_size) for page in picture.pages))
     height, width = picture.size
     if max(height, width) <= max_size:
         return picture

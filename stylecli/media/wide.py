@@ -1,44 +1,36 @@
-"""Colour with 16 bits, of which Pillow keeps 8: read again by OpenCV, and written by hand (PNG, TIFF)."""
+"""Colour with 16 bits, of which Pillow keeps 8: read again by OpenCV, and written by hand as PNG."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, TiffImagePlugin, TiffTags
+from PIL import Image
 
 from stylecli.media.picture import WholeArray, WordArray
+from stylecli.media.tiff_pages import decoded
 
 _STRIP = 1 << 20  # samples that are compressed at a time
 _CHECKED_ROWS = 64
 
 
-def read_wide(stream: BinaryIO, image: Image.Image, raw: str) -> WholeArray | None:
+def read_wide(stream: BinaryIO, image: Image.Image, raw: str, depth: int = 8) -> WholeArray | None:
     """The 16-bit samples of an image that Pillow has just loaded with 8, (H, W, 3 or 4), as stored in the file.
 
-    ``raw`` describes the file's pixels in Pillow's words (see ``pixel_layout``). None where it is no 16-bit colour, or
-    where OpenCV sees another picture than Pillow does (a turned TIFF, another order of channels).
+    ``raw`` describes the file's pixels in Pillow's words (see ``pixel_layout``), ``depth`` is that of an AVIF. None
+    where it is no 16-bit colour, or where OpenCV sees another picture than Pillow does (another order of channels).
     """
-    if "16" not in raw or image.mode not in ("RGB", "RGBA"):
+    if ("16" not in raw and depth == 8) or image.mode not in ("RGB", "RGBA"):
         return None
-    import cv2
-
     stream.seek(0)
-    data = np.frombuffer(stream.read(), np.uint8)
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        values: npt.NDArray[Any] | None = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+    values = decoded(stream.read())
+    if values is None or values.dtype != np.uint16:
         return None
-    finally:
-        cv2.utils.logging.setLogLevel(before)
-    if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] not in (3, 4):
-        return None
-    values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    if depth > 8:  # AVIF's 10 or 12 bits, in the lower ones
+        values = np.rint(values * (65535 / ((1 << depth) - 1))).astype(np.uint16)
     return values if _same(values, image) else None
 
 
@@ -85,7 +77,7 @@ def write_png(
     *,
     icc: bytes | None = None,
     exif: bytes | None = None,
-    xmp: bytes | None = None,
+    chunks: Sequence[tuple[bytes, bytes]] = (),
     dpi: tuple[float, float] | None = None,
 ) -> None:
     """Write (H, W, 3) and (H, W) as a 16-bit PNG, strip by strip. ``exif`` may begin with ``Exif\\0\\0``."""
@@ -101,8 +93,8 @@ def write_png(
         chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc))
     if dpi:
         chunk(b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in dpi), 1))
-    if xmp:
-        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    for name, data in chunks:
+        chunk(name, data)
     if exif:
         chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
     packer = zlib.compressobj(3)  # beyond it the time doubles for a few percent
@@ -119,36 +111,3 @@ def write_png(
             chunk(b"IDAT", packed)
     chunk(b"IDAT", packer.flush())
     chunk(b"IEND", b"")
-
-
-def write_tiff(
-    stream: BinaryIO,
-    pixels: WordArray,
-    alpha: WordArray | None,
-    *,
-    icc: bytes | None = None,
-    exif: Image.Exif | None = None,
-    dpi: tuple[float, float] | None = None,
-) -> None:
-    """Write (H, W, 3) and (H, W) as an uncompressed 16-bit TIFF, strip by strip; XMP is a tag of ``exif``."""
-    height, width = pixels.shape[:2]
-    samples = 3 if alpha is None else 4
-    tags: Any = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    for tag in exif or ():
-        assert exif is not None
-        tags[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
-    tags[256], tags[257] = width, height
-    tags[258] = (16,) * samples
-    tags[259], tags[262] = 1, 2  # not compressed; RGB
-    tags[273], tags[278], tags[279] = 0, height, width * height * samples * 2  # one strip
-    tags[277], tags[284] = samples, 1
-    if alpha is not None:
-        tags[338] = 2  # not multiplied into the colours
-    if dpi:
-        tags[282], tags[283], tags[296] = *dpi, 2
-    if icc:
-        tags[34675] = icc
-        tags.tagtype[34675] = TiffTags.UNDEFINED
-    tags.save(stream)
-    for part in _joined(pixels, alpha):
-        stream.write(part.astype("<u2").tobytes())

@@ -13,23 +13,23 @@ from PIL import Image, PngImagePlugin
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.files.atomic import CheckedFile, atomic_file, write_error
 from stylecli.media import animation
+from stylecli.media.carrying import carried
 from stylecli.media.colour import ProfileError, RgbProfile, rgb_profile
 from stylecli.media.formats import writable_suffixes, writer_for
-from stylecli.media.metadata import RESOLUTION_TAGS, exif_for_size, shrunk_exif
-from stylecli.media.picture import Picture, WholeArray, WordArray
+from stylecli.media.picture import Picture, WholeArray
 from stylecli.media.pillow_guard import pillow_limits
-from stylecli.media.wide import write_png, write_tiff
+from stylecli.media.tiff import TiffPage, write_tiff
+from stylecli.media.wide import write_png
 from stylecli.paint.pixels import strips, to_bytes, to_depth
 
 DEFAULT_QUALITY = 95
+_CARRIED = frozenset({"exif", "xmp", "iptc", "pnginfo", "comment", "extra"})
 
 _WITH_ICC = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
-_WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_DPI = frozenset({"JPEG", "PNG", "TIFF", "BMP"})
 _WITH_ALPHA = frozenset({"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA", "GIF"})
 _WITH_16_BITS = frozenset({"PNG", "TIFF"})
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65536, "TGA": 65535}  # pixels
-_SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
 
 
 def write_picture(
@@ -77,7 +77,11 @@ def write_picture(
             images = animation.alike([image, *(one for one in others if isinstance(one, Image.Image))])
             image = images[0]
             options |= animation.options(picture, images, writer)
-        elif picture.more:
+        elif writer == "TIFF":
+            options["pages"] = [_page(page, label, notices) for page in picture.pages]
+        elif picture.pages:
+            notices.append(f"first of {1 + len(picture.pages)} pages written: {writer} holds one")
+        if picture.more and "save_all" not in options:
             notices.append(f"first of {1 + len(picture.more)} frames written: {writer} holds one")
         if icc is not None:
             options["icc_profile"] = icc
@@ -114,17 +118,23 @@ def _choose_writer(picture: Picture, target: Path | BinaryIO, format: str | None
 
 @dataclass(frozen=True)
 class _Wide:
-    """16-bit pixels, with the one method of Pillow's images that is needed here."""
+    """Pixels of a TIFF, or of a PNG with 16 bits, with the one method of Pillow's images that is needed here."""
 
-    pixels: WordArray
-    alpha: WordArray | None
+    pixels: WholeArray
+    alpha: WholeArray | None
 
     def save(self, stream: BinaryIO, format: str, **options: Any) -> None:
-        icc, dpi, exif = (options.get(name) for name in ("icc_profile", "dpi", "exif"))
+        icc, dpi = options.get("icc_profile"), options.get("dpi")
         if format == "TIFF":
-            write_tiff(stream, self.pixels, self.alpha, icc=icc, dpi=dpi, exif=exif)
+            exif, xmp, iptc = (options.get(name) for name in ("exif", "xmp", "iptc"))
+            first = TiffPage(self.pixels, self.alpha, exif, icc, xmp, iptc, dpi)
+            write_tiff(stream, [first, *options.get("pages", ())])
         else:
-            write_png(stream, self.pixels, self.alpha, icc=icc, dpi=dpi, exif=exif, xmp=options.get("xmp"))
+            info: PngImagePlugin.PngInfo | None = options.get("pnginfo")
+            chunks = [] if info is None else [(chunk[0], chunk[1]) for chunk in info.chunks]
+            write_png(
+                stream, self.pixels, self.alpha, icc=icc, dpi=dpi, exif=options.get("exif"), chunks=chunks
+            )
 
 
 def _build_image(
@@ -142,16 +152,17 @@ def _build_image(
             notices.append(f"colour profile left out, written as sRGB: {error}")
             icc = profile = None
 
-    if picture.pixels.dtype == np.uint16 and writer in _WITH_16_BITS:
-        pixels = _in_own_colours(picture, picture.pixels, profile)
-        alpha = None if picture.alpha is None else to_depth(picture.alpha, np.uint16)
+    pixels = picture.pixels
+    if pixels.dtype != np.uint16 or writer not in _WITH_16_BITS:
+        try:
+            pixels = to_bytes(pixels)
+        except ValueError as error:
+            raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
+    pixels = _in_own_colours(picture, pixels, profile)
+    if writer == "TIFF" or pixels.dtype == np.uint16:
+        alpha = None if picture.alpha is None else to_depth(picture.alpha, pixels.dtype)
         return _Wide(pixels, alpha), icc
-
-    try:
-        pixels = to_bytes(picture.pixels)
-    except ValueError as error:
-        raise InputError(f"{label}: not written: {error} (try --dtype fp32)") from error
-    image = Image.fromarray(_in_own_colours(picture, pixels, profile))
+    image = Image.fromarray(pixels)
     if picture.alpha is not None:
         mask = Image.fromarray(to_depth(picture.alpha, np.uint8))
         if writer in _WITH_ALPHA:
@@ -160,6 +171,16 @@ def _build_image(
             image = Image.composite(image, Image.new("RGB", image.size, (255, 255, 255)), mask)
     image.info.clear()  # savers also look here: only what _options names may be written
     return image, icc
+
+
+def _page(picture: Picture, label: str, notices: list[str]) -> TiffPage:
+    """Another page of a TIFF."""
+    image, icc = _build_image(picture, "TIFF", label, notices)
+    assert isinstance(image, _Wide)
+    with_it = carried(picture, "TIFF", notices)
+    return TiffPage(
+        image.pixels, image.alpha, with_it["exif"], icc, with_it.get("xmp"), with_it.get("iptc"), picture.dpi
+    )
 
 
 def _in_own_colours(picture: Picture, pixels: WholeArray, profile: RgbProfile | None) -> WholeArray:
@@ -185,7 +206,9 @@ def _in_kind(values: WholeArray, dtype: np.dtype[Any]) -> WholeArray:
 
 def _options(picture: Picture, writer: str, quality: int | None, notices: list[str]) -> dict[str, Any]:
     """Keyword arguments for ``Image.save``."""
-    level = DEFAULT_QUALITY if quality is None else min(100, max(1, quality))
+    as_it_was = picture.lossless and writer == picture.format
+    usual = 100 if as_it_was else DEFAULT_QUALITY
+    level = usual if quality is None else min(100, max(1, quality))
     options: dict[str, Any] = {}
     if writer == "JPEG":
         options |= {"quality": level, "subsampling": 0}
@@ -194,9 +217,6 @@ def _options(picture: Picture, writer: str, quality: int | None, notices: list[s
     elif writer == "WEBP":
         # exact: colours under full transparency stay, as in PNG
         options |= {"lossless": level == 100, "quality": 75 if level == 100 else level, "exact": True}
-    elif writer == "TIFF":
-        # Pillow compresses through libtiff, which loses the EXIF block and complains on stderr
-        options |= {"compression": "raw"}
     elif writer == "AVIF":
         options |= {"quality": level, "subsampling": "4:4:4"}
     elif writer == "TGA":
@@ -204,43 +224,7 @@ def _options(picture: Picture, writer: str, quality: int | None, notices: list[s
 
     if picture.dpi is not None and writer in _WITH_DPI:
         options["dpi"] = picture.dpi
-    if writer in _WITH_EXIF:
-        _add_exif_and_xmp(picture, writer, options, notices)
-    return options
-
-
-def _add_exif_and_xmp(picture: Picture, writer: str, options: dict[str, Any], notices: list[str]) -> None:
-    height, width = picture.size
-    exif = exif_for_size(picture.exif, width, height)
-    if picture.exif and exif is None:
-        notices.append("damaged EXIF left out")
-    xmp = picture.xmp
-    if writer == "TIFF":  # EXIF and XMP are ordinary tags there
-        if exif is None and xmp:
-            exif = Image.Exif()
-        if exif is not None:
-            for tag in RESOLUTION_TAGS.intersection(exif):  # they are the file's dpi here, written as such
-                del exif[tag]
-            if xmp:
-                exif[700] = xmp
-            options["exif"] = exif
-        return
-    if exif is not None:
-        data = shrunk_exif(exif, 65533 if writer == "JPEG" else 1 << 30)
-        if data is None:
-            notices.append(f"EXIF left out: too long for {writer}")
-        else:
-            options["exif"] = data
-    if not xmp:
-        return
-    if writer == "PNG" and picture.pixels.dtype != np.uint16:
-        text = PngImagePlugin.PngInfo()
-        text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-        options["pnginfo"] = text
-    elif writer == "JPEG" and len(xmp) > _SEGMENT:
-        notices.append("XMP left out: too long for JPEG")
-    else:
-        options["xmp"] = xmp
+    return options | carried(picture, writer, notices)
 
 
 def _encode(
@@ -260,11 +244,11 @@ def _encode(
         if isinstance(stream, CheckedFile):
             stream.check()  # the disk may be to blame
         reason = " ".join(str(error).split()) or type(error).__name__
-        if not options.keys() & {"exif", "xmp", "pnginfo"}:
+        if not options.keys() & _CARRIED:
             raise InputError(f"{label}: {writer} cannot hold it ({reason})") from error
     # Encoders check values that the EXIF of real cameras gets wrong. The picture matters more.
-    notices.append(f"EXIF and XMP left out: {writer} cannot hold them ({reason})")
-    bare = {key: value for key, value in options.items() if key not in ("exif", "xmp", "pnginfo")}
+    notices.append(f"EXIF, XMP and texts left out: {writer} cannot hold them ({reason})")
+    bare = {key: value for key, value in options.items() if key not in _CARRIED}
     stream.seek(0)
     stream.truncate()
     _encode(image, stream, writer, bare, label, notices)

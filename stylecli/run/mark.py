@@ -22,17 +22,9 @@ _NAME = "stylecli"
 
 def mark(picture: Picture) -> Picture:
     """``picture`` with the mark in its EXIF. EXIF that cannot be taken apart stays as it is, unmarked."""
-    try:
-        exif = Image.Exif()
-        if picture.exif:
-            exif.load(picture.exif)
-            for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-                if block in exif:
-                    exif.get_ifd(block)  # pulled in now: tobytes() would write pointers into nothing
-        exif[_TAG] = f"{_NAME} {__version__}"
-        return replace(picture, exif=exif.tobytes())
-    except Exception:  # a parser over bytes that anyone may have written; the mark is not worth a failure
-        return picture
+    from stylecli.media.exif import marked_exif
+
+    return replace(picture, exif=marked_exif(picture.exif, _TAG, f"{_NAME} {__version__}"))
 
 
 def is_marked(path: Path) -> bool:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from stylecli.media import Picture, read_picture, repaint, wide, write_picture
+from stylecli.media import Picture, read_picture, repaint, write_picture
+from stylecli.media.tiff import TiffPage, write_tiff
+from stylecli.media.wide import write_png
 from stylecli.paint.pixels import to_floats
 
 COLOURS = np.array([[[200, 40, 40], [60, 160, 90]], [[70, 80, 200], [128, 128, 128]]], dtype=np.uint8)
@@ -150,7 +152,10 @@ def wide_file(path: Path, icc: bytes) -> None:
     """Give a 16-bit file another profile, its numbers as they are."""
     values = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
     with path.open("wb") as stream:
-        (wide.write_tiff if path.suffix == ".tif" else wide.write_png)(stream, values, None, icc=icc)
+        if path.suffix == ".tif":
+            write_tiff(stream, [TiffPage(values, icc=icc)])
+        else:
+            write_png(stream, values, None, icc=icc)
 
 
 def test_sixteen_bit_greys_keep_their_shadows(tmp_path: Path) -> None:
