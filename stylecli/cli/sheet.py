@@ -83,7 +83,7 @@ def sheet(
         cells = list(_paint(console, stylizer, picture, paths, how))
         console.stop_bar()
         if cells:
-            _write([(photo.name, _image(picture)), *cells], target, columns, max_size)
+            _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size))
             console.say(f"{len(cells)} of {len(paths)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 

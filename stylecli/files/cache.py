@@ -6,15 +6,21 @@ import hashlib
 import os
 from pathlib import Path
 
+from stylecli.errors import UsageError
+
 
 def cache_dir() -> Path:
     """The folder for files that do not come with the package; it need not exist.
 
-    ``STYLIZE_CACHE`` where it is set, else the user's cache directory for stylecli.
+    ``STYLIZE_CACHE`` where it is set, else the user's cache directory for stylecli. Raises UsageError where that
+    variable names the folder of a user that does not exist.
     """
     override = os.environ.get("STYLIZE_CACHE")
     if override:
-        return Path(override).expanduser()
+        try:
+            return Path(override).expanduser()
+        except RuntimeError:
+            raise UsageError(f"STYLIZE_CACHE={override}: there is no such user") from None
     try:
         import platformdirs
     except ImportError:  # a bare training machine: torch and little else

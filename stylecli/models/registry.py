@@ -112,6 +112,10 @@ def load_network(path: Path, kind: str = "style-rwkv") -> nn.Module:
 
 
 def training_record(path: Path) -> dict[str, Any]:
-    """How the weights were trained, as ``stylize train`` wrote it; empty where it did not."""
+    """How the weights were trained, as ``stylize train`` wrote it; empty where it did not, or wrote something else."""
     with safe_open(path, "pt") as file:
-        return dict(json.loads((file.metadata() or {}).get("training", "{}")))
+        text = (file.metadata() or {}).get("training", "{}")
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        return {}

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylecli.errors import UsageError
+from stylecli.errors import InputError, UsageError
 from stylecli.paint.pixels import rows_to_whole, to_tensor
 
 
@@ -110,8 +110,15 @@ class Canvas:
         )
 
     def put(self, top: int, rows: Tensor) -> None:
-        """Rows (B, 3, n, W), any device, from row ``top`` on; clipped to 0..1 where they become whole numbers."""
+        """Rows (B, 3, n, W), any device, from row ``top`` on; clipped to 0..1 where they become whole numbers.
+
+        Raises InputError for values that are no numbers: they would be painted black.
+        """
         bottom = top + rows.shape[2]
+        if not rows.sum(dtype=torch.float32).isfinite():  # one pass; a single NaN or infinity reaches the sum
+            raise InputError(
+                "the network gave values that are no numbers: its weights are damaged, or --dtype fp32 is needed"
+            )
         if isinstance(self._data, Tensor):
             self._data[:, :, top:bottom] = rows.to(self._data.device)
             return

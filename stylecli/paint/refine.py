@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stylecli.errors import UsageError
+from stylecli.errors import InputError, UsageError
+from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.paint.pixels import to_tensor
@@ -41,7 +42,7 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
     if stylizer.encoder is None or stylizer.style is None or not isinstance(stylizer.network, TextPainter):
         raise UsageError("only a network that is guided by text can be refined, and it needs a prompt first")
     file = _place(stylizer.network, stylizer.style.statistics, iterations, seed)
-    kept = _kept(file)
+    kept = _kept(file, stylizer.network.fusion.state_dict())
     if kept is None:
         kept = _adapt(stylizer, iterations, seed)
         _keep(kept, file)
@@ -94,18 +95,20 @@ def _place(network: TextPainter, style: Tensor, iterations: int, seed: int) -> P
     return cache_dir() / "refined" / f"{digest.hexdigest()[:32]}.safetensors"
 
 
-def _kept(file: Path) -> dict[str, Tensor] | None:
+def _kept(file: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """What is in ``file``; None where it is not there, or not such tensors as ``wanted``: then it is made anew."""
     try:
-        return load_file(file)
-    except (OSError, SafetensorError):  # not there, or damaged: made anew
+        found = load_file(file)
+    except (OSError, SafetensorError):
         return None
+    if {name: value.shape for name, value in found.items()} != {k: v.shape for k, v in wanted.items()}:
+        return None
+    return found if all(torch.isfinite(value).all() for value in found.values()) else None
 
 
 def _keep(tensors: dict[str, Tensor], file: Path) -> None:
-    part = file.with_suffix(".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part)
-        part.replace(file)
-    except (OSError, SafetensorError) as error:
+        with atomic_path(file) as part:
+            save_file(tensors, part)
+    except (InputError, SafetensorError) as error:
         log.warning(f"the refined network cannot be kept ({error}): it will be made anew next time")

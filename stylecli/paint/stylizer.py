@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,12 +58,16 @@ class Style:
         Raises:
             UsageError: no styles, a negative weight, a sum of zero, or styles of different networks.
         """
-        total = sum(weight for _, weight in parts)
-        if not parts or total <= 0 or any(weight < 0 for _, weight in parts):
-            raise UsageError("a blend needs styles with weights of zero or more, not all zero")
+        weights = [weight for _, weight in parts]
+        if not parts or not max(weights) > 0 or not all(0 <= weight < math.inf for weight in weights):
+            raise UsageError("a blend needs styles with finite weights of zero or more, not all zero")
+        relative = [weight / max(weights) for weight in weights]  # huge ones have no sum
         if len({style.statistics.shape for style, _ in parts}) > 1:
             raise UsageError("styles of different networks cannot be blended")
-        mixed = torch.stack([style.statistics * (weight / total) for style, weight in parts]).sum(0)
+        shares = [weight / sum(relative) for weight in relative]
+        mixed = torch.stack(
+            [part[0].statistics * share for part, share in zip(parts, shares, strict=True)]
+        ).sum(0)
         return Style(mixed)
 
     def save(self, path: Path | str) -> None:
@@ -191,12 +196,17 @@ class Stylizer:
             return self.with_style(Style(self.encoder.encode_text([prompt]).clone()))
 
     def with_style(self, style: Style) -> Stylizer:
-        """A stylizer that paints in an already encoded style. Raises UsageError where another network encoded it."""
+        """A stylizer that paints in an already encoded style. Raises UsageError where another network encoded it, and
+        WeightsError for values that are no numbers."""
         size, wanted = style.statistics.shape[1], self.network.style_size
         if size != wanted:
             raise UsageError(
                 f"this style was encoded by another network or by former weights ({size} numbers, this one takes "
                 f"{wanted}): encode it again"
+            )
+        if not style.statistics.isfinite().all():
+            raise WeightsError(
+                "this style holds values that are no numbers: the file, or the weights, are damaged"
             )
         return replace(self, style=style)
 

@@ -90,10 +90,9 @@ def parse_prompt_blend(text: str) -> Look:
         phrase, colon, weight = entry.rpartition(":")
         number = _number(weight) if colon else None
         parts.append((Prompt(_said(entry)), 1.0) if number is None else (Prompt(_said(phrase)), number))
-    total = math.fsum(weight for _, weight in parts)
-    if not total > 0:
-        raise UsageError(f"--blend {text}: at least one weight must be above 0")
-    shares = tuple((prompt, weight / total) for prompt, weight in parts)
+    shares = tuple(
+        zip((prompt for prompt, _ in parts), _shares(text, [weight for _, weight in parts]), strict=True)
+    )
     return Look("-".join(f"{prompt_name(p.text)}{round(100 * share)}" for p, share in shares), shares)
 
 
@@ -133,11 +132,19 @@ def parse_blend(text: str) -> Look:
     parts = next(_readings(pieces), None)
     if parts is None:
         raise UsageError(_explain(text))
-    total = math.fsum(weight for _, weight in parts)
-    if not total > 0:
-        raise UsageError(f"--blend {text}: at least one weight must be above 0")
-    shares = tuple((path, weight / total) for path, weight in parts)
+    shares = tuple(
+        zip((path for path, _ in parts), _shares(text, [weight for _, weight in parts]), strict=True)
+    )
     return Look("-".join(f"{path.stem}{round(100 * share)}" for path, share in shares), shares)
+
+
+def _shares(text: str, weights: Sequence[float]) -> list[float]:
+    """Weights that sum to 1. By way of the largest: two of 1e308 have no sum."""
+    largest = max(weights)
+    if not largest > 0:
+        raise UsageError(f"--blend {text}: at least one weight must be above 0")
+    total = math.fsum(weight / largest for weight in weights)
+    return [weight / largest / total for weight in weights]
 
 
 def _readings(pieces: Sequence[str]) -> Iterator[list[Part]]:

@@ -81,7 +81,14 @@ def load_manifest(path: Path | None = None) -> dict[str, Network]:
         return _load(path, path.name)
     own = manifest_path()
     users = os.environ.get(VARIABLE)
-    return _load(own, own.name) | (_load(Path(users).expanduser(), users) if users else {})
+    return _load(own, own.name) | (_load(_expanded(users), users) if users else {})
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody/here
+        raise WeightsError(f"{VARIABLE}={text}: {error}") from None
 
 
 def _load(path: Path, origin: str) -> dict[str, Network]:
@@ -98,6 +105,8 @@ def parse_manifest(text: str, origin: str = "weights.toml") -> dict[str, Network
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WeightsError(f"{origin}: not valid TOML: {error}") from error
+    except RecursionError:
+        raise WeightsError(f"{origin}: not valid TOML: nested too deeply") from None
     return {name: _network(f"{origin}: [{name}]", name, table) for name, table in tables.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from stylecli.models.config import JsonConfig
 
@@ -22,6 +23,8 @@ class SiglipConfig(JsonConfig):
         spellings: rows of letters kept of how those phrases are spelled (see :mod:`stylecli.models.siglip.spelling`).
         threshold: a prompt of less familiarity than this is far from everything the encoder was trained on.
     """
+
+    LIMITS: ClassVar = {"tokens": (1, 1024), "text_heads": (1, 64), "threshold": (-1, 1)}
 
     width: int = 384
     vocabulary: str = ""

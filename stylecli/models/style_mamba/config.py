@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from stylecli.models.config import JsonConfig
 
@@ -24,6 +25,8 @@ class StyleMambaConfig(JsonConfig):
         limit: bound of normalised values, in standard deviations.
         detail: channels of the photograph's outlines, at stride 4, that the way out may see.
     """
+
+    LIMITS: ClassVar = {"state": (1, 256), "rank": (1, 256), "mix_ratio": (1, 16), "limit": (0.1, 1000)}
 
     latent: int = 12
     embedding: int = 384

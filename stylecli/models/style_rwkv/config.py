@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from stylecli.models.config import JsonConfig
 
@@ -33,6 +34,18 @@ class StyleRwkvConfig(JsonConfig):
             half of what it may choose; 0..0.5 (own decision). Edges that strokes lose come back at little cost.
         guidance: how far beyond its own description a style is painted, away from the usual one (own decision).
     """
+
+    LIMITS: ClassVar = {
+        "finest_skip": (0, 4),
+        "rescans": (1, 16),
+        "skip": (1, 16),
+        "content_skip": (1, 16),
+        "shift_groups": (1, 64),
+        "max_offset": (0, 16),
+        "mix_ratio": (1, 16),
+        "underdrawing": (0, 0.5),
+        "guidance": (-4, 4),
+    }
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
     content_blocks: tuple[int, int, int, int] = (0, 1, 1, 1)
