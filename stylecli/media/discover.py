@@ -6,12 +6,12 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stylecli.files.atomic import is_temporary
-from stylecli.media.formats import readable_suffixes
+from stylecli.media.formats import foreign_suffixes, readable_suffixes
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 _JUNK_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
@@ -49,6 +49,8 @@ class Discovery:
 
     images: list[Found] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+    """Pictures in folders that cannot be read here, of one kind each: what would help."""
 
 
 def find_images(
@@ -67,7 +69,7 @@ def find_images(
     pattern always does. A file meant twice is taken once, where it came first. Other ``suffixes`` find files of
     another ``kind``, such as films.
     """
-    search = _Search(recursive, suffixes, kind)
+    search = _Search(recursive, suffixes, kind, foreign_suffixes() if suffixes is readable_suffixes else {})
     discovery = Discovery()
     seen: set[str] = set()
     for text in inputs:
@@ -78,6 +80,7 @@ def find_images(
             if key not in seen:
                 seen.add(key)
                 discovery.images.append(item)
+        discovery.left_out.extend(search.told(text))
         if not found and len(discovery.problems) == before:
             discovery.problems.append(Problem(text, _why_empty(text, search)))
     return discovery
@@ -88,9 +91,22 @@ class _Search:
     recursive: bool
     suffixes: Callable[[], frozenset[str]]
     kind: str
+    foreign: Mapping[str, tuple[str, str]]
+    met: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def wants(self, name: str) -> bool:
-        return Path(name).suffix.lower() in self.suffixes()
+        suffix = Path(name).suffix.lower()
+        if suffix in self.foreign and not _is_junk(name):
+            self.met.setdefault(self.foreign[suffix], []).append(name)
+        return suffix in self.suffixes()
+
+    def told(self, text: str) -> Iterator[Problem]:
+        """What was met and left out since the last time, while looking through ``text``."""
+        for (what, help_), names in self.met.items():
+            count = f"{len(names)} {what}s" if len(names) > 1 else f"a {what}"
+            shown = ", ".join(sorted(names, key=_natural)[:3]) + (", …" if len(names) > 3 else "")
+            yield Problem(text, f"{count} left out ({shown}): {help_}")
+        self.met.clear()
 
 
 def _expand(text: str, search: _Search, problems: list[Problem]) -> Iterator[Found]:

@@ -40,11 +40,30 @@ _SUFFIX_OF_FORMAT = {
 }
 
 
+# Pictures that people have and Pillow alone cannot read: what they are, and what helps.
+_HEIF = ("HEIC photo", "pip install pillow-heif lets them be read")
+_JXL = ("JPEG XL picture", "pip install pillow-jxl-plugin lets them be read")
+_RAW = ("camera raw file", "develop them to TIFF or JPEG first")
+_RAW_SUFFIXES = (
+    "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
+)
+_FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL} | {
+    f".{name}": _RAW for name in _RAW_SUFFIXES.split()
+}
+
+
 @cache
 def readable_suffixes() -> frozenset[str]:
     """Lower-case suffixes (with the dot) by which a folder's images are recognised."""
     formats = set(readable_formats())
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in formats)
+    known = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
+    return frozenset(known | ({".mpo"} if "JPEG" in formats else set()))
+
+
+@cache
+def foreign_suffixes() -> dict[str, tuple[str, str]]:
+    """Suffixes of pictures that cannot be read here: what they are, and what would help."""
+    return {suffix: what for suffix, what in _FOREIGN.items() if suffix not in readable_suffixes()}
 
 
 @cache

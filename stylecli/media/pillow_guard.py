@@ -36,6 +36,8 @@ def readable_formats() -> tuple[str, ...]:
             _silence_libtiff()
             with suppress(ImportError):  # not a dependency of ours: where it is installed, HEIC is read too
                 import_module("pillow_heif").register_heif_opener()
+            with suppress(ImportError):  # and JPEG XL
+                import_module("pillow_jxl")
             _formats = tuple(name for name in Image.ID if name not in REFUSED_FORMATS)
         return _formats
 

@@ -32,6 +32,10 @@ DEFAULT_MAX_PIXELS = 400_000_000
 
 RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
 
+_RAW_STARTS = {
+    b"FUJIFILMCCD-RAW": "Fujifilm", b"IIU\0": "Panasonic or Leica", b"IIRO": "Olympus", b"IIRS": "Olympus",
+    b"MMOR": "Olympus", b"FOVb": "Sigma", b"\0MRM": "Minolta", b"II\x1a\0\0\0HEAPCCDR": "Canon",
+}  # fmt: skip
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -394,6 +398,13 @@ def _what_it_is(head: bytes) -> str:
         return "a PostScript drawing; export it as PNG first"
     if start[:5].lower() == b"<svg " or (start[:5].lower() == b"<?xml" and b"<svg" in head.lower()):
         return "an SVG drawing; export it as PNG first"
+    maker = next((name for start, name in _RAW_STARTS.items() if head.startswith(start)), None)
+    if maker is not None or head[4:11] == b"ftypcrx":
+        return RAW_FILE.format(maker=maker or "Canon")
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return (
+            "a JPEG XL picture: pip install pillow-jxl-plugin lets it be read; or convert it to JPEG or PNG"
+        )
     if head[4:8] == b"ftyp":
         if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
             return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"

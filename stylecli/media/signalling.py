@@ -79,7 +79,7 @@ def tone_mapped(pixels: WholeArray, transfer: str) -> WordArray:
     from stylecli.media.video.hdr import ToneMapper
 
     code = next(number for number, name in HDR.items() if name == transfer)
-    sdr = ToneMapper(Colour(9, code, 9, 2)).to_sdr(to_depth(pixels, np.uint16))
+    sdr = ToneMapper(Colour(primaries=9, transfer=code)).to_sdr(to_depth(pixels, np.uint16))
     light = np.linspace(0, 1, 65536) ** 2.4  # what films are shown with
     signal = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(signal * 65535).astype(np.uint16)[sdr])

@@ -13,6 +13,7 @@ from PIL import Image
 
 from stylecli.media.ifd import SUB_POINTER, Directory, IfdError, IfdReader, directory_bytes, numbers_field
 
+_ORIENTATION = 274
 _REDUCED, _MASK = 1, 4  # of the field that says what kind of page it is
 _SENSOR = (32803, 34892)  # colour filter array, linear raw: photometric interpretations of cameras' own files
 _STRIPS, _TILES = (273, 279), (324, 325)
@@ -103,13 +104,15 @@ def read_samples(stream: BinaryIO, page: TiffPageFound) -> npt.NDArray[Any] | No
         return None
     stream.seek(0)
     data = stream.read()
+    if _is_big(data) and (page.planar or page.value(_ORIENTATION, 1) != 1):
+        return None
     if page.planar:
         planes = [_plane(data, page, number) for number in range(page.samples)]
         if any(plane is None for plane in planes):
             return None
         values: npt.NDArray[Any] | None = np.stack([p for p in planes if p is not None], axis=-1)
     else:
-        values = decoded(_starting_at(data, page.offset))
+        values = decoded(_alone(data, page, dict(page.directory)))
     if values is None or values.shape[2:] != (page.samples,):
         return None
     extra = page.directory.get(338)
@@ -161,15 +164,27 @@ class PageStream:
 def _starting_at(data: bytes, offset: int) -> bytes:
     """The same file with another page as its first."""
     order = "<" if data[:2] == b"II" else ">"
-    if struct.unpack(f"{order}H", data[2:4])[0] == 43:
+    if _is_big(data):
         return data[:8] + struct.pack(f"{order}Q", offset) + data[16:]
     return data[:4] + struct.pack(f"{order}I", offset) + data[8:]
 
 
+def _alone(data: bytes, page: TiffPageFound, fields: Directory) -> bytes:
+    """The same file with these fields as its only directory, and its pixels as they lie: whoever decodes would turn
+    them in his own way. Of a TIFF over 4 GB the page as it is."""
+    if _is_big(data):
+        return _starting_at(data, page.offset)
+    fields.pop(_ORIENTATION, None)
+    start = len(data) + len(data) % 2
+    return _starting_at(data, start) + bytes(len(data) % 2) + directory_bytes(fields, start)
+
+
+def _is_big(data: bytes) -> bool:
+    return bool(struct.unpack(f"{'<' if data[:2] == b'II' else '>'}H", data[2:4])[0] == 43)
+
+
 def _plane(data: bytes, page: TiffPageFound, number: int) -> npt.NDArray[Any] | None:
     """One colour, as the grey picture that it is when its strips or tiles are named alone."""
-    if struct.unpack(f"{'<' if data[:2] == b'II' else '>'}H", data[2:4])[0] != 42:
-        return None
     fields = {tag: field for tag, field in page.directory.items() if tag not in _UNTOUCHED}
     order = next(iter(fields.values())).order
     for tags in (_STRIPS, _TILES):
@@ -182,10 +197,8 @@ def _plane(data: bytes, page: TiffPageFound, number: int) -> npt.NDArray[Any] | 
     depth = page.directory[258].first()
     for tag, value in ((258, depth), (262, 1), (277, 1), (284, 1), (339, 3 if page.is_float else 1)):
         fields[tag] = numbers_field(3, value, order=order)
-    start = len(data) + len(data) % 2
-    alone = _starting_at(data, start) + bytes(len(data) % 2) + directory_bytes(fields, start)
     try:
-        with Image.open(BytesIO(alone), formats=["TIFF"]) as image:
+        with Image.open(BytesIO(_alone(data, page, fields)), formats=["TIFF"]) as image:
             values = np.asarray(image)
     except MemoryError:
         raise

@@ -12,7 +12,7 @@ from stylecli.errors import UsageError
 from stylecli.memory import free_memory
 from stylecli.paint.options import PaintOptions
 from stylecli.run.disks import writable
-from stylecli.run.events import STREAM, Event, Failed, Skipped
+from stylecli.run.events import STREAM, Event, Failed, Notice, Skipped
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
@@ -57,7 +57,7 @@ class ImageJob:
         from stylecli.media.formats import writer_for
         from stylecli.run.mark import is_marked
 
-        found, problems = self._find()
+        found, problems = self._find(emit)
         plan = make_plan(
             found,
             [look.name for look in self.looks],
@@ -100,7 +100,7 @@ class ImageJob:
         )
         stream(todo, work, emit)
 
-    def _find(self) -> tuple[Sequence[Found], Sequence[Failed]]:
+    def _find(self, emit: Emit) -> tuple[Sequence[Found], Sequence[Failed]]:
         """The inputs that look like pictures, and those that do not."""
         from stylecli.media import find_images
 
@@ -109,6 +109,8 @@ class ImageJob:
                 raise UsageError("- reads one picture from stdin and cannot be combined with other inputs")
             return [Stdin()], []
         found = find_images(self.inputs, recursive=self.recursive)
+        for left_out in found.left_out:
+            emit(Notice(Path(left_out.path), left_out.reason))
         return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
 
     def _open(self, path: Path, animated: bool = False) -> Picture:

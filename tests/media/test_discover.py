@@ -172,3 +172,22 @@ def test_order_does_not_depend_on_the_file_system(tree: Path) -> None:
         "f30",
         "f100",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("IMG_2.heic", "IMG_10.HEIC", "IMG_1.heif", "IMG_11.heic"),
+         "4 HEIC photos left out (IMG_1.heif, IMG_2.heic, IMG_10.HEIC, …): pip install pillow-heif lets them be read"),
+        (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): develop them to TIFF or JPEG first"),
+        (("a.jxl",), "a JPEG XL picture left out (a.jxl): pip install pillow-jxl-plugin lets them be read"),
+    ],
+)  # fmt: skip
+def test_pictures_that_cannot_be_read_here_are_named(
+    tmp_path: Path, names: tuple[str, ...], said: str
+) -> None:
+    for name in (*names, "good.jpg", "twin.mpo", ".hidden.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    found = find_images([str(tmp_path)], recursive=False)
+    assert [item.path.name for item in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
+    assert [str(line) for line in found.left_out] == [f"{tmp_path}: {said}"]
