@@ -15,6 +15,7 @@ def main() -> None:
     """Entry point of the ``stylize`` script."""
     # A tenth of the time of one picture went into looking for garbage among the modules of torch, which stay.
     gc.set_threshold(100_000, 10, 10)
+    _replace_closed_streams()
     code = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -27,6 +28,28 @@ def main() -> None:
     # An ordinary exit takes all these modules apart first, for half a second. Nothing of ours is left to do then:
     # threads are joined, files closed and temporary folders removed by whoever began them.
     os._exit(code)
+
+
+def _replace_closed_streams() -> None:
+    """Give streams that the caller has closed (``2>&-``) something to stand for.
+
+    Otherwise the next file that is opened gets the stream's number, and what libraries say to stderr is written into
+    it. Nothing comes from such a stdin, nothing can be written to such a stdout, and what goes to stderr is lost.
+    """
+    modes = ((os.O_RDONLY, "r"), (os.O_RDONLY, "w"), (os.O_WRONLY, "w"))
+    for number, (name, (flags, mode)) in enumerate(zip(("stdin", "stdout", "stderr"), modes, strict=True)):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, flags)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="replace"))  # noqa: PTH123, SIM115
+        else:  # Python itself has put a file there
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -66,6 +89,10 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
         return 130
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # `stylize --help > /dev/full`
         return _fail(f"cannot write: {error.strerror}; make room and run it again", 1)
+    from stylecli.console import stdout_is_open
+
+    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EIO) and not stdout_is_open():
+        return _fail("stdout is closed: nothing can be written there", 1)
     if _wants_traceback(arguments):
         import traceback
 

@@ -20,8 +20,10 @@ debug messages under ``-v``.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,15 +65,29 @@ def one_line(text: object) -> str:
     )
 
 
+def stdout_is_open() -> bool:
+    """Whether anything can be written to stdout (a full disk counts as open)."""
+    try:
+        os.write(sys.stdout.fileno(), b"")
+    except ValueError:  # one that is no file, in tests
+        return True
+    except OSError as error:
+        return error.errno != errno.EBADF
+    return True
+
+
+# What is said to a person is not worth a run: a stderr that is closed, full or hung up is passed over.
+
+
 def print_error(message: object) -> None:
     """One line about what stopped the program."""
-    with suppress(BrokenPipeError):
+    with suppress(OSError, ValueError):
         print(f"stylize: {one_line(message)}", file=sys.stderr, flush=True)
 
 
 def print_block(text: str) -> None:
     """Lines for people that are made elsewhere, such as a traceback under ``-v``."""
-    with suppress(BrokenPipeError):
+    with suppress(OSError, ValueError):
         print(text.rstrip("\n"), file=sys.stderr, flush=True)
 
 
@@ -122,12 +138,17 @@ class Console:
         self._begun = time.monotonic()
         self._first_started = 0.0
         self._last_failure: tuple[Path, str] | None = None
-        self._stdout_gone = False
+        self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
         self._download: Progress | None = None
         self._download_said = 0.0
         self._advance_said = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Of the run so far; as ``Tally.exit_code``, and 1 where lines for a program were lost."""
+        return self.tally.exit_code or int(self._stdout_failed)
 
     # Lines.
 
@@ -148,7 +169,8 @@ class Console:
     def _line(self, text: str) -> None:
         bar = self._download or self._bar
         if bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
-            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            with suppress(OSError):
+                bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print_block(text)
 
@@ -157,8 +179,11 @@ class Console:
             return
         try:
             print(json.dumps({"event": event, **fields}, default=str), flush=True)
-        except BrokenPipeError:
-            self._stdout_gone = True  # the reader has seen enough; the pictures are wanted all the same
+        except OSError as error:
+            self._stdout_gone = True  # the pictures are wanted all the same
+            if not isinstance(error, BrokenPipeError):  # then the reader has just seen enough
+                self._stdout_failed = True
+                self.error(f"stdout cannot be written ({error.strerror}): its JSON lines end here")
 
     # What a run has to say.
 

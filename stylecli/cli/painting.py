@@ -48,17 +48,22 @@ def paint_files(
         except KeyboardInterrupt:
             console.summary(interrupted=True)
             raise typer.Exit(130) from None
-    raise typer.Exit(console.tally.exit_code)
+    raise typer.Exit(console.exit_code)
 
 
 def _check_streams(plan: Plan, *, json: bool, dry_run: bool) -> None:
     """Stdout has room for one thing: the picture, or JSON lines, or a person's terminal."""
+    from stylecli.console import stdout_is_open
     from stylecli.run.events import STREAM
 
+    if json and not stdout_is_open():
+        raise UsageError("--json: stdout is closed")
     if all(item.target != STREAM for item in plan.todo):
         return
     if json:
         raise UsageError("--json and a picture cannot share stdout: give -o a file name")
+    if not dry_run and not stdout_is_open():
+        raise UsageError("-o -: stdout is closed")
     if not dry_run and sys.stdout.isatty():
         raise UsageError("the picture would go to the terminal: give -o a file name, or redirect stdout")
 

@@ -25,6 +25,7 @@ Float = NDArray[np.float32]
 _SIDE = 640  # flow is estimated at no more than this, on the longer side (0.07 s a frame; flicker is half more at 448)
 _SAME = 16.0  # input levels (of 255) by which one place may differ between two frames, and count as the same
 _LIGHT = 2.0  # levels by which the whole picture's light may change from frame to frame, at half the trust
+_LEAST = 16  # pixels: smaller pictures are extended for the flow
 _STILL = 0.1  # pixels; slower is taken for standing still, where the input agrees: nothing is resampled then
 _CUT_SHARE = 0.35  # trusted part of the picture under which a new scene begins ...
 _CUT_CHANGE = 12.0  # ... if the input also changes by this many levels on average
@@ -65,11 +66,17 @@ class MotionEstimator:
             return None
         return self._motion(before, (small, grey))
 
+    def _flow(self, now: NDArray[np.uint8], before: NDArray[np.uint8]) -> Float:
+        h, w = now.shape
+        if min(h, w) < _LEAST:  # DIS refuses such small ones
+            edge = (0, max(0, _LEAST - h), 0, max(0, _LEAST - w), cv2.BORDER_REPLICATE)
+            now, before = (np.asarray(cv2.copyMakeBorder(one, *edge), np.uint8) for one in (now, before))
+        return np.ascontiguousarray(self._dis.calc(now, before, None)[:h, :w])
+
     def _motion(
         self, before: tuple[NDArray[Any], NDArray[np.uint8]], now: tuple[NDArray[Any], NDArray[np.uint8]]
     ) -> Motion:
-        back = self._dis.calc(now[1], before[1], None)  # (h, w, 2)
-        forth = self._dis.calc(before[1], now[1], None)
+        back, forth = self._flow(now[1], before[1]), self._flow(before[1], now[1])  # (h, w, 2)
         # Standing still is the better explanation wherever it explains the input as well.
         still = (np.abs(back[..., 0]) < _STILL) & (np.abs(back[..., 1]) < _STILL)
         back[still & (_difference(now[0], before[0]) < _SAME / 2)] = 0

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from stylecli.run.temporal import Blender, Motion, MotionEstimator
@@ -130,3 +131,18 @@ def test_a_fade_to_black_leaves_no_afterglow() -> None:
         result = steady(painted, follow([scene * level for level in light]))
         lag = max(np.abs(one - other).mean() for one, other in zip(result, painted, strict=True))
         assert lag < 5 / 255  # levels
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (2, 2), (8, 8), (11, 11), (6, 64), (64, 6), (1, 30), (12, 12)]
+)
+def test_the_smallest_films(height: int, width: int) -> None:
+    estimator = MotionEstimator()
+    frames = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    assert estimator.next(frames[0]) is None
+    motion = estimator.next(frames[1])
+    assert (
+        motion is not None
+        and motion.flow.shape == (height, width, 2)
+        and motion.trust.shape == (height, width)
+    )
