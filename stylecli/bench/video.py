@@ -18,7 +18,7 @@ import numpy as np
 from stylecli.bench.flicker import Picture, WarpingError, crispness
 from stylecli.bench.section import Section
 from stylecli.media import read_picture
-from stylecli.media.video.clip import Clip, Excerpt, Frame
+from stylecli.media.video.clip import Clip, Excerpt, Frame, Part
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink, Sink
 from stylecli.media.video.source import Source, open_source
@@ -91,8 +91,8 @@ class _Nowhere:
 
     def begin(self, groups: int, frames: int) -> None: ...
     def add(self, frame: Frame, painted: Picture) -> None: ...
-    def cut(self) -> Sequence[Path]:
-        return ()
+    def cut(self) -> Part:
+        return Part()
 
     def finish(self, last_duration: int) -> list[str]:
         return []

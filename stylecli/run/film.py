@@ -182,11 +182,11 @@ class FilmRun:
             self._close_group(frames, last, blender)
 
     def _close_group(self, frames: int, last: Frame, blender: Blender | None) -> None:
-        files = self.sink.cut()
+        part = self.sink.cut()
         before = self._progress
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
         if self.journal is not None:
-            self.journal.write(self._progress, None if blender is None else blender.state, files)
+            self.journal.write(self._progress, None if blender is None else blender.state, part)
 
 
 def batch_size(clip: Clip) -> int:

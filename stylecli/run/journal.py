@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylecli.files.atomic import atomic_file, write_error
-
-_STATES = 2  # kept: of the last group, and of the one before, should the last be damaged
+from stylecli.media.video.clip import Part
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,11 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class _Group:
-    """One group in the journal: how far the film had got after it, its files, and digests of these and of the state."""
+class _Entry:
+    """How far the film had got, the files of the last ``covers`` groups, and digests of these and of the state."""
 
+    groups: int
+    covers: int
     frames: int
     last_pts: int
     last_duration: int
@@ -56,7 +57,7 @@ class Journal:
     def __init__(self, target: Path) -> None:
         self.folder = target.with_name(f".{target.name}.stylize")
         self._file = self.folder / "journal.json"
-        self._groups: list[_Group] = []
+        self._entries: list[_Entry] = []
 
     @property
     def is_damaged(self) -> bool:
@@ -69,41 +70,39 @@ class Journal:
             said = json.loads(self._file.read_text())
             if said.pop("digest") != _digest_of([_text(said).encode()]):
                 return None
-            groups = [
-                _Group(frames, pts, duration, tuple(files), digest, state)
-                for frames, pts, duration, files, digest, state in said.pop("parts")
+            entries = [
+                _Entry(groups, covers, frames, pts, duration, tuple(files), digest, state)
+                for groups, covers, frames, pts, duration, files, digest, state in said.pop("parts")
             ]
             progress = Progress(**said)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        self._groups = groups
+        self._entries = entries
         return progress
 
     def checked(self, before: Progress, *, with_state: bool) -> Progress:
         """``before``, or the last entry up to which every file is as it was written."""
-        good = 0
-        for group in self._groups[: before.groups]:
-            found = _digest_of_files(self.folder / name for name in group.files)
-            if found is None or found != group.digest:
+        good: list[_Entry] = []
+        for entry in self._entries:
+            found = _digest_of_files(self.folder / name for name in entry.files)
+            if found is None or found != entry.digest:
                 break
-            good += 1
-        while good and with_state and not self._is_state_good(good):
-            good -= 1
-        if good == before.groups:
-            return before
-        self._groups = self._groups[:good]
+            good.append(entry)
+        while good and with_state and not self._is_state_good(good[-1]):
+            good.pop()
+        self._entries = good
         if not good:
             return Progress(before.job)
-        last = self._groups[-1]
-        return Progress(before.job, good, last.frames, last.last_pts, last.last_duration)
+        last = good[-1]
+        return Progress(before.job, last.groups, last.frames, last.last_pts, last.last_duration)
 
     def state(self, progress: Progress) -> NDArray[np.float32] | None:
         """What the temporal step remembered at that point; (H, W, 3)."""
         path = self._state(progress.groups)
         return np.load(path) if path.exists() else None
 
-    def write(self, progress: Progress, state: NDArray[np.float32] | None, files: Iterable[Path]) -> None:
-        """Enter the group that ``progress`` ends with. Raises InputError where the place cannot be written."""
+    def write(self, progress: Progress, state: NDArray[np.float32] | None, part: Part) -> None:
+        """Enter the groups that ``progress`` ends with. Raises InputError where the place cannot be written."""
         digest = None
         if state is not None:
             buffer = BytesIO()  # np.save's own writing does not say why it fails
@@ -111,22 +110,19 @@ class Journal:
             digest = _digest_of([buffer.getbuffer()])
             with atomic_file(self._state(progress.groups)) as file:
                 file.write(buffer.getbuffer())
-        paths = [Path(os.path.relpath(path, self.folder)) for path in files]  # so that all may be moved
-        self._groups = [
-            *self._groups[: progress.groups - 1],
-            _Group(
-                *(progress.frames, progress.last_pts, progress.last_duration),
-                *(
-                    tuple(map(str, paths)),
-                    _digest_of_files(self.folder / path for path in paths) or "",
-                    digest,
-                ),
-            ),
-        ]
-        said = asdict(progress) | {"parts": [astuple(group) for group in self._groups]}
+        names = [os.path.relpath(path, self.folder) for path in part.files]  # so that all may be moved
+        entry = _Entry(
+            *(progress.groups, part.groups, progress.frames, progress.last_pts, progress.last_duration),
+            *(tuple(names), _digest_of_files(self.folder / name for name in names) or "", digest),
+        )
+        before = progress.groups - part.groups
+        self._entries = [*(one for one in self._entries if one.groups <= before), entry]
+        said = asdict(progress) | {"parts": [astuple(one) for one in self._entries]}
         with atomic_file(self._file) as file:
             file.write(_text(said | {"digest": _digest_of([_text(said).encode()])}).encode())
-        kept = {self._state(number) for number in range(progress.groups - _STATES + 1, progress.groups + 1)}
+        # Of the last entry, and of those to go back to should files of the last be damaged.
+        whole = [one for one in self._entries if one.covers > 1]
+        kept = {self._state(one.groups) for one in (*self._entries[-2:], *whole[-1:])}
         for path in set(self.folder.glob("state-*.npy")) - kept:
             path.unlink(missing_ok=True)
 
@@ -140,16 +136,16 @@ class Journal:
 
     def remove(self) -> None:
         """Once the film is whole. What cannot be removed is left alone."""
-        self._groups = []
+        self._entries = []
         with suppress(OSError):
             shutil.rmtree(self.folder)
 
     def _state(self, groups: int) -> Path:
         return self.folder / f"state-{groups:06d}.npy"
 
-    def _is_state_good(self, groups: int) -> bool:
-        found = _digest_of_files([self._state(groups)])
-        return found is not None and found == self._groups[groups - 1].state
+    def _is_state_good(self, entry: _Entry) -> bool:
+        found = _digest_of_files([self._state(entry.groups)])
+        return found is not None and found == entry.state
 
 
 def _text(said: dict[str, object]) -> str:

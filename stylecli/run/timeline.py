@@ -8,22 +8,28 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions
-from stylecli.paint.pixels import to_tensor
+from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.run.abreast import painted_abreast
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind, paint
 from stylecli.run.places import is_file
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from stylecli.media import Picture
     from stylecli.media.picture import FloatArray
     from stylecli.media.video.clip import Frame
     from stylecli.paint.stylizer import Style, Stylizer
 
+_DIM = (
+    80.0  # levels (of 255): a frame whose brightest places are darker, or darkest as bright, is taken to fade
+)
+_EVEN = 4.0  # levels: standard deviation under which a frame is taken for an even plane
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
@@ -104,5 +110,24 @@ class FilmPainter:
         if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
         batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
-        painted = paint(self._stylizer.with_style(self.style_at(seconds[0])), self._options, batch)
-        return painted.permute(0, 2, 3, 1).contiguous().numpy()
+        style = self._stylizer.with_style(self.style_at(seconds[0]))
+        painted = paint(style, self._options, batch).permute(0, 2, 3, 1).contiguous().numpy()
+        for number, frame in enumerate(frames):
+            share = np.float32(seen(frame.pixels))
+            if share < 1:
+                painted[number] = share * painted[number] + (1 - share) * to_floats(frame.pixels)
+        return painted
+
+
+def seen(pixels: NDArray[Any]) -> float:
+    """How much of a scene a frame (H, W, 3) shows, 0..1; less than 1 where it fades from or to black, white or grey.
+
+    Networks paint by a picture's own statistics, stretched to the style's: without this, a black frame and all of a
+    fade would get the same bright painting as the scene itself.
+    """
+    import numpy as np
+
+    small = pixels[:: max(1, pixels.shape[0] // 64), :: max(1, pixels.shape[1] // 64)]
+    grey = small.astype(np.float32).mean(-1) / (257 if pixels.dtype == np.uint16 else 1)
+    dark, light = np.percentile(grey, (1, 99))
+    return float(min(1.0, light / _DIM, (255 - dark) / _DIM, grey.std() / _EVEN))

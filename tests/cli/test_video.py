@@ -20,6 +20,7 @@ from film_kit import Film, look
 from PIL import Image
 
 from stylecli.files.claim import claimed
+from stylecli.media.video.clip import Part
 from stylecli.run.journal import Journal, Progress
 
 SMALL = ("--stroke-size", "8")  # painted at the least size: the network is not what is tested here
@@ -220,7 +221,7 @@ def test_another_run_is_at_it(here: Here, tmp_path: Path, option: tuple[str, ...
         Film(frames=2).write(folder / name)
     journal = Journal(tmp_path / "in" / "clip.starry.mp4")
     journal.begin()
-    journal.write(Progress("job of the other run", 1, 48, 47, 1), None)
+    journal.write(Progress("job of the other run", 1, 48, 47, 1), None, Part())
     with claimed(tmp_path / "in" / "clip.starry.mp4"):
         ended = here("in", "-s", "starry.jpg", *option, *SMALL)
         assert journal.read() is not None

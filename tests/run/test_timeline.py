@@ -47,8 +47,30 @@ def test_styles_are_crossfaded(styles: list[Path]) -> None:
     middle = paint.style_at(2.5).statistics
     assert np.allclose(middle, 0.25 * first + 0.75 * last, atol=1e-5)
 
-    frame = Frame(0, 1, np.full((32, 48, 3), 120, np.uint8))
+    frame = Frame(0, 1, np.tile(np.linspace(20, 220, 48).astype(np.uint8)[None, :, None], (32, 1, 3)))
     together = paint([frame, frame], [0.0, 9.0])
     assert together.shape == (2, 32, 48, 3)
     assert np.abs(together[0] - together[1]).mean() > 0.01
     assert np.allclose(together[1], paint([frame], [9.0])[0], atol=1e-6)
+
+
+def test_a_fade_from_black_is_painted_as_one(styles: list[Path]) -> None:
+    stylizer = Stylizer.from_pretrained(device="cpu")
+    paint = FilmPainter(stylizer, parse_keys([f"0:{styles[0]}"]), read_picture, PaintOptions(stroke_size=8))
+    y, x = np.mgrid[0:48, 0:64] / 64
+    scene = 127 + 110 * np.stack([np.sin(9 * x + k + 4 * y * k) for k in range(3)], -1)
+    light = np.linspace(0, 1, 11)
+    for target in (0, 255):  # from black, and from white
+        frames = [
+            Frame(0, 1, (level * scene + (1 - level) * target).astype(np.uint8)) for level in (*light, 0)
+        ]
+        painted = [paint([frame], [0.0])[0] * 255 for frame in frames]
+        away = [float(abs(picture.mean() - target)) for picture in painted]
+        assert away[0] < 1 and away[-1] < 1  # black is black
+        assert np.diff(away[:-1]).min() > -8  # it only fades in ...
+        assert np.diff(away[:-1]).max() < 60  # ... and does not burst in
+        whole = paint([frames[0], frames[-2]], [0.0, 0.0])
+        assert np.allclose(whole[1] * 255, painted[-2], atol=0.1)
+    for grey in (60, 128):
+        even = Frame(0, 1, np.full((48, 64, 3), grey, np.uint8))
+        assert abs(float(paint([even], [0.0])[0].mean()) * 255 - grey) < 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from stylecli.errors import InputError
 from stylecli.files.atomic import atomic_file
 from stylecli.media.picture import FloatArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
-from stylecli.media.video.clip import Clip, Excerpt, Frame, fit
+from stylecli.media.video.clip import Clip, Excerpt, Frame, Part, fit
 from stylecli.media.video.colour import Colour
 from stylecli.paint.pixels import to_depth, to_image
 
@@ -131,9 +131,9 @@ class AnimationSink:
         self._begins.append(round(frame.pts * self.clip.time_base / _TICK))
         self.bytes += image.width * image.height * len(image.getbands())
 
-    def cut(self) -> Sequence[Path]:
+    def cut(self) -> Part:
         """Nothing to do: there is one group, and it is in memory."""
-        return ()
+        return Part()
 
     def finish(self, last_duration: int) -> list[str]:
         """Write the file. Raises InputError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,14 @@ class Frame:
     duration: int
     pixels: Pixels
     alpha: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where frames are safe: these files hold all of the last so many groups."""
+
+    files: Sequence[Path] = ()
+    groups: int = 1
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,10 @@ from stylecli.media.video.clip import Clip, Pixels
 from stylecli.media.video.colour import Converter
 
 GROUP = 48
-"""Frames between two places where a film can be cut, joined and taken up again."""
+"""Frames after each of which a film can be taken up again."""
+GOP_GROUPS = 5
+"""Groups that one encoder encodes. Where the next one begins there is a key frame, whose errors are others, and what
+stands still seems to twitch; encoders by themselves set them about as rarely (x264: every 250 frames)."""
 
 ALPHA_DATA: Final = "matroska_block_additional"
 """Where VP9's packets have their transparency."""
@@ -39,6 +42,7 @@ class _Kind:
     alpha_pix_fmt: str | None = None
 
 
+_KEYS_ONLY = ("prores_ks", "ffv1")
 _MP4 = (".mp4", ".m4v", ".mov", ".mkv")
 _VP9 = (("b", "0"), ("row-mt", "1"), ("deadline", "good"))
 _KINDS = {
@@ -180,6 +184,13 @@ class Coding:
         return _bits(self.pix_fmt) > 8
 
     @property
+    def groups_in_gop(self) -> int:
+        """How many groups one encoder encodes: one where all frames are key frames, or none can wait losslessly."""
+        if self.encoder in _KEYS_ONLY or self.pix_fmt not in lossless_formats():
+            return 1
+        return GOP_GROUPS
+
+    @property
     def has_alpha(self) -> bool:
         return _has_alpha(self.pix_fmt)
 
@@ -207,33 +218,44 @@ class Coded:
 
 
 class Encoder:
-    """One closed group of frames to packets; a fresh encoder for each, so that a group is the same in every run."""
+    """Frames to packets; a fresh encoder behind each ``close``, so that what it gives is the same in every run.
+
+    Attributes:
+        size: bytes since the last ``close``.
+    """
 
     def __init__(self, coding: Coding) -> None:
         self._coding = coding
         self._converter = Converter(coding.clip.colour, deep=coding.is_deep)
         self._context: VideoCodecContext | None = None
         self._coded: list[Coded] = []
+        self.size = 0
 
-    def add(self, pixels: Pixels, pts: int, duration: int, alpha: NDArray[np.uint8] | None = None) -> None:
-        """Encode the next frame: (H, W, 3), uint8 or uint16, of the clip's size, and its transparency (H, W)."""
+    def prepared(
+        self, pixels: Pixels, pts: int, duration: int, alpha: NDArray[np.uint8] | None = None
+    ) -> av.VideoFrame:
+        """A frame as it is encoded, of (H, W, 3), uint8 or uint16, of the clip's size, and its transparency (H, W)."""
         coding = self._coding
         if coding.has_alpha:
             pixels = _with_alpha(pixels, alpha)
         frame = self._converter.from_rgb(_padded(pixels, coding.width, coding.height), coding.pix_fmt)
         frame.pts, frame.time_base, frame.duration = pts, coding.clip.time_base, duration
+        return frame
+
+    def encode(self, frame: av.VideoFrame) -> None:
+        """The next frame, as ``prepared`` gave it."""
         if self._context is None:
-            context = CodecContext.create(coding.encoder, "w")
+            context = CodecContext.create(self._coding.encoder, "w")
             assert isinstance(context, VideoCodecContext)
-            coding.configure(context)
+            self._coding.configure(context)
             self._context = context
         self._take(self._context.encode(frame))
 
     def close(self) -> list[Coded]:
-        """The group's packets in the order of coding; the next ``add`` begins another group."""
+        """Packets in the order of coding; the next frame begins another group of pictures."""
         if self._context is not None:
             self._take(self._context.encode(None))
-        coded, self._coded, self._context = self._coded, [], None
+        coded, self._coded, self._context, self.size = self._coded, [], None, 0
         return coded
 
     def _take(self, packets: Sequence[Packet[Any]]) -> None:
@@ -244,6 +266,12 @@ class Encoder:
                 if packet.has_sidedata(ALPHA_DATA):
                     alpha = bytes(packet.get_sidedata(ALPHA_DATA))
                 self._coded.append(Coded(bytes(packet), packet.pts, packet.is_keyframe, alpha))
+                self.size += packet.size + len(alpha)
+
+
+def lossless_formats() -> set[str]:
+    """Pixel formats in which frames can wait (see :mod:`stylecli.media.video.waiting`)."""
+    return {format.name for format in Codec("ffv1", "w").video_formats or ()}
 
 
 def _has_alpha(pix_fmt: str) -> bool:

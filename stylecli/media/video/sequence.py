@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from stylecli.media.formats import readable_suffixes
 from stylecli.media.picture import FloatArray, Picture
 from stylecli.media.reading import read_picture
 from stylecli.media.resizing import resize_to_fit
-from stylecli.media.video.clip import Clip, Excerpt, Frame
+from stylecli.media.video.clip import Clip, Excerpt, Frame, Part
 from stylecli.media.video.colour import Colour
 from stylecli.media.writing import write_picture
 from stylecli.paint.pixels import to_depth, to_whole
@@ -135,10 +135,10 @@ class SequenceSink:
         self._files.append(target)
         self.bytes += target.stat().st_size
 
-    def cut(self) -> Sequence[Path]:
+    def cut(self) -> Part:
         """Nothing to write: every picture is whole already."""
         files, self._files = self._files, []
-        return files
+        return Part(files)
 
     def finish(self, last_duration: int) -> list[str]:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import Protocol
 import numpy as np
 
 from stylecli.media.picture import FloatArray
-from stylecli.media.video.clip import Frame
+from stylecli.media.video.clip import Frame, Part
 from stylecli.media.video.encoding import Coding, Encoder
 from stylecli.media.video.joining import Join
 from stylecli.media.video.segments import write_segment
+from stylecli.media.video.waiting import Waiting, restored
 from stylecli.paint.pixels import to_whole
 
 
 class Sink(Protocol):
-    """Takes painted frames in order; a group of them is safe after ``cut``, which returns the files that it is in.
+    """Takes painted frames in order; a group of them is safe after ``cut``, which says in which files.
 
     ``begin`` says what an earlier run left: whole groups, and frames in them. ``finish`` gives the file its name and
     returns warnings; ``finish_partly`` makes something playable of what there is after an interrupt, if that is
@@ -31,14 +31,15 @@ class Sink(Protocol):
 
     def begin(self, groups: int, frames: int) -> None: ...
     def add(self, frame: Frame, painted: FloatArray) -> None: ...
-    def cut(self) -> Sequence[Path]: ...
+    def cut(self) -> Part: ...
     def finish(self, last_duration: int) -> list[str]: ...
     def finish_partly(self, last_duration: int) -> Path | None: ...
 
 
 @dataclass
 class FilmSink:
-    """A video file. Groups are kept in ``folder`` until they are joined."""
+    """A video file. Encoded groups of pictures, and frames that wait for the rest of theirs, are kept in ``folder``
+    until all are joined."""
 
     target: Path
     coding: Coding
@@ -51,22 +52,37 @@ class FilmSink:
     bytes: int = field(init=False, default=0)
 
     def begin(self, groups: int, frames: int) -> None:
-        self._groups = groups
-        self._encoder = Encoder(self.coding)
-        self.bytes = sum(path.stat().st_size for path in self._paths())
+        self._encoder, self._waiting = Encoder(self.coding), Waiting(self.coding)
+        self._per = self.coding.groups_in_gop
+        self._groups, self._gops, self._added = groups, groups // self._per, False
+        self._written = sum(path.stat().st_size for path in self._paths())
+        for number in range(self._gops * self._per, groups):
+            for frame in restored(self._waiting_path(number), self.coding):
+                self._encoder.encode(frame)
+        self.bytes = self._written + self._encoder.size
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
         dtype = np.uint16 if self.coding.is_deep else np.uint8
-        self._encoder.add(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
+        ready = self._encoder.prepared(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
+        if self._per > 1:
+            self._waiting.add(ready)
+        self._encoder.encode(ready)
+        self._added = True
+        self.bytes = self._written + self._encoder.size
 
-    def cut(self) -> Sequence[Path]:
-        packets = self._encoder.close()
-        if not packets:
-            return ()
-        path = self._path(self._groups)
-        self.bytes += write_segment(path, packets)
+    def cut(self) -> Part:
+        if not self._added:
+            return Part()
+        self._added = False
+        for number in range(self._gops * self._per):  # nothing waits for those any more
+            self._waiting_path(number).unlink(missing_ok=True)
+        waiting = self._waiting.close()
         self._groups += 1
-        return (path,)
+        if self._groups % self._per == 0:
+            return Part((self._close_gop(),), self._per)
+        path = self._waiting_path(self._groups - 1)
+        write_segment(path, waiting)
+        return Part((path,))
 
     def finish(self, last_duration: int) -> list[str]:
         said = self._join(self.target, last_duration, self.is_excerpt)
@@ -81,13 +97,24 @@ class FilmSink:
         return path
 
     def _join(self, target: Path, last_duration: int, trim: bool) -> list[str]:
+        if self._groups % self._per:
+            self._close_gop()
         return Join(self._paths(), self.coding, last_duration, self.film, self.begins, trim).write(target)
 
+    def _close_gop(self) -> Path:
+        path = self._path(self._gops)
+        self._written += write_segment(path, self._encoder.close())
+        self._gops += 1
+        return path
+
     def _paths(self) -> list[Path]:
-        return [self._path(number) for number in range(self._groups)]
+        return [self._path(number) for number in range(self._gops)]
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.group"
+
+    def _waiting_path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.frames"
 
 
 def partial_path(target: Path) -> Path:
