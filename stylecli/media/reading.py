@@ -188,6 +188,13 @@ def _page(
             upright.format = image.format
         wide = read_wide(stream, image, layout, said.depth) if frames == 1 else None
         wide = None if wide is None else turned(wide, metadata.orientation)
+        if (
+            wide is None
+            and frames == 1
+            and image.mode in ("RGB", "RGBA")
+            and ("16" in layout or said.depth > 8)
+        ):
+            notices.append("read with 8 bits of its colours: the file is damaged, or of an unusual kind")
         colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)
         if hdr is not None:
             notices.append(f"HDR ({hdr}) made SDR")

@@ -26,12 +26,34 @@ def read_wide(stream: BinaryIO, image: Image.Image, raw: str, depth: int = 8) ->
     if ("16" not in raw and depth == 8) or image.mode not in ("RGB", "RGBA"):
         return None
     stream.seek(0)
-    values = decoded(stream.read())
+    data = stream.read()
+    if image.format == "PNG" and not _is_sound_png(
+        data
+    ):  # Pillow is lenient; libpng would complain on stderr
+        return None
+    values = decoded(data)
     if values is None or values.dtype != np.uint16:
         return None
     if depth > 8:  # AVIF's 10 or 12 bits, in the lower ones
         values = np.rint(values * (65535 / ((1 << depth) - 1))).astype(np.uint16)
     return values if _same(values, image) else None
+
+
+def _is_sound_png(data: bytes) -> bool:
+    """Whether all chunks up to the last are there, with the checksums that they should have."""
+    at, view = 8, memoryview(data)
+    while at + 12 <= len(data):
+        size, name = struct.unpack(">I4s", data[at : at + 8])
+        end = at + 8 + size
+        if (
+            end + 4 > len(data)
+            or zlib.crc32(view[at + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]
+        ):
+            return False
+        if name == b"IEND":
+            return True
+        at = end + 4
+    return False
 
 
 def pixel_layout(image: Image.Image) -> str:
