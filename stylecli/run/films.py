@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from stylecli.run.events import (
     Warned,
 )
 from stylecli.run.film_inputs import find_films
+from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.places import exists, is_folder
@@ -98,18 +99,30 @@ class FilmJob:
             [timeline.name for timeline in self.timelines],
             Naming(self.output, None, self._suffix, _kind, reads=_reads, writes=_writes),
             several=len(found) + len(problems) > 1,
-            overwrite=self.overwrite or self.preview,
+            overwrite=self.overwrite or self.preview,  # a preview stands beside a result that is there
             kept=self._kept(),
             made_by_us=is_painted,
         )
         for problem in problems:
             emit(problem)
+        if self.preview:
+            plan = self._previews(plan)
         for item in plan.finished:
             emit(Skipped(item.source, item.target, item.style, "exists"))
         if not self.preview:
             for item in plan.todo:
                 self._check(item)
         return plan
+
+    def _previews(self, plan: Plan) -> Plan:
+        """The same films, each with the picture that is its preview as the target; those that are there are kept.
+        Raises UsageError where that would replace something else."""
+        items = [replace(item, target=_preview_of(item.target)) for item in plan.todo]
+        there = [item for item in items if exists(item.target) and not self.overwrite]
+        todo = [item for item in items if item not in there]
+        refuse_loss(items, self._kept(), todo.__contains__, _reads, lambda target: [target])
+        refuse_collisions(items)
+        return replace(plan, todo=tuple(todo), finished=tuple(there))
 
     def _kept(self) -> dict[Path, str]:
         """Files that no result may replace, and what they are."""
@@ -274,11 +287,10 @@ class FilmJob:
         """Three frames of the film, and as they will be painted, on one picture."""
         from stylecli.run.preview import draw_preview
 
-        target = item.target.with_name(f"{item.target.stem.replace('%', '')}.preview.png")
-        emit(Started(item.source, target, item.style))
+        emit(Started(item.source, item.target, item.style))
         begun = time.perf_counter()
-        width, height = draw_preview(item.source, self.excerpt, painter(item.style), target)
-        emit(Done(item.source, target, item.style, time.perf_counter() - begun, width, height))
+        width, height = draw_preview(item.source, self.excerpt, painter(item.style), item.target)
+        emit(Done(item.source, item.target, item.style, time.perf_counter() - begun, width, height))
 
     def _sink(self, item: Item, source: Source, journal: Journal) -> tuple[Sink, Sequence[str]]:
         from stylecli.media.video.animation import AnimationSink
@@ -374,6 +386,10 @@ class _Reporter:
         rate = (frames - self._begun_at) / max(1e-9, now - self._begun)
         item = self._item
         self._emit(Advanced(item.source, item.style, frames, self._total, rate, self._sink.bytes))
+
+
+def _preview_of(target: Path) -> Path:
+    return target.with_name(f"{target.stem.replace('%', '')}.preview.png")
 
 
 def _kind(suffix: str) -> str | None:

@@ -273,6 +273,65 @@ def test_pictures_that_move_in_and_out(here: Here, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("styles")
+def test_previews(here: Here, tmp_path: Path) -> None:
+    """Of any film, where its name says; never over a file that is there, unless asked."""
+    Film(frames=1).write(tmp_path / "one.mp4")
+    Film(frames=3, ticks=[0, 5 * 12800, 10 * 12800], group=1).write(tmp_path / "slides.mkv")
+    whole = Film(frames=12).write(tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "whole.mp4").unlink()
+    (tmp_path / "dead.mp4").write_bytes(_undecodable(whole))
+    command = ("-s", "starry.jpg", "--preview", *SMALL)
+    names = {"one": 3, "slides": 3}
+    told = here("one.mp4", "slides.mkv", *command, "--dry-run", "--json")
+    assert [json.loads(line).get("target") for line in told.out][:2] == [
+        f"{name}.starry.preview.png" for name in names
+    ]
+    done = here("one.mp4", "slides.mkv", "dead.mp4", *command)
+    assert done.returncode == 1 and "bug" not in done.err
+    assert "failed dead.mp4: not one frame can be decoded" in done.err
+    for name in names:
+        with Image.open(tmp_path / f"{name}.starry.preview.png") as sheet:
+            assert sheet.width > 3 * 64
+    (tmp_path / "one.starry.preview.png").write_bytes(b"mine")
+    assert here("one.mp4", *command).returncode == 0
+    assert (tmp_path / "one.starry.preview.png").read_bytes() == b"mine"
+    assert here("one.mp4", *command, "--overwrite").returncode == 0
+    assert (tmp_path / "one.starry.preview.png").read_bytes() != b"mine"
+
+
+def _undecodable(film: bytes) -> bytes:
+    """A film in which every frame is noise."""
+    data = bytearray(film)
+    begin = data.index(b"mdat") + 4
+    size = int.from_bytes(data[begin - 8 : begin - 4], "big") - 8
+    data[begin : begin + size] = b"\xff" * size
+    return bytes(data)
+
+
+@pytest.mark.usefixtures("styles")
+def test_what_is_reported_of_a_film_is_its_size(here: Here, tmp_path: Path) -> None:
+    Film(frames=5, channels="5.1", seconds_of_sound=2).write(tmp_path / "clip.mp4")
+    done = here("clip.mp4", "-s", "starry.jpg", "--json", *SMALL)
+    events = [json.loads(line) for line in done.out]
+    (size,) = [event["bytes"] for event in events if event["event"] == "done"]
+    assert size == (tmp_path / "clip.starry.mp4").stat().st_size
+
+
+@pytest.mark.usefixtures("styles")
+def test_styles_are_counted_from_the_film_s_own_beginning(here: Here, tmp_path: Path) -> None:
+    Film(frames=50, size=(32, 32)).write(tmp_path / "clip.ts")
+    keys = ("--style-at", "0:starry.jpg", "--style-at", "1:starry.jpg", "--style-at", "1.04:wave.png")
+    assert here("clip.ts", "-s", "wave.png", "--temporal", "off", "-o", "wave.mkv", *SMALL).returncode == 0
+    assert (
+        here("clip.ts", *keys, "--temporal", "off", "--start", "1.2", "-o", "late.mkv", *SMALL).returncode
+        == 0
+    )
+    late, wave = look(tmp_path / "late.mkv").pictures, look(tmp_path / "wave.mkv").pictures[30:]
+    assert len(late) == len(wave) == 20
+    assert np.abs(late[3].astype(float) - wave[3]).mean() < 8
+
+
+@pytest.mark.usefixtures("styles")
 def test_preview_phrases_and_excerpts(here: Here, tmp_path: Path) -> None:
     Film(frames=30).write(tmp_path / "clip.mp4")
     keys = ("--style-at", "0:starry.jpg", "--style-at", "1:wave.png")

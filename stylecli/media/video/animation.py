@@ -76,9 +76,8 @@ class AnimationSource:
         low = round(1000 * (self.excerpt.start or 0))
         high = begins[-1] if self.excerpt.end is None else min(begins[-1], round(1000 * self.excerpt.end))
         if self.excerpt.fps is None:
-            shown = [
-                (i, begins[i] - low, durations[i]) for i in range(len(durations)) if low <= begins[i] < high
-            ]
+            spans = [(i, max(low, begins[i]), min(high, begins[i + 1])) for i in range(len(durations))]
+            shown = [(i, begin - low, end - begin) for i, begin, end in spans if begin < end]
         else:
             step = 1000 / self.excerpt.fps
             times = [low + tick * step for tick in range(max(0, round((high - low) / step)))]
