@@ -16,6 +16,7 @@ WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_IPTC = frozenset({"JPEG", "PNG", "TIFF"})
 _SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
 _COMMENT = "Comment"
+_OURS = frozenset({int(ExifTags.Base.ProcessingSoftware)})  # the mark of results
 _USER_COMMENT = int(ExifTags.Base.UserComment)
 
 # Texts of PNG that EXIF has a field for.
@@ -46,6 +47,11 @@ def carried(picture: Picture, writer: str, notices: list[str]) -> dict[str, Any]
                 options["exif"] = data
         if picture.xmp:
             _place_xmp(picture.xmp, writer, options, notices)
+    else:
+        lost = ["EXIF"] if block is not None and block.without(_OURS) != ExifBlock() else []
+        lost += ["XMP"] if picture.xmp else []
+        if lost:
+            notices.append(f"{' and '.join(lost)} left out: {writer} has no place for it")
     if picture.iptc:
         _place_iptc(picture.iptc, writer, options, notices)
     return options

@@ -91,6 +91,8 @@ def test_what_is_carried_and_what_is_named(tmp_path: Path, source: str, target: 
             assert block.gps[2].numbers()[4] == 7
     if "xmp" in keeps:
         assert got.xmp is not None and "Zoë" in got.xmp.decode()
+    for name, what in (("EXIF", "exif"), ("XMP", "xmp")):
+        assert (what in keeps) != any(name in line and "left out" in line for line in notices)
     if "iptc" in has:
         assert got.iptc == IPTC if "iptc" in keeps else any("IPTC left out" in line for line in notices)
     if "dpi" in has and "dpi" in keeps:
