@@ -189,10 +189,38 @@ def test_subtitles_and_attachments(suffix: str, codec: str, text: bytes, tmp_pat
         (Encoding(pix_fmt="rgb9"), "--pix-fmt rgb9: libx264 takes yuv420p"),
         (Encoding("ffv1", crf=3), "--crf 3"),
         (Encoding("prores", preset="fast"), "--preset fast"),
-        (Encoding(preset="hurry"), "--preset hurry"),
+        (Encoding(preset="hurry"), "--preset hurry: libx264 takes ultrafast"),
+        (Encoding("hevc", preset="hurry"), "--preset hurry: libx265 takes"),
+        (Encoding("hevc", crf=60), "--codec hevc --crf 60"),
+        (Encoding("av1", preset="99"), "--preset 99"),
         (Encoding("h264-nvenc"), "h264_nvenc does not start"),
     ],
 )
-def test_wrong_settings_are_usage_errors(encoding: Encoding, words: str) -> None:
+def test_wrong_settings_are_usage_errors(
+    encoding: Encoding, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(UsageError, match=words):
         encoding.check()
+    assert capfd.readouterr() == ("", "")  # libraries say nothing past us
+
+
+SIZES = [(1, 1), (2, 2), (3, 5), (6, 10), (16, 16), (17, 15)]
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "prores", "ffv1"])
+def test_small_films_are_made_or_refused_in_one_quiet_line(
+    codec: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    suffix = {"prores": ".mov", "ffv1": ".mkv", "vp9": ".mkv", "av1": ".mkv"}.get(codec, ".mp4")
+    for size in SIZES:
+        source = Film(codec="ffv1", pix_fmt="yuv444p", size=size, frames=2).write(tmp_path / "in.mkv")
+        try:
+            through(source, tmp_path / f"out{suffix}", encoding=Encoding(codec))
+        except InputError as error:
+            assert f"does not take {size[0] + size[0] % 2}" in str(error) or f"{size[0]}x{size[1]}" in str(
+                error
+            )
+            assert min(size) < 16
+        else:
+            assert len(look(tmp_path / f"out{suffix}").times) == 2
+    assert capfd.readouterr() == ("", "")

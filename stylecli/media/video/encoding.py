@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from stylecli.errors import UsageError
+from stylecli.errors import InputError, UsageError
 from stylecli.media.video.clip import Clip, Pixels
 from stylecli.media.video.colour import Converter
 
@@ -42,12 +42,25 @@ class _Kind:
     alpha_pix_fmt: str | None = None
 
 
+_X26 = ("libx264", "libx265")  # they print past everybody what they think of another name
+_PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
 _KEYS_ONLY = ("prores_ks", "ffv1")
 _MP4 = (".mp4", ".m4v", ".mov", ".mkv")
 _VP9 = (("b", "0"), ("row-mt", "1"), ("deadline", "good"))
 _KINDS = {
     "h264": _Kind("libx264", "yuv420p", "yuv444p", 18, "medium", _MP4),
-    "hevc": _Kind("libx265", "yuv420p", "yuv444p", 20, "medium", _MP4, (("x265-params", "log-level=error"),)),
+    "hevc": _Kind("libx265", "yuv420p", "yuv444p", 20, "medium", _MP4, (("x265-params", "log-level=none"),)),
     "av1": _Kind("libsvtav1", "yuv420p", None, 28, "8", (".mp4", ".m4v", ".mkv", ".webm")),
     "vp9": _Kind("libvpx-vp9", "yuv420p", "yuv444p", 24, "3", (".webm", ".mkv", ".mp4"), _VP9, "yuva420p"),
     "prores": _Kind(
@@ -105,6 +118,8 @@ class Encoding:
             raise UsageError(f"--crf {self.crf}: --codec {self.name} has no such setting")
         if self.preset is not None and kind.preset is None:
             raise UsageError(f"--preset {self.preset}: --codec {self.name} has no such setting")
+        if self.preset is not None and kind.encoder in _X26 and self.preset not in _PRESETS:
+            raise UsageError(f"--preset {self.preset}: {kind.encoder} takes {', '.join(_PRESETS)}")
         try:
             context = CodecContext.create(kind.encoder, "w")
             assert isinstance(context, VideoCodecContext)
@@ -113,10 +128,14 @@ class Encoding:
         except (av.FFmpegError, ValueError) as error:
             words = getattr(error, "strerror", None) or str(error)
             asked = f" --preset {self.preset}" if self.preset else ""
+            asked += "" if self.crf is None else f" --crf {self.crf}"
             raise UsageError(f"--codec {self.name}{asked}: {kind.encoder} does not start ({words})") from None
 
     def plan(self, clip: Clip) -> Coding:
-        """What becomes of ``clip``: pixel format, size, and notices about both."""
+        """What becomes of ``clip``: pixel format, size, and notices about both.
+
+        Raises InputError where the encoder does not take it.
+        """
         kind, width, height = self._kind, clip.width, clip.height
         pix_fmt = self.pix_fmt or (kind.alpha_pix_fmt if clip.alpha else None) or kind.pix_fmt
         notices = []
@@ -138,7 +157,16 @@ class Encoding:
             )
         if clip.deep and _bits(pix_fmt) <= 8:
             notices.append(f"more than 8 bits for each colour become 8 ({pix_fmt}; see --pix-fmt)")
-        return Coding(self, clip, width, height, pix_fmt, tuple(notices))
+        coding = Coding(self, clip, width, height, pix_fmt, tuple(notices))
+        try:
+            coding.started()
+        except (av.FFmpegError, ValueError) as error:
+            words = getattr(error, "strerror", None) or str(error)
+            raise InputError(
+                f"{clip.path}: {kind.encoder} does not take {width}x{height} in {pix_fmt} ({words}): another --codec "
+                "may"
+            ) from None
+        return coding
 
     def _set(
         self,
@@ -150,7 +178,7 @@ class Encoding:
         pix_fmt: str,
     ) -> None:
         kind = self._kind
-        os.environ.setdefault("SVT_LOG", "1")  # or it writes a page about itself to stderr
+        os.environ.setdefault("SVT_LOG", "0")  # or it writes a page about itself to stderr
         context.width, context.height, context.pix_fmt = width, height, pix_fmt
         context.time_base, context.framerate = time_base, rate
         options = dict(kind.extra)
@@ -186,7 +214,8 @@ class Coding:
     @property
     def groups_in_gop(self) -> int:
         """How many groups one encoder encodes: one where all frames are key frames, or none can wait losslessly."""
-        if self.encoder in _KEYS_ONLY or self.pix_fmt not in lossless_formats():
+        too_small = min(self.width, self.height) < 16  # for FFV1
+        if too_small or self.encoder in _KEYS_ONLY or self.pix_fmt not in lossless_formats():
             return 1
         return GOP_GROUPS
 
@@ -197,6 +226,14 @@ class Coding:
     def tag(self, format: str) -> str | None:
         """The name that the codec must have in a file of this format; None: any. Apple plays no HEVC but hvc1."""
         return "hvc1" if "hevc" in self.encoding.name and format in ("mp4", "mov") else None
+
+    def started(self) -> VideoCodecContext:
+        """A fresh encoder. Raises FFmpegError."""
+        context = CodecContext.create(self.encoder, "w")
+        assert isinstance(context, VideoCodecContext)
+        self.configure(context)
+        context.open()
+        return context
 
     def configure(self, context: VideoCodecContext) -> None:
         """Set an encoder up for this clip."""
@@ -245,10 +282,7 @@ class Encoder:
     def encode(self, frame: av.VideoFrame) -> None:
         """The next frame, as ``prepared`` gave it."""
         if self._context is None:
-            context = CodecContext.create(self._coding.encoder, "w")
-            assert isinstance(context, VideoCodecContext)
-            self._coding.configure(context)
-            self._context = context
+            self._context = self._coding.started()
         self._take(self._context.encode(frame))
 
     def close(self) -> list[Coded]:
