@@ -113,9 +113,10 @@ def _address_space() -> int:
     return most - int(psutil.Process().memory_info().vms)
 
 
-def check_file(label: str, width: int, height: int, wide: bool, limit: int | None) -> None:
-    """Raise OutOfMemoryError if a picture of that size cannot be read, painted and written; ``wide``: of 16 bits."""
-    needed = width * height * (_WIDE_FILE_BYTES if wide else _FILE_BYTES)
+def check_file(label: str, width: int, height: int, wide: bool, limit: int | None, more: int = 0) -> None:
+    """Raise OutOfMemoryError if a picture of that size cannot be read, painted and written; ``wide``: of 16 bits;
+    ``more``: bytes beyond the usual for each pixel."""
+    needed = width * height * ((_WIDE_FILE_BYTES if wide else _FILE_BYTES) + more)
     room = free_memory(limit) - max(0, _PROGRAM - process_memory())
     if width * height > _SMALL and needed > room:
         raise OutOfMemoryError(

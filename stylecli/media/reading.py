@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.media.animation import ANIMATED, duration, read_frames
+from stylecli.media.colour import ProfileError, profile_mode, rgb_profile
 from stylecli.media.exif import read_exif
 from stylecli.media.metadata import ICC_TAG, Metadata, read_metadata
 from stylecli.media.modes import Colours, to_srgb
@@ -128,11 +129,16 @@ def _read(
         notices: list[str] = []
         frames = len(pages) or _count_frames(image, file_format)
         moving = animated and frames > 1 and file_format in ANIMATED
+        if frames > 1 and file_format == "MPO":
+            said = "a further picture" if frames == 2 else f"{frames - 1} further pictures"
+            notices.append(f"{said} in the file (preview, gain map, depth map, other eye) left out")
         if frames > 1 and not moving and file_format not in ("MPO", "TIFF"):
-            # The rest of an MPO are previews and depth maps.
             notices.append(f"first of {frames} frames taken")
         wide = "16" in pixel_layout(image) or image.mode[0] in "IF"
-        _check(label, image.size, frames if moving else 1, max_pixels, memory_limit, wide=wide)
+        number = frames if moving else 1
+        _check(
+            label, image.size, number, max_pixels, memory_limit, wide=wide, more=_bytes_beside(image, wide)
+        )
         picture = _page(
             image, stream, pages[0] if pages else None, label, max_pixels, frames if moving else 1
         )
@@ -302,7 +308,14 @@ def _with_pages(
 
 
 def _check(
-    label: str, size: tuple[int, int], frames: int, max_pixels: int, memory_limit: int | None, *, wide: bool
+    label: str,
+    size: tuple[int, int],
+    frames: int,
+    max_pixels: int,
+    memory_limit: int | None,
+    *,
+    wide: bool,
+    more: int = 0,
 ) -> None:
     """Refuse from the header what is too large, or does not fit into memory."""
     if min(size) < 1:
@@ -311,7 +324,18 @@ def _check(
         raise InputError(f"{label}: {_too_large(size, max_pixels)}")
     if frames > 1:
         _check_frames(label, size, frames, max_pixels)
-    check_file(label, size[0], size[1] * frames, wide, memory_limit)
+    check_file(label, size[0], size[1] * frames, wide, memory_limit, more)
+
+
+def _bytes_beside(image: Image.Image, wide: bool) -> int:
+    """For each pixel: what transparency takes, and the file's own numbers where it has its own colours."""
+    transparent = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    icc = image.info.get("icc_profile")
+    try:
+        own = isinstance(icc, bytes) and profile_mode(icc) == "RGB" and not rgb_profile(icc).is_srgb
+    except ProfileError:
+        own = False
+    return (7 * transparent + 5 * own) * (2 if wide else 1)
 
 
 def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:

@@ -103,7 +103,7 @@ def read_samples(stream: BinaryIO, page: TiffPageFound) -> npt.NDArray[Any] | No
     if len(depths) != 1 or not depths <= wanted or page.samples not in (3, 4) or page.value(262) != 2:
         return None
     stream.seek(0)
-    data = stream.read()
+    data = bytearray(stream.read())
     if _is_big(data) and (page.planar or page.value(_ORIENTATION, 1) != 1):
         return None
     if page.planar:
@@ -123,7 +123,7 @@ def read_samples(stream: BinaryIO, page: TiffPageFound) -> npt.NDArray[Any] | No
     return values
 
 
-def decoded(data: bytes) -> npt.NDArray[Any] | None:
+def decoded(data: bytes | bytearray) -> npt.NDArray[Any] | None:
     """By OpenCV: (H, W, C) uint16 or float32, in the order R, G, B, A; None for another kind and for damage."""
     import cv2
 
@@ -139,7 +139,9 @@ def decoded(data: bytes) -> npt.NDArray[Any] | None:
     values: npt.NDArray[Any] = found
     if values.dtype not in (np.uint16, np.float32):
         return None
-    return np.ascontiguousarray(values[..., [2, 1, 0, 3][: values.shape[2]]])
+    code = cv2.COLOR_BGR2RGB if values.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    cv2.cvtColor(values, code, dst=values)  # in place
+    return values
 
 
 class PageStream:
@@ -169,21 +171,24 @@ def _starting_at(data: bytes, offset: int) -> bytes:
     return data[:4] + struct.pack(f"{order}I", offset) + data[8:]
 
 
-def _alone(data: bytes, page: TiffPageFound, fields: Directory) -> bytes:
-    """The same file with these fields as its only directory, and its pixels as they lie: whoever decodes would turn
+def _alone(data: bytearray, page: TiffPageFound, fields: Directory) -> bytearray:
+    """``data`` itself, with these fields as its only directory, and its pixels as they lie: whoever decodes would turn
     them in his own way. Of a TIFF over 4 GB the page as it is."""
     if _is_big(data):
-        return _starting_at(data, page.offset)
+        data[:16] = _starting_at(bytes(data[:16]), page.offset)
+        return data
     fields.pop(_ORIENTATION, None)
-    start = len(data) + len(data) % 2
-    return _starting_at(data, start) + bytes(len(data) % 2) + directory_bytes(fields, start)
+    data += bytes(len(data) % 2)
+    data[:8] = _starting_at(bytes(data[:8]), len(data))
+    data += directory_bytes(fields, len(data))
+    return data
 
 
-def _is_big(data: bytes) -> bool:
+def _is_big(data: bytes | bytearray) -> bool:
     return bool(struct.unpack(f"{'<' if data[:2] == b'II' else '>'}H", data[2:4])[0] == 43)
 
 
-def _plane(data: bytes, page: TiffPageFound, number: int) -> npt.NDArray[Any] | None:
+def _plane(data: bytearray, page: TiffPageFound, number: int) -> npt.NDArray[Any] | None:
     """One colour, as the grey picture that it is when its strips or tiles are named alone."""
     fields = {tag: field for tag, field in page.directory.items() if tag not in _UNTOUCHED}
     order = next(iter(fields.values())).order

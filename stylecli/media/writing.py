@@ -218,6 +218,8 @@ def _options(picture: Picture, writer: str, quality: int | None, notices: list[s
         # exact: colours under full transparency stay, as in PNG
         options |= {"lossless": level == 100, "quality": 75 if level == 100 else level, "exact": True}
     elif writer == "AVIF":
+        if as_it_was and quality is None:
+            notices.append("lossless AVIF written with quality 100, which loses a little")
         options |= {"quality": level, "subsampling": "4:4:4"}
     elif writer == "TGA":
         options |= {"compression": "tga_rle"}

@@ -256,3 +256,12 @@ def test_no_library_speaks_past_us(tmp_path: Path, capfd: pytest.CaptureFixture[
         except InputError as error:
             assert str(error).startswith("a.tif: ")
     assert capfd.readouterr().err == ""
+
+
+def test_further_pictures_of_an_mpo_are_named(tmp_path: Path) -> None:
+    image().save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[image().rotate(180)] * 2)
+    given = read_picture(tmp_path / "a.jpg", animated=True)
+    assert given.format == "MPO" and given.more == ()
+    assert given.notices == (
+        "2 further pictures in the file (preview, gain map, depth map, other eye) left out",
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from stylecli.errors import OutOfMemoryError
 from stylecli.media import Picture, read_picture, repaint, write_picture
 from stylecli.media.tiff import TiffPage, write_tiff
 from stylecli.media.wide import write_png
@@ -206,3 +207,15 @@ def test_half_the_strength_keeps_half_of_it(tmp_path: Path) -> None:
     write_picture(repaint(given, np.array, keep=1.0), tmp_path / "b.bmp")  # no place for a profile: sRGB
     with Image.open(tmp_path / "b.bmp") as written:
         assert np.asarray(written)[0, 0].tolist() == [255, 0, 0]
+
+
+def test_memory_counts_transparency_and_own_colours(tmp_path: Path) -> None:
+    large = Image.new("RGBA", (2000, 1000), (200, 40, 40, 9))
+    sizes = []
+    for profile in (None, icc_kit.wide_rgb()):
+        for mode in ("RGB", "RGBA"):
+            large.convert(mode).save(tmp_path / "a.png", icc_profile=profile, compress_level=1)
+            with pytest.raises(OutOfMemoryError, match="need about") as caught:
+                read_picture(tmp_path / "a.png", memory_limit=1)
+            sizes.append(int(str(caught.value).split("about ")[1].split(" MB")[0]))
+    assert sizes == [27, 40, 36, 50]  # 14 bytes for each pixel, 7 more, 5 more, and both
