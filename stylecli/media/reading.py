@@ -24,6 +24,16 @@ from stylecli.media.modes import Colours, to_srgb
 from stylecli.media.picture import Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.ranges import stretched, words_from_floats
+from stylecli.media.reasons import (
+    RAW_FILE,
+    bomb_size,
+    detail,
+    one_line,
+    system_words,
+    too_large,
+    what_it_is,
+    why_not_decoded,
+)
 from stylecli.media.signalling import adobe_rgb, read_signalled, tone_mapped
 from stylecli.media.tiff_pages import PageStream, TiffPageFound, find_pages, read_samples
 from stylecli.media.wide import pixel_layout, read_wide, turned
@@ -31,12 +41,6 @@ from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
 
-RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
-
-_RAW_STARTS = {
-    b"FUJIFILMCCD-RAW": "Fujifilm", b"IIU\0": "Panasonic or Leica", b"IIRO": "Olympus", b"IIRS": "Olympus",
-    b"MMOR": "Olympus", b"FOVb": "Sigma", b"\0MRM": "Minolta", b"II\x1a\0\0\0HEAPCCDR": "Canon",
-}  # fmt: skip
 _TURNS = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -79,7 +83,7 @@ def read_picture(
     except MemoryError as error:
         raise OutOfMemoryError(f"{label}: not enough memory to decode it") from error
     except OSError as error:
-        raise InputError(f"{label}: {_system_words(error)}") from error
+        raise InputError(f"{label}: {system_words(error)}") from error
 
 
 @contextmanager
@@ -115,13 +119,13 @@ def _read(
         else:
             image = Image.open(stream, formats=readable_formats())
     except UnidentifiedImageError as error:
-        raise InputError(f"{label}: {_what_it_is(head)}") from error
+        raise InputError(f"{label}: {what_it_is(head)}") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
+        raise InputError(f"{label}: {too_large(bomb_size(error), max_pixels)}") from error
     except MemoryError:
         raise
     except Exception as error:
-        raise InputError(f"{label}: damaged image ({_detail(error)})") from error
+        raise InputError(f"{label}: damaged image ({detail(error)})") from error
 
     with image:
         file_format = image.format or "?"
@@ -170,11 +174,11 @@ def _page(
     try:
         image.load()
     except Image.DecompressionBombError as error:
-        raise InputError(f"{label}: {_too_large(_bomb_size(error), max_pixels)}") from error
+        raise InputError(f"{label}: {too_large(bomb_size(error), max_pixels)}") from error
     except MemoryError:
         raise
     except Exception as error:
-        raise InputError(f"{label}: {_why_not_decoded(error)}") from error
+        raise InputError(f"{label}: {why_not_decoded(error)}") from error
 
     notices: list[str] = []
     try:
@@ -211,7 +215,7 @@ def _page(
     except MemoryError:
         raise
     except Exception as error:
-        raise InputError(f"{label}: pixels of kind {image.mode} cannot be read ({_detail(error)})") from error
+        raise InputError(f"{label}: pixels of kind {image.mode} cannot be read ({detail(error)})") from error
     picture = _picture(colours, metadata, notices, image.format or "?")
     loop = _loop(image) if frames > 1 else None
     return replace(picture, more=tuple(more), duration=first, loop=loop, lossless=said.lossless)
@@ -321,7 +325,7 @@ def _check(
     if min(size) < 1:
         raise InputError(f"{label}: has no pixels ({size[0]} × {size[1]})")
     if size[0] * size[1] > max_pixels:
-        raise InputError(f"{label}: {_too_large(size, max_pixels)}")
+        raise InputError(f"{label}: {too_large(size, max_pixels)}")
     if frames > 1:
         _check_frames(label, size, frames, max_pixels)
     check_file(label, size[0], size[1] * frames, wide, memory_limit, more)
@@ -371,82 +375,3 @@ def _grey_scale(image: Image.Image) -> tuple[int, bool]:
     twelve_bits = any("I;12" in str(tile) for tile in tiles)
     tags = getattr(image, "tag_v2", None) or {}
     return (4095 if twelve_bits else 65535), tags.get(262) == 0
-
-
-def one_line(text: str) -> str:
-    """Printable, on one line: names may hold line breaks and bytes that are no text."""
-    flat = " ".join(text.split()) if any(not char.isprintable() for char in text) else text
-    return flat.encode("utf-8", "replace").decode()
-
-
-def _detail(error: BaseException) -> str:
-    text = one_line(str(error))[:120]
-    return text or type(error).__name__
-
-
-def _why_not_decoded(error: Exception) -> str:
-    text = str(error).lower()
-    if "truncated" in text or "unexpected end" in text or isinstance(error, EOFError):
-        return "the file is cut short; get a complete copy"
-    return f"damaged image ({_detail(error)})"
-
-
-def _system_words(error: OSError) -> str:
-    words = {
-        errno.ENOENT: "no such file",
-        errno.ENOTDIR: "no such file",
-        errno.EISDIR: "is a folder, not an image",
-        errno.EACCES: "no permission to read it",
-        errno.EPERM: "no permission to read it",
-        errno.ELOOP: "a link that leads in a circle",
-    }
-    return words.get(error.errno or 0) or one_line(error.strerror or "") or _detail(error)
-
-
-def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
-    limit = f"over the limit of {max_pixels / 1e6:.6g}; raise --max-pixels to read it"
-    if size is None:
-        return f"more megapixels than it may have, {limit}"
-    width, height = size
-    return f"{width} × {height} = {width * height / 1e6:.6g} megapixels is {limit}"
-
-
-def _bomb_size(error: Image.DecompressionBombError) -> tuple[int, int] | None:
-    """Pillow's error names the product only; the check that raised it still holds both sides."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    size = trace.tb_frame.f_locals.get("size") if trace is not None else None
-    return (int(size[0]), int(size[1])) if isinstance(size, tuple) and len(size) == 2 else None
-
-
-def _what_it_is(head: bytes) -> str:
-    """Why these first bytes are no image, with the way out where there is one."""
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith(b"%PDF"):
-        return "a PDF document; export its pages as images first"
-    if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
-        return "a PostScript drawing; export it as PNG first"
-    if start[:5].lower() == b"<svg " or (start[:5].lower() == b"<?xml" and b"<svg" in head.lower()):
-        return "an SVG drawing; export it as PNG first"
-    maker = next((name for start, name in _RAW_STARTS.items() if head.startswith(start)), None)
-    if maker is not None or head[4:11] == b"ftypcrx":
-        return RAW_FILE.format(maker=maker or "Canon")
-    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
-        return (
-            "a JPEG XL picture: pip install pillow-jxl-plugin lets it be read; or convert it to JPEG or PNG"
-        )
-    if head[4:8] == b"ftyp":
-        if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-            return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"
-        return "not an image that can be read (video?)"
-    if head.startswith(b"\x1aE\xdf\xa3") or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
-        return "not an image that can be read (video?)"
-    if b"\x00" not in head:
-        try:
-            head[:-4].decode("utf-8") if len(head) == 4096 else head.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return "not an image that can be read (text file?)"
-    return "not an image that can be read (unknown or damaged content)"

@@ -219,3 +219,19 @@ def test_memory_counts_transparency_and_own_colours(tmp_path: Path) -> None:
                 read_picture(tmp_path / "a.png", memory_limit=1)
             sizes.append(int(str(caught.value).split("about ")[1].split(" MB")[0]))
     assert sizes == [27, 40, 36, 50]  # 14 bytes for each pixel, 7 more, 5 more, and both
+
+
+def test_the_command_gives_the_files_own_numbers_back(tmp_path: Path, stylize, styles) -> None:  # type: ignore[no-untyped-def]
+    given = np.repeat(np.repeat(SATURATED, 9, 0), 9, 1)
+    Image.fromarray(given).save(tmp_path / "p3.png", icc_profile=icc_kit.display_p3())
+    veil = np.dstack([given, np.where(given[..., 0] > 100, 0, 200).astype(np.uint8)])
+    Image.fromarray(veil).save(tmp_path / "veil.png")
+    write_picture(Picture(given.astype(np.uint16) * np.uint16(257)), tmp_path / "deep.tif")
+    wide_file(tmp_path / "deep.tif", icc_kit.linear_rgb())
+    names = ("p3.png", "veil.png", "deep.tif")
+    done = stylize("image", *names, "--style", "wave.png", "--strength", "0", "-o", "out/", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert np.array_equal(Image.open(tmp_path / "out" / "p3.wave.png"), given)
+    assert np.array_equal(Image.open(tmp_path / "out" / "veil.wave.png"), veil)
+    deep = cv2.imread(str(tmp_path / "out" / "deep.wave.tif"), cv2.IMREAD_UNCHANGED)
+    assert np.abs(deep[..., ::-1].astype(int) - given.astype(int) * 257).max() <= 2
