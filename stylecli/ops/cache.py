@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 60.0  # then build without the lock: somebody else's builder hangs
+_MODE = 0o600  # whatever the umask: a file that everybody may write to is not trusted later
 _ROOM = 32 << 20  # bytes; a compiler's output and its intermediate files fit well into this
 _OURS = re.compile(
     r"proof-[0-9a-f]{16}\.json|[\w-]+-[0-9a-f]{16}-[0-9a-f]{16}\.\w+|[\w-]+\.(lock|log)|part-\w+"
@@ -92,6 +93,7 @@ def cached(
             with tempfile.TemporaryDirectory(prefix="part-", dir=shared) as work:
                 part = Path(work) / name
                 produce(part)
+                part.chmod(_MODE)
                 target = shared / f"{stem}-{key}-{digest_of(part)[:16]}{suffix}"
                 part.replace(target)
             _sweep(shared)
@@ -143,6 +145,7 @@ def write_private(path: Path, text: str) -> None:
     with tempfile.TemporaryDirectory(prefix="part-", dir=path.parent) as work:
         part = Path(work) / path.name
         part.write_text(text, encoding="utf-8")
+        part.chmod(_MODE)
         part.replace(path)
 
 

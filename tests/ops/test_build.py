@@ -56,6 +56,20 @@ def test_built_once_then_loaded(kernels: Path, caplog: pytest.LogCaptureFixture)
     assert [path.suffix for path in cache.contents()] == [".so", ".lock"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o077])
+def test_built_once_whatever_the_umask(kernels: Path, caplog: pytest.LogCaptureFixture, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        first = build.outcome()
+        assert rebuilt().path == first.path is not None
+        cache.write_private(cache.folder() / "kept.json", "1")
+        assert cache.read_private(cache.folder() / "kept.json") == "1"
+    finally:
+        os.umask(before)
+    assert len(caplog.messages) == 1
+
+
 def test_key_holds_sources_headers_and_compiler(
     kernels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
