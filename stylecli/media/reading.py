@@ -36,7 +36,7 @@ from stylecli.media.reasons import (
 )
 from stylecli.media.signalling import adobe_rgb, read_signalled, tone_mapped
 from stylecli.media.tiff_pages import PageStream, TiffPageFound, find_pages, read_samples
-from stylecli.media.wide import pixel_layout, read_wide, turned
+from stylecli.media.wide import pixel_layout, read_wide, turned, whitest
 from stylecli.memory import check_file
 
 DEFAULT_MAX_PIXELS = 400_000_000
@@ -201,8 +201,8 @@ def _page(
         if (
             wide is None
             and frames == 1
-            and image.mode in ("RGB", "RGBA")
-            and ("16" in layout or said.depth > 8)
+            and image.mode[0] not in "IF"
+            and whitest(image, layout, said.depth) > 255
         ):
             notices.append("read with 8 bits of its colours: the file is damaged, or of an unusual kind")
         colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)

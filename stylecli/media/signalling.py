@@ -59,6 +59,8 @@ def read_signalled(image: Image.Image, stream: BinaryIO) -> Signalled:
         return _of_png(head, image.mode)
     if image.format == "AVIF":
         return _of_avif(head)
+    if image.format == "JPEG2000":
+        return Signalled(depth=_depth_of_jp2(head))
     if image.format == "WEBP":
         return Signalled(lossless=_is_lossless_webp(head))
     return Signalled()
@@ -162,6 +164,12 @@ def _of_avif(head: bytes) -> Signalled:
     primaries, transfer, matrix = struct.unpack(">3H", head[at + 8 : at + 14])
     icc, hdr = _of_cicp(primaries, transfer)
     return Signalled(icc, hdr, depth, lossless=matrix == 0)
+
+
+def _depth_of_jp2(head: bytes) -> int:
+    """Bits of the first of its components."""
+    at = head.find(b"\xff\x51")  # the marker segment SIZ
+    return (head[at + 40] & 0x7F) + 1 if 0 < at < len(head) - 40 else 8
 
 
 def _is_lossless_webp(head: bytes) -> bool:

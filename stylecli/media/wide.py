@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,12 @@ _CHECKED_ROWS = 64
 def read_wide(stream: BinaryIO, image: Image.Image, raw: str, depth: int = 8) -> WholeArray | None:
     """The 16-bit samples of an image that Pillow has just loaded with 8, (H, W, 3 or 4), as stored in the file.
 
-    ``raw`` describes the file's pixels in Pillow's words (see ``pixel_layout``), ``depth`` is that of an AVIF. None
-    where it is no 16-bit colour, or where OpenCV sees another picture than Pillow does (another order of channels).
+    ``raw`` describes the file's pixels in Pillow's words (see ``pixel_layout``), ``depth`` is what the file says of
+    itself where these are silent. None where it is no colour of more than 8 bits, or where OpenCV sees another picture
+    than Pillow does (another order of channels).
     """
-    if ("16" not in raw and depth == 8) or image.mode not in ("RGB", "RGBA"):
+    white = whitest(image, raw, depth)
+    if white <= 255 or image.mode not in ("RGB", "RGBA"):
         return None
     stream.seek(0)
     data = stream.read()
@@ -34,9 +37,19 @@ def read_wide(stream: BinaryIO, image: Image.Image, raw: str, depth: int = 8) ->
     values = decoded(data)
     if values is None or values.dtype != np.uint16:
         return None
-    if depth > 8:  # AVIF's 10 or 12 bits, in the lower ones
-        values = np.rint(values * (65535 / ((1 << depth) - 1))).astype(np.uint16)
+    if white < 65535:
+        values = np.rint(np.minimum(values, white) * (65535 / white)).astype(np.uint16)
     return values if _same(values, image) else None
+
+
+def whitest(image: Image.Image, raw: str, depth: int = 8) -> int:
+    """The largest value of a colour in the file; 255 where nothing says that it is another."""
+    if image.format == "PPM":
+        stated = re.fullmatch(r"\('RGB', (\d+)\)", raw)
+        return int(stated[1]) if stated is not None else 255
+    if image.format in ("PNG", "TIFF", "SGI"):
+        return 65535 if "16" in raw else 255
+    return min(65535, (1 << depth) - 1)
 
 
 def _is_sound_png(data: bytes) -> bool:
@@ -64,11 +77,13 @@ def pixel_layout(image: Image.Image) -> str:
 def _same(values: WholeArray, image: Image.Image) -> bool:
     """Whether these are the image's own pixels with more bits: compared in some of its rows."""
     width, height = image.size
-    if values.shape[:2] != (height, width) or values.shape[2] != len(image.getbands()):
+    bands = len(image.getbands())
+    keyed = bands == 3 and "transparency" in image.info  # OpenCV makes an alpha of the one transparent colour
+    if values.shape[:2] != (height, width) or values.shape[2] not in (bands, bands + keyed):
         return False
     for row in range(0, height, max(1, height // _CHECKED_ROWS)):
         eight = np.asarray(image.crop((0, row, width, row + 1)), np.int32)[0]
-        if np.abs((values[row].astype(np.int32) >> 8) - eight).max() > 1:
+        if np.abs((values[row, :, :bands].astype(np.int32) >> 8) - eight).max() > 1:
             return False
     return True
 

@@ -49,6 +49,38 @@ def test_samples_metadata_and_profile_come_back(
     assert (read[271], read[272], read.get_ifd(0x8769)[33434]) == ("Maker", "Model", pytest.approx(1 / 125))
 
 
+@pytest.mark.parametrize("most", [65535, 4095, 1000])
+def test_ppm_of_any_depth(tmp_path: Path, most: int) -> None:
+    values = (PIXELS.astype(np.uint32) * most // 65535).astype(">u2")
+    (tmp_path / "a.ppm").write_bytes(b"P6\n# a comment\n600 40\n%d\n" % most + values.tobytes())
+    got = read_picture(tmp_path / "a.ppm")
+    assert got.pixels.dtype == np.uint16 and got.notices == ()
+    assert np.abs(got.pixels - values.astype(float) * 65535 / most).max() <= 1
+
+
+def test_jpeg_2000_keeps_its_bits(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jp2"), PIXELS[..., ::-1], [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+    got = read_picture(tmp_path / "a.jp2")
+    assert (got.pixels == PIXELS).all() and got.notices == ()
+
+
+def test_the_colour_that_is_transparent_has_sixteen_bits(tmp_path: Path) -> None:
+    write_picture(Picture(PIXELS), tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    key = struct.pack(">3H", *map(int, PIXELS[3, 5]))
+    chunk = struct.pack(">I", 6) + b"tRNS" + key + struct.pack(">I", zlib.crc32(b"tRNS" + key))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    got = read_picture(tmp_path / "a.png")
+    assert got.alpha is not None and (got.alpha == 0).sum() == 1 and got.alpha[3, 5] == 0
+
+
+def test_five_bits_are_not_sixteen(tmp_path: Path) -> None:
+    head = bytes([0, 0, 2, *[0] * 9, 4, 0, 4, 0, 16, 0x20])  # TGA with two bytes a pixel
+    (tmp_path / "a.tga").write_bytes(head + bytes(range(32)))
+    got = read_picture(tmp_path / "a.tga")
+    assert got.pixels.dtype == np.uint8 and got.notices == ()
+
+
 @pytest.mark.parametrize("code", range(1, 9))
 def test_orientation(tmp_path: Path, code: int) -> None:
     exif = Image.Exif()
