@@ -9,7 +9,7 @@ from PIL import ExifTags, PngImagePlugin
 
 from stylecli.media.exif import ExifBlock, exif_for_size, shrunk_exif
 from stylecli.media.ifd import bytes_field
-from stylecli.media.metadata import iptc_segment, iptc_text
+from stylecli.media.metadata import iptc_segment, iptc_text, xmp_for_size
 from stylecli.media.picture import Picture
 
 WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
@@ -46,7 +46,7 @@ def carried(picture: Picture, writer: str, notices: list[str]) -> dict[str, Any]
             elif data:
                 options["exif"] = data
         if picture.xmp:
-            _place_xmp(picture.xmp, writer, options, notices)
+            _place_xmp(xmp_for_size(picture.xmp, width, height), writer, options, notices)
     else:
         lost = ["EXIF"] if block is not None and block.without(_OURS) != ExifBlock() else []
         lost += ["XMP"] if picture.xmp else []

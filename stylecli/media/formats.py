@@ -28,7 +28,7 @@ WRITERS = {
 }
 
 # Inputs of these kinds give an output of the same kind; all others give a PNG.
-_KEPT = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+_KEPT = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"}
 _SUFFIX_OF_FORMAT = {
     "PNG": ".png",
     "JPEG": ".jpg",
@@ -92,6 +92,7 @@ def output_suffix(input_suffix_or_format: str, requested: str | None = None) -> 
             raise UsageError(f"--format {requested}: not a format that can be written; choose one of {known}")
         return _as_suffix(requested)
     suffix = _as_suffix(input_suffix_or_format)
+    suffix = ".jpg" if suffix == ".mpo" else suffix
     return suffix if suffix in _KEPT else ".png"
 
 

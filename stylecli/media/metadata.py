@@ -19,7 +19,7 @@ from stylecli.media.exif import ORIENTATION, read_exif
 from stylecli.media.ifd import Directory
 
 XMP_TAG, IPTC_TAG, _PHOTOSHOP_TAG, ICC_TAG = 700, 33723, 34377, 34675
-_IPTC_RESOURCE = 0x0404  # of Photoshop's blocks
+_IPTC_RESOURCE, _EXIF_RESOURCE, _XMP_RESOURCE = 0x0404, 0x0422, 0x0424  # of Photoshop's blocks
 
 # TIFF tags about the layout of the file itself, and blocks that travel by their own way.
 _LAYOUT_TAGS = frozenset(
@@ -70,7 +70,10 @@ def read_metadata(image: Image.Image, stream: BinaryIO, directory: Directory | N
     found.exif = _read_exif(image, stream, directory, found.notices)
     found.iptc = _read_iptc(image, directory)
     found.texts = _read_texts(image)
-    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or _resource(image, _XMP_RESOURCE)
+    legacy = image.info.get("Raw profile type xmp")
+    if not packet and isinstance(legacy, str):
+        packet = _from_hex(legacy)
     if directory is not None and XMP_TAG in directory:
         packet = directory[XMP_TAG].data
     if isinstance(packet, str):
@@ -88,7 +91,7 @@ def read_metadata(image: Image.Image, stream: BinaryIO, directory: Directory | N
 def _read_exif(
     image: Image.Image, stream: BinaryIO, directory: Directory | None, notices: list[str]
 ) -> bytes | None:
-    raw = image.info.get("exif")
+    raw = image.info.get("exif") or _resource(image, _EXIF_RESOURCE)
     legacy = image.info.get("Raw profile type exif")  # ImageMagick's, in PNG
     if directory is not None:
         block = read_exif(stream, directory)
@@ -112,6 +115,8 @@ def _read_iptc(image: Image.Image, directory: Directory | None) -> bytes | None:
         if IPTC_TAG in directory:
             return directory[IPTC_TAG].data or None
         return _iptc_resource(directory[_PHOTOSHOP_TAG].data) if _PHOTOSHOP_TAG in directory else None
+    if image.format == "PSD":
+        return _resource(image, _IPTC_RESOURCE)
     resources = image.info.get("photoshop")
     if isinstance(resources, dict):
         data = resources.get(_IPTC_RESOURCE)
@@ -121,6 +126,14 @@ def _read_iptc(image: Image.Image, directory: Directory | None) -> bytes | None:
         data = _from_hex(legacy)
         return (_iptc_resource(data) if b"8BIM" in data[:32] else data) or None
     return None
+
+
+def _resource(image: Image.Image, number: int) -> bytes | None:
+    """One of the blocks that a PSD begins with."""
+    blocks = getattr(image, "resources", ()) if image.format == "PSD" else ()
+    return next(
+        (data for kind, _, data in blocks if kind == number and isinstance(data, bytes) and data), None
+    )
 
 
 def _iptc_resource(data: bytes) -> bytes | None:
@@ -176,6 +189,16 @@ def _read_texts(image: Image.Image) -> dict[str, str]:
         for key, value in texts.items()
         if isinstance(value, str) and key != "XML:com.adobe.xmp" and not key.startswith("Raw profile type ")
     }
+
+
+def xmp_for_size(packet: bytes, width: int, height: int) -> bytes:
+    """With the size of the picture that it is written with, where it says one."""
+    for names, value in (
+        (b"tiff:ImageWidth|exif:PixelXDimension", width),
+        (b"tiff:ImageLength|exif:PixelYDimension", height),
+    ):
+        packet = re.sub(rb"(\b(?:" + names + rb')(?:\s*=\s*["\']|>))\d+', rb"\g<1>%d" % value, packet)
+    return packet
 
 
 def cleaned_xmp(packet: bytes, notices: list[str]) -> bytes:

@@ -60,7 +60,7 @@ def read_signalled(image: Image.Image, stream: BinaryIO) -> Signalled:
     if image.format == "AVIF":
         return _of_avif(head)
     if image.format == "JPEG2000":
-        return Signalled(depth=_depth_of_jp2(head))
+        return Signalled(_profile_of_jp2(head), depth=_depth_of_jp2(head))
     if image.format == "WEBP":
         return Signalled(lossless=_is_lossless_webp(head))
     return Signalled()
@@ -170,6 +170,14 @@ def _depth_of_jp2(head: bytes) -> int:
     """Bits of the first of its components."""
     at = head.find(b"\xff\x51")  # the marker segment SIZ
     return (head[at + 40] & 0x7F) + 1 if 0 < at < len(head) - 40 else 8
+
+
+def _profile_of_jp2(head: bytes) -> bytes | None:
+    """Of its colour box, where that holds one (method 2 or 3)."""
+    at = head.find(b"colr")
+    if at < 4 or at + 7 > len(head) or head[at + 4] not in (2, 3):
+        return None
+    return head[at + 7 : at - 4 + int.from_bytes(head[at - 4 : at], "big")] or None
 
 
 def _is_lossless_webp(head: bytes) -> bool:

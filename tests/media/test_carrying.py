@@ -265,3 +265,44 @@ def test_further_pictures_of_an_mpo_are_named(tmp_path: Path) -> None:
     assert given.notices == (
         "2 further pictures in the file (preview, gain map, depth map, other eye) left out",
     )
+
+
+def test_sizes_in_xmp_are_those_of_the_result(tmp_path: Path) -> None:
+    packet = b"<x tiff:ImageWidth=\"4000\" exif:PixelYDimension='3000'><tiff:ImageLength>3000</tiff:ImageLength></x>"
+    image().save(tmp_path / "a.jpg", xmp=packet)
+    write_picture(resize_to_fit(read_picture(tmp_path / "a.jpg"), 16), tmp_path / "b.jpg")
+    got = read_picture(tmp_path / "b.jpg").xmp
+    assert (
+        got
+        == b"<x tiff:ImageWidth=\"16\" exif:PixelYDimension='12'><tiff:ImageLength>12</tiff:ImageLength></x>"
+    )
+
+
+def test_xmp_in_imagemagicks_way(tmp_path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    packet = "<x>Zoë</x>".encode()
+    info.add_text("Raw profile type xmp", f"\nxmp\n{len(packet):8}\n{packet.hex()}\n")
+    info.add_text("Raw profile type exif", f"\nexif\n{len(exif()):8}\n{exif().hex()}\n")
+    image().save(tmp_path / "a.png", pnginfo=info)
+    given = read_picture(tmp_path / "a.png")
+    block = read_exif(given.exif or b"")
+    assert given.xmp == packet and block is not None and block.main[ARTIST].text == "Zoë Müller"
+
+
+def test_what_a_psd_carries(tmp_path: Path) -> None:
+    blocks = b""
+    for number, data in (
+        (0x0404, IPTC),
+        (0x0422, exif().removeprefix(b"Exif\0\0")),
+        (0x0424, b"<x>Zo\xc3\xab</x>"),
+    ):
+        blocks += b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 4, 6, 8, 3) + struct.pack(">I", 0)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 6), dtype=np.uint8)
+    body = struct.pack(">I", len(blocks)) + blocks + struct.pack(">IH", 0, 0) + pixels.tobytes()
+    (tmp_path / "a.psd").write_bytes(head + body)
+    given = read_picture(tmp_path / "a.psd")
+    assert (given.pixels == pixels.transpose(1, 2, 0)).all()
+    assert given.iptc == IPTC and given.xmp == b"<x>Zo\xc3\xab</x>"
+    block = read_exif(given.exif or b"")
+    assert block is not None and block.main[ARTIST].text == "Zoë Müller"

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import cv2
+import icc_kit
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,3 +145,18 @@ def test_adobe_rgb_by_exif_alone(tmp_path: Path) -> None:
     Image.fromarray(soft).save(tmp_path / "a.jpg", exif=block, quality=100, subsampling=0)
     given = read_picture(tmp_path / "a.jpg")
     assert given.icc is not None and given.pixels[8, 8, 0] > soft[0, 0, 0] + 5
+
+
+def test_jpeg_2000_with_a_profile(tmp_path: Path) -> None:
+    soft = np.repeat(np.repeat(RED // 4 + 96, 16, 0), 16, 1)
+    Image.fromarray(soft).save(tmp_path / "a.jp2")
+    data = (tmp_path / "a.jp2").read_bytes()
+    header, at = data.index(b"jp2h") - 4, data.index(b"colr") - 4
+    old = int.from_bytes(data[at : at + 4], "big")
+    icc = icc_kit.display_p3()
+    box = struct.pack(">I", 11 + len(icc)) + b"colr\2\0\0" + icc
+    size = int.from_bytes(data[header : header + 4], "big") + len(box) - old
+    data = data[:header] + struct.pack(">I", size) + data[header + 4 : at] + box + data[at + old :]
+    (tmp_path / "a.jp2").write_bytes(data)
+    given = read_picture(tmp_path / "a.jp2")
+    assert given.icc == icc and given.pixels[8, 8, 0] > soft[8, 8, 0] + 4
