@@ -55,6 +55,7 @@ def sheet(
     from stylecli.paint.options import PaintOptions
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
+    from stylecli.run.mark import is_marked
 
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
     _check_target(target)
@@ -69,7 +70,11 @@ def sheet(
         discovery = find_images(styles, recursive=recursive)
         for problem in discovery.problems:
             console.show(Failed(Path(problem.path), problem.reason))
-        paths = [found.path for found in discovery.images if output is not None or found.path != target]
+        paths = [
+            one.path
+            for one in discovery.images
+            if not (one.path.stem.endswith(".sheet") and is_marked(one.path))
+        ]
         if not paths:
             raise UsageError(f"no style images in {', '.join(styles)}")
         Protected((path, "a style image") for path in paths).refuse(target)
@@ -142,6 +147,7 @@ def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | No
 
     from stylecli.media import Picture, write_picture
     from stylecli.montage import gallery
+    from stylecli.run.mark import mark
 
     drawn = gallery(cells, columns=columns, cell=cell)
-    write_picture(Picture(np.asarray(drawn)), target)
+    write_picture(mark(Picture(np.asarray(drawn))), target)

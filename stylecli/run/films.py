@@ -89,6 +89,7 @@ class FilmJob:
         lost.
         """
         from stylecli.media.video.joining import is_painted
+        from stylecli.run.mark import is_marked
 
         self.encoding.check()
         if self.output == str(STREAM):
@@ -101,7 +102,7 @@ class FilmJob:
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite or self.preview,  # a preview stands beside a result that is there
             kept=self._kept(),
-            made_by_us=is_painted,
+            made_by_us=lambda path: is_painted(path) or is_marked(path),
         )
         for problem in problems:
             emit(problem)
@@ -233,6 +234,7 @@ class FilmJob:
     ) -> None:
         from stylecli.media.video.source import open_source
         from stylecli.run.film import FilmRun
+        from stylecli.run.mark import remember
 
         source = open_source(item.source, self.excerpt)
         journal = Journal(item.target)
@@ -274,6 +276,8 @@ class FilmJob:
             emit(Warned(item.source, text))
         for text in source.warnings:
             emit(Warned(item.source, text))
+        if item.target.suffix.lower() in _ANIMATED and not self._is_numbered(item):
+            remember(item.target)
         self._clean(item, journal)
         clip = source.clip
         emit(

@@ -141,13 +141,16 @@ class ImageJob:
 
     def _write(self, picture: Picture, target: Path) -> Sequence[str]:
         from stylecli.media import write_picture
-        from stylecli.run.mark import mark
+        from stylecli.run.mark import mark, remember
 
         stream_or_path = sys.stdout.buffer if target == STREAM else target
-        return write_picture(
+        notices = write_picture(
             mark(picture),
             stream_or_path,
             format=self.format,
             quality=self.quality,
             replace_existing=self.overwrite,
         )
+        if target != STREAM:
+            remember(target)
+        return notices

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image
 
 from stylecli import __version__
+from stylecli.run import listing
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -33,6 +34,14 @@ def is_marked(path: Path) -> bool:
 
     try:
         with Image.open(path, formats=readable_formats()) as image:
-            return str(image.getexif().get(_TAG, "")).startswith(_NAME)
+            if str(image.getexif().get(_TAG, "")).startswith(_NAME):
+                return True
     except Exception:
         return False
+    return listing.mark_of(path).startswith(_NAME)
+
+
+def remember(path: Path, text: str = f"{_NAME} {__version__}") -> None:
+    """Keep the mark of the result at ``path`` in its folder's list, where its format has no room for one."""
+    if not is_marked(path):
+        listing.add(path, text)

@@ -262,6 +262,13 @@ def test_pictures_that_move_in_and_out(here: Here, tmp_path: Path) -> None:
                 found.append(round(image.info["duration"]))
             assert found == durations
 
+    assert here(".", "-s", "starry.jpg", *SMALL).returncode == 0
+    again = here(".", "-s", "wave.png", "--dry-run", *SMALL)  # another style does not paint these results
+    assert "would write a.wave.gif from a.gif" in again.err and "c.wave.apng" in again.err
+    assert "from a.starry" not in again.err and "from c.starry" not in again.err
+    for path in tmp_path.glob("*.starry.*"):
+        path.unlink()
+
     assert here("frames/%03d.png", "-o", "painted/%03d.png", *same).returncode == 0
     assert sorted(path.name for path in (tmp_path / "painted").iterdir()) == [
         f"{n:03d}.png" for n in range(7, 11)

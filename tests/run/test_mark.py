@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import draw
 from PIL import ExifTags, Image
 
-from stylecli.media import Picture, read_picture, write_picture
-from stylecli.run.mark import is_marked, mark
+from stylecli.media import Picture, read_picture, writable_suffixes, write_picture
+from stylecli.run import listing
+from stylecli.run.events import Event
+from stylecli.run.images import ImageJob
+from stylecli.run.looks import collect_looks
+from stylecli.run.mark import is_marked, mark, remember
 
 
 @pytest.fixture
@@ -43,3 +48,52 @@ def test_damage_is_left_alone(picture: Picture, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no image")
     assert not is_marked(tmp_path / "text.jpg")
     assert not is_marked(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize("suffix", writable_suffixes())
+def test_a_second_style_does_not_paint_the_first_ones_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """In every format, also those that have no room for a mark; and sheets."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stylecli.run.images.bind_painters", lambda *_: {"one": lambda pixels: pixels})
+    Path("photos").mkdir()
+    pixels = np.full((9, 9, 3), 99, np.uint8)
+    write_picture(Picture(pixels), Path("photos/a.png"))
+    write_picture(mark(Picture(pixels)), Path("photos/a.sheet.png"))
+    for name in ("one.png", "two.png"):
+        draw(Path(name), 16, 16)
+
+    def job(style: str) -> ImageJob:
+        return ImageJob(["photos"], collect_looks([Path(style)], []), format=suffix)
+
+    failed: list[Event] = []
+    first = job("one.png")
+    first.run(first.plan(failed.append), lambda: None, lambda _: None)  # type: ignore[arg-type,return-value]
+    result = Path(f"photos/a.one{suffix}")
+    assert result.exists() and not failed and is_marked(result)
+    second = job("two.png").plan(failed.append)
+    assert [item.source.name for item in second.todo] == ["a.png"] and set(second.own) == {
+        result,
+        Path("photos/a.sheet.png"),
+    }
+    assert [item.target.name for item in job("one.png").plan(lambda _: None).finished] == [result.name]
+
+    # What somebody has put there since is a picture like any other.
+    draw(result, 20, 20)
+    assert not is_marked(result)
+    assert result in {item.source for item in job("two.png").plan(failed.append).todo}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"\0\xff\n", b"[" * 100_000, b'{"name": "a.one.bmp"}', b'{"name": "a.one.bmp", "size": "x"}'],
+)
+def test_a_damaged_list_of_results(tmp_path: Path, text: bytes) -> None:
+    result = tmp_path / "a.one.bmp"
+    write_picture(Picture(np.zeros((4, 4, 3), np.uint8)), result)
+    (tmp_path / listing.NAME).write_bytes(text)
+    assert not is_marked(result)
+    (tmp_path / listing.NAME).write_bytes(text + b"\n")
+    remember(result)
+    assert is_marked(result)

@@ -1,0 +1,49 @@
+"""Results whose format has no room for a mark (BMP, GIF, TGA ...): a hidden file in their folder lists them.
+
+One line of JSON for each, with the digest of its bytes: a picture that somebody has edited since, or put there under
+the same name, is not ours. Lines are only added, so that several runs may write into one folder; the last one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from stylecli.files.cache import digest_of
+
+log = logging.getLogger(__name__)
+
+NAME = ".stylize-results"
+_LARGEST = 64 << 20  # bytes of the file
+
+
+def add(path: Path, mark: str) -> None:
+    """List the result at ``path`` with its ``mark``. What cannot be listed is painted all the same."""
+    try:
+        line = {"name": path.name, "size": path.stat().st_size, "sha256": digest_of(path), "mark": mark}
+        with (path.parent / NAME).open("ab", buffering=0) as file:  # one write: other runs add lines too
+            file.write(json.dumps(line).encode() + b"\n")
+    except OSError as error:
+        log.debug("%s is not listed in %s: %s", path, NAME, error)
+
+
+def mark_of(path: Path) -> str:
+    """The mark of the result at ``path``; empty where it is not listed, or has been changed. Never raises."""
+    found: dict[str, object] = {}
+    with suppress(OSError, ValueError, RecursionError):
+        for line in _lines(path.parent / NAME):
+            with suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                if isinstance(entry, dict) and entry.get("name") == path.name:
+                    found = entry
+        if found and os.stat(path).st_size == found.get("size") and digest_of(path) == found.get("sha256"):  # noqa: PTH116
+            return str(found.get("mark", ""))
+    return ""
+
+
+def _lines(listing: Path) -> list[bytes]:
+    with listing.open("rb") as file:
+        return file.read(_LARGEST).splitlines()
