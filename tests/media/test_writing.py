@@ -196,7 +196,8 @@ def test_shapes_that_do_not_fit_are_a_programming_error(tmp_path: Path) -> None:
     [
         (".jpg", None, ".jpg"), (".JPEG", None, ".jpeg"), ("JPEG", None, ".jpg"), ("MPO", None, ".jpg"),
         (".png", None, ".png"), (".tif", None, ".tif"), (".webp", None, ".webp"), (".bmp", None, ".bmp"),
-        (".mpo", None, ".jpg"), (".jfif", None, ".jfif"), (".gif", None, ".png"), (".psd", None, ".png"), ("PSD", None, ".png"), ("", None, ".png"),
+        (".mpo", None, ".jpg"), (".jfif", None, ".jfif"),
+        (".gif", None, ".png"), (".psd", None, ".png"), ("PSD", None, ".png"), ("", None, ".png"),
         (".gif", "jpeg", ".jpg"), (".jpg", "PNG", ".png"), (".jpg", ".webp", ".webp"),
         (".jpg", "tif", ".tif"),
     ],
