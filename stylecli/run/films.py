@@ -302,11 +302,12 @@ class FilmJob:
         from stylecli.media.video.sequence import SequenceSink, SequenceSource
         from stylecli.media.video.sink import FilmSink
 
+        silent = [f"its sound is left out: {item.target.suffix} holds none"] if source.clip.sound else []
         if self._is_numbered(item):
             first = source.first if isinstance(source, SequenceSource) else 1
-            return SequenceSink(item.target, first), ()
+            return SequenceSink(item.target, first), silent
         if item.target.suffix.lower() in _ANIMATED:
-            return AnimationSink(item.target, source.clip), ()
+            return AnimationSink(item.target, source.clip), silent
         coding = self.encoding.holding(source.clip, item.target.suffix.lower()).plan(source.clip)
         film, begins = None, Fraction(0)
         if isinstance(source, VideoSource):

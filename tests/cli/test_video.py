@@ -325,6 +325,14 @@ def test_what_is_reported_of_a_film_is_its_size(here: Here, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("styles")
+def test_sound_that_has_no_place_is_named(here: Here, tmp_path: Path) -> None:
+    Film(frames=2, channels="stereo", seconds_of_sound=0.1).write(tmp_path / "clip.mp4")
+    for target in ("out.gif", "out/%03d.png"):
+        done = here("clip.mp4", "-s", "starry.jpg", "-o", target, *SMALL)
+        assert done.returncode == 0 and "its sound is left out" in done.err
+
+
+@pytest.mark.usefixtures("styles")
 def test_styles_are_counted_from_the_film_s_own_beginning(here: Here, tmp_path: Path) -> None:
     Film(frames=50, size=(32, 32)).write(tmp_path / "clip.ts")
     keys = ("--style-at", "0:starry.jpg", "--style-at", "1:starry.jpg", "--style-at", "1.04:wave.png")

@@ -77,6 +77,23 @@ def test_transparency_is_kept_or_named(name: str, tmp_path: Path) -> None:
             assert np.abs(frame.alpha.astype(float) - glass(number)[..., 3]).mean() < 4, (suffix, codec)
 
 
+def test_colours_that_transparency_hides_are_not_seen(tmp_path: Path) -> None:
+    frames = []
+    for hidden in (0, 255):
+        path = tmp_path / f"{hidden}.mov"
+        with av.open(str(path), "w") as output:
+            stream = output.add_stream("png", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
+            picture = glass(0)
+            picture[picture[..., 3] == 0, :3] = hidden
+            frame = av.VideoFrame.from_ndarray(picture, "rgba")
+            frame.pts, frame.time_base = 0, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        frames += open_source(path, Excerpt()).frames()
+    assert (frames[0].pixels == frames[1].pixels).all()
+
+
 def test_tone_mapping_is_that_of_the_recommendations() -> None:
     def grey(colour: Colour, code: float) -> float:
         pixels = np.full((1, 1, 3), round(code * 65535), np.uint16)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_kit import NTSC, Film, grey, look, moving, ramp, through
+from film_kit import NTSC, Film, grey, look, moving, ramp, through, with_sound
 
 from stylecli.errors import InputError, UsageError
 from stylecli.media.video.clip import Excerpt
@@ -202,6 +202,20 @@ def test_wrong_settings_are_usage_errors(
     with pytest.raises(UsageError, match=words):
         encoding.check()
     assert capfd.readouterr() == ("", "")  # libraries say nothing past us
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "prores", "ffv1"])
+def test_codecs_go_into_the_containers_that_they_name(codec: str, tmp_path: Path) -> None:
+    source = with_sound(tmp_path / "in.ts", "aac")
+    encoding = Encoding(codec)
+    for suffix in (".mp4", ".m4v", ".mov", ".mkv", ".webm"):
+        out = tmp_path / f"out{suffix}"
+        if suffix in encoding.suffixes:
+            through(source, out, Excerpt(max_frames=4), encoding)
+            assert len(look(out).times) == 4, suffix
+        elif suffix in (".mov", ".webm"):
+            with pytest.raises((InputError, ValueError)):
+                through(source, out, Excerpt(max_frames=4), encoding)
 
 
 SIZES = [(1, 1), (2, 2), (3, 5), (6, 10), (16, 16), (17, 15)]

@@ -15,6 +15,7 @@ from stylecli.errors import InputError
 from stylecli.files.atomic import atomic_file
 from stylecli.media.picture import FloatArray
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
+from stylecli.media.transparency import continued
 from stylecli.media.video.clip import Clip, Excerpt, Frame, Part, fit
 from stylecli.media.video.colour import Colour
 from stylecli.paint.pixels import to_depth, to_image
@@ -106,7 +107,7 @@ class AnimationSource:
                 pixels = np.asarray(shown)
                 alpha = None if pixels[..., 3].min() == 255 else np.ascontiguousarray(pixels[..., 3])
                 ticks = round(duration * _TICK / self.clip.time_base)
-                yield Frame(tick, ticks, np.ascontiguousarray(pixels[..., :3]), alpha)
+                yield Frame(tick, ticks, continued(np.ascontiguousarray(pixels[..., :3]), alpha), alpha)
 
 
 @dataclass

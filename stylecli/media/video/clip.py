@@ -77,6 +77,7 @@ class Clip:
         aspect: width to height of one pixel.
         deep: more than 8 bits for each channel.
         alpha: whether its frames have transparency.
+        sound: how many tracks of it there are.
         loop: how often an animated picture is repeated, 0 for ever.
         notices: lines for the user about what is changed.
     """
@@ -92,6 +93,7 @@ class Clip:
     aspect: Fraction = Fraction(1)
     deep: bool = False
     alpha: bool = False
+    sound: int = 0
     loop: int = 0
     notices: tuple[str, ...] = field(default=())
 

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from stylecli.errors import InputError
+from stylecli.media.transparency import continued
 from stylecli.media.video.clip import Clip, Excerpt, Frame, fit
 from stylecli.media.video.colour import Colour, Converter
 from stylecli.media.video.decoding import decoded, has_hidden_alpha
@@ -103,6 +104,7 @@ class VideoSource:
             aspect=1 / aspect if self._turn in (90, 270) else aspect,
             deep=depth > 8,
             alpha=self._alpha or has_hidden_alpha(stream),
+            sound=len(container.streams.audio),
             notices=tuple(notices),
         )
 
@@ -153,6 +155,7 @@ class VideoSource:
                 pixels = self._tone_mapper.to_sdr(pixels)
                 pixels = pixels if self.clip.deep else (pixels >> 8).astype(np.uint8)
             alpha = converter.to_alpha(shown.frame, *self._stored) if self.clip.alpha else None
+            pixels = continued(pixels, alpha)
             yield Frame(
                 shown.pts,
                 shown.duration,

@@ -18,6 +18,7 @@ from stylecli.media.formats import readable_suffixes
 from stylecli.media.picture import FloatArray, Picture
 from stylecli.media.reading import read_picture
 from stylecli.media.resizing import resize_to_fit
+from stylecli.media.transparency import continued
 from stylecli.media.video.clip import Clip, Excerpt, Frame, Part
 from stylecli.media.video.colour import Colour
 from stylecli.media.writing import write_picture
@@ -106,7 +107,8 @@ class SequenceSource:
                 continue
             good += 1
             if good > skip:
-                yield Frame(number, 1, to_depth(picture.pixels, self._dtype), picture.alpha)
+                pixels = continued(to_depth(picture.pixels, self._dtype), picture.alpha)
+                yield Frame(number, 1, pixels, picture.alpha)
 
     def _read(self, path: Path) -> Picture:
         picture = read_picture(path, max_pixels=self.excerpt.max_pixels)

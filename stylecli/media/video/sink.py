@@ -55,6 +55,7 @@ class FilmSink:
         self._encoder, self._waiting = Encoder(self.coding), Waiting(self.coding)
         self._per = self.coding.groups_in_gop
         self._groups, self._gops, self._added = groups, groups // self._per, False
+        self._alpha_lost = False
         self._written = sum(path.stat().st_size for path in self._paths())
         for number in range(self._gops * self._per, groups):
             for frame in restored(self._waiting_path(number), self.coding):
@@ -68,6 +69,8 @@ class FilmSink:
             self._waiting.add(ready)
         self._encoder.encode(ready)
         self._added = True
+        hidden = frame.alpha is not None and frame.alpha.min() < 255
+        self._alpha_lost |= hidden and not self.coding.has_alpha and not self.coding.clip.alpha
         self.bytes = self._written + self._encoder.size
 
     def cut(self) -> Part:
@@ -87,6 +90,8 @@ class FilmSink:
     def finish(self, last_duration: int) -> list[str]:
         said = self._join(self.target, last_duration, self.is_excerpt)
         self.bytes = self.target.stat().st_size
+        if self._alpha_lost:
+            said.append(f"its transparency is left out: {self.coding.pix_fmt} has none")
         return said
 
     def finish_partly(self, last_duration: int) -> Path | None:
