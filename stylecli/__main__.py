@@ -64,7 +64,7 @@ def _run(arguments: Sequence[str]) -> int:
         )
         return result if isinstance(result, int) else 0
     except StylizeError as error:
-        return _fail(error, error.exit_code)
+        return _fail(f"{error}{_hint(arguments, str(error))}", error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -84,7 +84,8 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
             return 2
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context is not None else ""
-        return _fail(f"{describe().rstrip('.')}{where}", getattr(error, "exit_code", 2))
+        said = " ".join(describe().split()).rstrip(".").replace("Value error, ", "")
+        return _fail(f"{said}{_hint(arguments, said)}{where}", getattr(error, "exit_code", 2))
     if type(error).__name__ == "Abort":  # Typer's word for the end of input or Ctrl-C at a question
         return 130
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # `stylize --help > /dev/full`
@@ -109,6 +110,15 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
         f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v or STYLIZE_DEBUG=1 shows where)",
         1,
     )
+
+
+def _hint(arguments: Sequence[str], message: str) -> str:
+    try:
+        from stylecli.cli.hints import hint
+
+        return hint(arguments, message)
+    except Exception:  # a hint is worth no second error
+        return ""
 
 
 def _fail(message: object, code: int) -> int:

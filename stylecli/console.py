@@ -65,6 +65,10 @@ def one_line(text: object) -> str:
     )
 
 
+_SCREEN = 20  # lines: what is further up may not be seen any more
+_REPEATED = 20  # failures named once more at the end
+
+
 def stdout_is_open() -> bool:
     """Whether anything can be written to stdout (a full disk counts as open)."""
     try:
@@ -138,6 +142,9 @@ class Console:
         self._begun = time.monotonic()
         self._first_started = 0.0
         self._last_failure: tuple[Path, str] | None = None
+        self._failures: list[str] = []
+        self._lines_since_failure = 0
+        self._made: list[Path] = []
         self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
@@ -167,6 +174,7 @@ class Console:
             self._line(one_line(text))
 
     def _line(self, text: str) -> None:
+        self._lines_since_failure += 1
         bar = self._download or self._bar
         if bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
             with suppress(OSError):
@@ -200,6 +208,7 @@ class Console:
             self._advanced(event)
         elif isinstance(event, Done):
             self._object("done", **_fields(event))
+            self._made.append(event.target)
             if self._bar is None or self.verbose:
                 size = f"{event.width}x{event.height}"
                 if isinstance(event, FilmDone):
@@ -245,6 +254,9 @@ class Console:
         # An unreadable input fails once for each style, with the same words: once is enough for a person.
         if (source, reason) != self._last_failure:
             self.error(f"failed {_about(source, reason)}")
+            if not self._failures:
+                self._lines_since_failure = 0
+            self._failures.append(_about(source, reason))
             if event.trace is not None and self.verbose:
                 print_block(event.trace)
         self._last_failure = (source, reason)
@@ -255,9 +267,31 @@ class Console:
         counts = {"done": tally.done, "failed": tally.failed, "skipped": tally.skipped}
         said = counts | {"failed": tally.failed - tally.not_begun, "not begun": tally.not_begun}
         words = ", ".join(f"{count} {word}" for word, count in said.items() if count or word == "done")
-        self.say(f"{'interrupted: ' if interrupted else ''}{words} in {seconds:.1f} s")
+        self._repeat_failures()
+        self.say(f"{'interrupted: ' if interrupted else ''}{words} in {seconds:.1f} s{self._where()}")
         extra = {"interrupted": True} if interrupted else {}
         self._object("summary", **counts, seconds=round(seconds, 3), **extra)
+
+    def _repeat_failures(self) -> None:
+        """Those that have left the screen by now."""
+        if self._lines_since_failure > _SCREEN and self._failures and not self.quiet:
+            more = len(self._failures) - _REPEATED
+            for text in [*self._failures[:_REPEATED], *([f"and {more} more"] if more > 0 else [])]:
+                self.say(f"failed {text}" if not text.startswith("and ") else text)
+
+    def _where(self) -> str:
+        """Where the results are."""
+        made = [path for path in self._made if path != STREAM]
+        if not made:
+            return ""
+        if len(made) == 1:
+            return f": {made[0]}"
+        try:
+            common = os.path.commonpath([path.absolute().parent for path in made])
+            shown = os.path.relpath(common)
+        except ValueError:  # on several drives
+            return ""
+        return f", in {common if shown.startswith('..') else shown}{os.sep}"
 
     # The bar.
 

@@ -59,7 +59,9 @@ def _use_manifest(context: typer.Context, manifest: Path | None) -> Path | None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     offline: options.Offline = False,
     weights_manifest: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -130,11 +131,18 @@ def _iterations(asked: int | None, backbone: Backbone) -> int:
 
 def _split(arguments: list[str], *, named: bool) -> tuple[list[str], list[str]]:
     """Inputs and prompts. Raises UsageError where the prompt seems to have been forgotten."""
-    from stylecli.run.places import is_file
+    from stylecli.run.places import exists, is_file
 
     if named:
         return arguments, []
     *inputs, last = arguments
     if not inputs or is_file(last):
         raise UsageError(f'no prompt: the last argument is the phrase, as in stylize text {last} "ukiyo-e"')
-    return inputs, [last]
+    words = [last]
+    while inputs and inputs[-1] != "-" and not exists(inputs[-1]) and re.fullmatch(r"[\w'’-]+", inputs[-1]):
+        words.insert(0, inputs.pop())  # no file, no pattern: a word of a phrase without quotes
+    if len(words) > 1 and inputs:
+        raise UsageError(
+            f'{words[0]}: no such file; put the phrase in quotes: stylize text {" ".join(inputs)} "{" ".join(words)}"'
+        )
+    return arguments[:-1], [last]

@@ -41,13 +41,10 @@ class Look:
 def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
     """Make the looks of ``--style`` (one each) and ``--blend`` (one each), in that order.
 
-    A style that is named twice counts once. Raises UsageError when there is none, when a file does not
-    exist, or when two of them would give the same name to their outputs.
+    A folder means each of its images. A style that is named twice counts once. Raises UsageError when there is none,
+    when a file does not exist, or when two of them would give the same name to their outputs.
     """
-    looks: list[Look] = []
-    for path in styles:
-        _require_file(path, "--style")
-        looks.append(Look(path.stem, ((path, 1.0),)))
+    looks = [Look(path.stem, ((path, 1.0),)) for given in styles for path in _images(given)]
     looks += [parse_blend(text) for text in blends]
     looks = list(dict.fromkeys(looks))
     if not looks:
@@ -192,13 +189,17 @@ def _explain(text: str) -> str:
     return f"--blend {text}: cannot be read (write a.jpg:0.7,b.jpg:0.3)"
 
 
-def _require_file(path: Path, option: str) -> None:
-    if is_folder(path):
-        raise UsageError(
-            f"{option} {path} is a folder: name its images one by one ({option} may be repeated)"
-        )
-    if not is_file(path):
-        raise UsageError(f"{option} {path} does not exist")
+def _images(given: Path) -> list[Path]:
+    """The style images that ``--style`` means: one, or all of a folder or of a pattern in quotes."""
+    from stylecli.media import find_images
+
+    if is_file(given):
+        return [given]
+    found = find_images([str(given)], recursive=False)
+    if not found.images:
+        reason = "does not exist" if not is_folder(given) else "is a folder without images"
+        raise UsageError(f"--style {given} {reason}")
+    return [one.path for one in found.images]
 
 
 def _paths(look: Look) -> str:

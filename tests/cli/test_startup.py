@@ -94,7 +94,18 @@ def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-
         (["image", "a.png", "--bogus"], "--bogus"),
         (["image", "a.png"], "no style given"),
         (["image", "a.png", "--style", "missing.jpg"], "missing.jpg does not exist"),
-        (["image", "a.png", "--style", "."], "is a folder"),
+        (["image", "a.png", "--style", "empty"], "is a folder without images"),
+        (["image", "a.png", "s.png"], "did you mean 'stylize image a.png --style s.png'?"),
+        (["image", "a.png", "--style", "S.png"], "did you mean s.png?"),
+        (["image", "a.png", "--stile", "s.png"], "did you mean --style?"),
+        (["image", "a.png", "--style", "s.png", "--device", "cpi"], "--device"),
+        (["imgae", "a.png"], "Did you mean 'image'?"),
+        (["a.png"], "did you mean 'stylize image a.png --style IMAGE'?"),
+        (["a.png", "-s", "s.png"], "did you mean 'stylize image a.png -s s.png'?"),
+        (["my clip.MP4", "-s", "s.png"], "did you mean 'stylize video 'my clip.MP4' -s s.png'?"),
+        (["text", "a.png", "Paul", "Gauguin", "style"], 'stylize text a.png "Paul Gauguin style"'),
+        (["video", "a.mp4", "-s", "s.png", "--codec", "h265"], "did you mean hevc?"),
+        (["video", "a.mp4", "-s", "s.png", "--codec", "proress"], "did you mean prores?"),
         (["image", "a.png", "--blend", "a.png:0.5,no.png:0.5"], "no.png"),
         (["image", "a.png", "--style", "a.png", "--strength", "1.5"], "--strength"),
         (["image", "a.png", "--style", "a.png", "--strength", "nan"], "--strength"),
@@ -121,7 +132,8 @@ def test_wrong_usage_is_one_line_and_exit_2(  # type: ignore[no-untyped-def]
     from stylecli.__main__ import _run
 
     monkeypatch.chdir(tmp_path)
-    for name in ("a.png", "a.jpg", "b.png"):
+    Path("empty").mkdir()
+    for name in ("a.png", "a.jpg", "b.png", "s.png"):
         Path(name).write_bytes(b"not looked into before the options are right")
     before = sorted(tmp_path.iterdir())
     assert _run(arguments) == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stylecli.console import Console, one_line
-from stylecli.run.events import Done, Failed, Notice, Skipped
+from stylecli.run.events import Done, Failed, NotBegun, Notice, Skipped
 
 A, TARGET = Path("a.jpg"), Path("a.starry.jpg")
 DONE = Done(A, TARGET, "starry", 0.123456, 64, 48)
@@ -110,3 +110,25 @@ def test_the_bar_shows_failures_above_itself(
     assert out == ""
     assert "failed [bold]x.jpg: broken word" in err
     assert "done a.starry.jpg" not in err  # the bar counts them
+
+
+def test_failures_are_named_once_more_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console() as console:
+        console.show(FAILED)
+        for number in range(30):
+            console.show(Done(A, Path(f"out/{number}.jpg"), "starry", 0.1, 64, 48))
+        for number in range(25):
+            console.show(Failed(Path(f"{number}.jpg"), "damaged"))
+        console.show(NotBegun(Path("last.jpg"), "not begun: the disk is full"))
+        console.summary()
+    said = capsys.readouterr().err.splitlines()
+    assert said[-22:-20] == ["failed a.jpg: not an image", "failed 0.jpg: damaged"]
+    assert said[-2] == "and 6 more"
+    assert said[-1].startswith("30 done, 26 failed, 1 not begun in ") and said[-1].endswith("s, in out/")
+
+
+def test_the_one_result_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console() as console:
+        console.show(DONE)
+        console.summary()
+    assert capsys.readouterr().err.splitlines()[-1].endswith("s: a.starry.jpg")

@@ -79,16 +79,27 @@ def test_looks_keep_their_order_and_count_once() -> None:
     assert [look.name for look in looks] == ["b", "a", "a50-b50"]
 
 
+@pytest.mark.parametrize("given", ["folder", "folder/*.jpg"])
+def test_a_folder_of_styles_means_each_of_them(given: str) -> None:
+    make("folder/a.jpg", "folder/b10.jpg", "folder/b9.jpg", "folder/readme.txt")
+    assert [look.name for look in collect_looks([Path(given), Path("folder/a.jpg")], [])] == [
+        "a",
+        "b9",
+        "b10",
+    ]
+
+
 @pytest.mark.parametrize(
     ("styles", "words"),
     [
         ([], "no style given"),
         (["no.jpg"], "no.jpg does not exist"),
-        (["folder"], "is a folder"),
+        (["empty"], "is a folder without images"),
+        (["none*.jpg"], "does not exist"),
         (["one/x.jpg", "two/X.png"], "rename one"),
     ],
 )
 def test_bad_styles(styles: list[str], words: str) -> None:
-    make("folder/a.jpg", "one/x.jpg", "two/X.png")
+    make("empty/readme.txt", "one/x.jpg", "two/X.png")
     with pytest.raises(UsageError, match=words):
         collect_looks([Path(style) for style in styles], [])
