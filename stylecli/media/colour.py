@@ -98,7 +98,11 @@ def profile_mode(icc: bytes) -> str:
 
     Raises ``ProfileError`` when the profile is damaged or of another kind.
     """
-    space = _open(icc).profile.xcolor_space.strip()
+    profile = _open(icc).profile
+    try:
+        space = profile.xcolor_space.strip()
+    except UnicodeDecodeError as error:
+        raise ProfileError("it is damaged") from error
     if space not in _SPACES:
         raise ProfileError(f"it describes {space}, not a kind of picture")
     return _SPACES[space]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def readable_formats() -> tuple[str, ...]:
         if not _formats:
             Image.init()
             _silence_libtiff()
+            logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its errors go to stderr
             with suppress(ImportError):  # not a dependency of ours: where it is installed, HEIC is read too
                 import_module("pillow_heif").register_heif_opener()
             with suppress(ImportError):  # and JPEG XL

@@ -30,11 +30,8 @@ def read_wide(stream: BinaryIO, image: Image.Image, raw: str, depth: int = 8) ->
         return None
     stream.seek(0)
     data = stream.read()
-    if image.format == "PNG" and not _is_sound_png(
-        data
-    ):  # Pillow is lenient; libpng would complain on stderr
-        return None
-    values = decoded(data)
+    whole = _bare_png(data) if image.format == "PNG" else data
+    values = None if whole is None else decoded(whole)
     if values is None or values.dtype != np.uint16:
         return None
     if white < 65535:
@@ -52,21 +49,27 @@ def whitest(image: Image.Image, raw: str, depth: int = 8) -> int:
     return min(65535, (1 << depth) - 1)
 
 
-def _is_sound_png(data: bytes) -> bool:
-    """Whether all chunks up to the last are there, with the checksums that they should have."""
-    at, view = 8, memoryview(data)
+def _bare_png(data: bytes) -> bytes | None:
+    """The chunks that make the pixels; None where one is missing or has a wrong checksum.
+
+    Pillow is lenient, while libpng complains on stderr.
+    """
+    at, view, kept = 8, memoryview(data), [memoryview(data)[:8]]
+    names = []
     while at + 12 <= len(data):
         size, name = struct.unpack(">I4s", data[at : at + 8])
         end = at + 8 + size
-        if (
-            end + 4 > len(data)
-            or zlib.crc32(view[at + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]
-        ):
-            return False
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            stated = data[end : end + 4]
+            if len(stated) < 4 or zlib.crc32(view[at + 4 : end]) != struct.unpack(">I", stated)[0]:
+                return None
+            kept.append(view[at : end + 4])
+            names.append(name)
         if name == b"IEND":
-            return True
+            sound = names[0] == b"IHDR" and names.count(b"IHDR") == 1 and names.count(b"tRNS") < 2
+            return b"".join(kept) if sound and b"IDAT" in names else None
         at = end + 4
-    return False
+    return None
 
 
 def pixel_layout(image: Image.Image) -> str:

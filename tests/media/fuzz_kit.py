@@ -82,7 +82,19 @@ def seeds() -> dict[str, bytes]:
             found[name] = path.read_bytes()
         tiff_kit.write_raw(path, "Apple", dng=True)
         found["camera.dng"] = path.read_bytes()
-    found["deep.png"] = cv2.imencode(".png", deep)[1].tobytes()
+    larger = np.tile(deep, (3, 3, 1))  # JPEG 2000 halves its sides five times
+    for kind, one in ((".png", deep), (".ppm", deep), (".jp2", larger)):
+        found[f"deep{kind}"] = cv2.imencode(kind, one)[1].tobytes()
+    shallow = (deep >> 6).astype(np.uint16)
+    found["deep.avif"] = cv2.imencode(".avif", shallow, [cv2.IMWRITE_AVIF_DEPTH, 10])[1].tobytes()
+    found["twin.mpo"] = _saved(rgb, "MPO", save_all=True, append_images=[rgb])
+    for kind, one in (("SGI", rgb), ("PCX", rgb), ("DDS", rgba)):
+        found[f"a.{kind.lower()}"] = _saved(one, kind)
+    blocks = b"8BIM" + (0x0422).to_bytes(2) + bytes(2) + (len(exif) - 6).to_bytes(4) + exif[6:]
+    blocks += bytes(len(exif) % 2)
+    head = b"8BPS" + bytes([0, 1, *[0] * 6, 0, 3, 0, 0, 0, 24, 0, 0, 0, 32, 0, 8, 0, 3, 0, 0, 0, 0])
+    planes = np.asarray(rgb).transpose(2, 0, 1).tobytes()
+    found["a.psd"] = head + len(blocks).to_bytes(4) + blocks + bytes(4) + bytes(2) + planes
     return found
 
 
@@ -134,6 +146,7 @@ def outcome(name: str, data: bytes) -> str:
             write_picture(painted, BytesIO(), format=writer_for(Path(name).suffix) or "png")
             write_picture(painted, BytesIO(), format="tif")
         except (InputError, OutOfMemoryError) as error:
+            assert "pixels of kind" not in str(error), str(error)  # what nobody foresaw
             assert str(error).startswith(("output: ", f"{name}: ")) and "\n" not in str(error), str(error)
             return str(error)
     return "done"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from pathlib import Path
 
@@ -256,6 +257,7 @@ def test_no_library_speaks_past_us(tmp_path: Path, capfd: pytest.CaptureFixture[
         except InputError as error:
             assert str(error).startswith("a.tif: ")
     assert capfd.readouterr().err == ""
+    assert logging.getLogger("PIL").handlers  # without one, Python prints what Pillow logs
 
 
 def test_further_pictures_of_an_mpo_are_named(tmp_path: Path) -> None:

@@ -96,7 +96,12 @@ def test_cmyk_profile_decides_the_colours(tmp_path: Path) -> None:
             assert written.mode == "RGB" and "icc_profile" not in written.info
 
 
-@pytest.mark.parametrize("profile", [b"garbage" * 50, icc_kit.wide_rgb()[:200], icc_kit.green_ink_cmyk()])
+NO_TEXT = icc_kit.wide_rgb()[:17] + b"\xff" + icc_kit.wide_rgb()[18:]  # a colour space that is no word
+
+
+@pytest.mark.parametrize(
+    "profile", [b"garbage" * 50, icc_kit.wide_rgb()[:200], icc_kit.green_ink_cmyk(), NO_TEXT]
+)
 def test_broken_or_foreign_profile_costs_a_notice_only(tmp_path: Path, profile: bytes) -> None:
     image().save(tmp_path / "a.png", icc_profile=profile)
     picture = read_picture(tmp_path / "a.png")
