@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -152,6 +153,9 @@ class PageStream:
         stream.seek(0)
         self._head = _starting_at(stream.read(16), offset)
         self.seek, self.tell = stream.seek, stream.tell
+        with suppress(OSError, AttributeError):  # a file: libtiff reads it itself, by the page's own offset
+            stream.fileno()
+            self.fileno = stream.fileno
         stream.seek(0)
 
     def read(self, size: int = -1) -> bytes:

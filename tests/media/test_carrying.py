@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -170,16 +171,21 @@ def test_declarations_of_what_is_gone_go_too(tmp_path: Path, declared: bytes, wo
     assert ElementTreeSafe
 
 
-def tiff_pages(path: Path) -> None:
+def tiff_pages(path: Path, compression: str | None = None) -> None:
     sizes = ((40, 30), (20, 50), (31, 17))
     pages = [Image.new("RGB", size, (60 * n, 90, 200)) for n, size in enumerate(sizes)]
     pages[1] = pages[1].convert("L")
-    pages[0].save(path, save_all=True, append_images=pages[1:], dpi=(200, 200))
+    pages[0].save(path, save_all=True, append_images=pages[1:], dpi=(200, 200), compression=compression)
 
 
-def test_all_pages_of_a_tiff(tmp_path: Path) -> None:
-    tiff_pages(tmp_path / "a.tif")
-    given = read_picture(tmp_path / "a.tif", animated=True)
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_all_pages_of_a_tiff(tmp_path: Path, compression: str | None, as_stream: bool) -> None:
+    tiff_pages(tmp_path / "a.tif", compression)
+    source = BytesIO((tmp_path / "a.tif").read_bytes()) if as_stream else tmp_path / "a.tif"
+    given = read_picture(source, animated=True)
+    colours = [page.pixels[5, 5].tolist() for page in (given, *given.pages)]
+    assert np.abs(np.array(colours) - [[0, 90, 200], [93, 93, 93], [120, 90, 200]]).max() <= 4
     assert [page.size for page in (given, *given.pages)] == [(30, 40), (50, 20), (17, 31)]
     assert given.frames == 3 and given.notices == ()
     assert write_picture(resize_to_fit(given, 25), tmp_path / "b.tif") == ()
