@@ -17,6 +17,8 @@ from stylecli.cli import (
 )
 from stylecli.cli.bench import bench
 from stylecli.cli.demo import demo
+from stylecli.cli.doctor import doctor
+from stylecli.cli.help import dress
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
@@ -37,6 +39,7 @@ app.command(short_help="The same, painted as a phrase says.")(text)
 app.command(short_help="Films, with their sound, without flicker.")(video)
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
+app.command(short_help="Look at this machine and paint one small picture, for bug reports.")(doctor)
 app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")
@@ -80,4 +83,4 @@ def _options(
 
 def command() -> Any:
     """The whole command line as one command object (its class is Typer's own business)."""
-    return typer.main.get_command(app)
+    return dress(typer.main.get_command(app))

@@ -48,3 +48,22 @@ def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Foun
         found += films.images
         problems += [Failed(Path(problem.path), problem.reason) for problem in films.problems]
     return found, problems
+
+
+def files_read(source: Path) -> Sequence[Path]:
+    """The files of an input: one, or its numbered pictures."""
+    from stylecli.media import find_images
+    from stylecli.media.video.sequence import is_pattern, numbered
+
+    if is_folder(source):
+        return [one.path for one in find_images([str(source)], recursive=False).images]
+    if is_pattern(source):
+        return [file for _, file in numbered(source)] if is_folder(source.parent) else []
+    return [source]
+
+
+def files_written(target: Path) -> Sequence[Path]:
+    """The files that making ``target`` replaces or removes."""
+    from stylecli.media.video.sink import partial_path
+
+    return [target, partial_path(target), *files_read(target)]

@@ -29,7 +29,7 @@ from stylecli.run.events import (
     Started,
     Warned,
 )
-from stylecli.run.film_inputs import find_films
+from stylecli.run.film_inputs import files_read, files_written, find_films
 from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
@@ -98,7 +98,7 @@ class FilmJob:
         plan = make_plan(
             found,
             [timeline.name for timeline in self.timelines],
-            Naming(self.output, None, self._suffix, _kind, reads=_reads, writes=_writes),
+            Naming(self.output, None, self._suffix, _kind, reads=files_read, writes=files_written),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite or self.preview,  # a preview stands beside a result that is there
             kept=self._kept(),
@@ -121,7 +121,7 @@ class FilmJob:
         items = [replace(item, target=_preview_of(item.target)) for item in plan.todo]
         there = [item for item in items if exists(item.target) and not self.overwrite]
         todo = [item for item in items if item not in there]
-        refuse_loss(items, self._kept(), todo.__contains__, _reads, lambda target: [target])
+        refuse_loss(items, self._kept(), todo.__contains__, files_read, lambda target: [target])
         refuse_collisions(items)
         return replace(plan, todo=tuple(todo), finished=tuple(there))
 
@@ -283,7 +283,7 @@ class FilmJob:
         emit(
             FilmDone(
                 *(item.source, item.target, item.style, run.seconds.paint),
-                *(clip.width, clip.height, progress.frames, sink.bytes),
+                *(clip.width, clip.height, progress.frames, _size(item.target, sink.bytes)),
             )
         )
 
@@ -376,6 +376,14 @@ class FilmJob:
         return hashlib.sha256(repr((said, self.options, self.weights, weights)).encode()).hexdigest()
 
 
+def _size(target: Path, painted: int) -> int:
+    """Bytes of the result with its sound; of numbered pictures what was ``painted``."""
+    try:
+        return target.stat().st_size
+    except OSError:
+        return painted
+
+
 class _Reporter:
     """Reports progress, not more often than anybody can look."""
 
@@ -402,22 +410,3 @@ def _kind(suffix: str) -> str | None:
     if suffix in (*_KEPT, *_ANIMATED, *_PICTURES):
         return suffix
     return None
-
-
-def _reads(source: Path) -> Sequence[Path]:
-    """The files of an input: one, or its numbered pictures."""
-    from stylecli.media import find_images
-    from stylecli.media.video.sequence import is_pattern, numbered
-
-    if is_folder(source):
-        return [one.path for one in find_images([str(source)], recursive=False).images]
-    if is_pattern(source):
-        return [file for _, file in numbered(source)] if is_folder(source.parent) else []
-    return [source]
-
-
-def _writes(target: Path) -> Sequence[Path]:
-    """The files that making ``target`` replaces or removes."""
-    from stylecli.media.video.sink import partial_path
-
-    return [target, partial_path(target), *_reads(target)]

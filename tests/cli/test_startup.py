@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,9 +77,45 @@ def test_version_and_help_texts(stylize) -> None:  # type: ignore[no-untyped-def
         "kernels",
         "bench",
         "weights",
+        "doctor",
         "--install-completion",
     ):
         assert command in text
+
+
+def test_every_page_has_an_example_that_is_understood(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command line is parsed (not run), and each page shows those of its command."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "paintings", "styles"):
+        Path(folder).mkdir()
+    for file in ("clip.mp4", "starry.jpg", "photo.jpg"):
+        Path(file).touch()
+    from stylecli.__main__ import _run
+    from stylecli.cli.app import command
+    from stylecli.cli.help import EXAMPLES
+
+    whole = command()
+    pages = {name: below for name, below in whole.commands.items() if not hasattr(below, "commands")}
+    for group in ("kernels", "weights"):
+        pages |= {f"{group} {name}": below for name, below in whole.commands[group].commands.items()}
+    for name in {*pages, *EXAMPLES}:
+        assert _run([*name.split(), "--help"]) == 0
+        page = capsys.readouterr().out
+        assert EXAMPLES[name] and all(f"  {line}\n" in page for line in EXAMPLES[name]), page
+        assert all(len(line) < 79 for line in EXAMPLES[name])
+        for line in EXAMPLES[name]:
+            words = shlex.split(line)
+            assert words[: 1 + len(name.split())] == ["stylize", *name.split()]
+            below = whole
+            for word in name.split():
+                below = below.commands[word]
+            below.make_context(name, words[1 + len(name.split()) :])
+    text = (_run(["image", "--help"]), capsys.readouterr().out)[1]
+    assert text.index("Arguments:") < text.index("What to paint with:") < text.index("What it says:")
+    assert "Options:" not in text  # all have their place
+    assert "Usage: stylize image [OPTIONS] INPUT...\n" in text and "\n  INPUT...  " in text
 
 
 def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-def]

@@ -68,6 +68,7 @@ def test_a_film_with_everything(here: Here, tmp_path: Path) -> None:
         >= {"event": "done", "target": "clip.starry.mp4", "frames": 14, "width": 64}.items()
     )
     assert events[-1].items() >= {"event": "summary", "done": 1, "failed": 0}.items()
+    assert events[-2]["bytes"] == (tmp_path / "clip.starry.mp4").stat().st_size  # sound and all
     after = look(tmp_path / "clip.starry.mp4")
     assert after.times == before.times
     assert after.packets == before.packets

@@ -1,0 +1,105 @@
+"""Help pages: options in groups of one purpose, and an example at the end of each page.
+
+In plain text on purpose: to draw boxes takes a library that takes longer to load than all the rest of a help page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_GROUPS = {
+    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --strength "
+    "--stroke-size --preserve-color --colour-only --luma-only --temporal --seed --weights",
+    "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
+    "--fps --overwrite --resume --open --dry-run --preview",
+    "Which inputs, and how much of them": "--recursive --max-pixels --start --end --max-frames",
+    "Where it runs": "--device --dtype --tile --memory-limit --threads --workers --offline",
+    "What it says": "--json --markdown --html --quiet --verbose --help",
+}
+_GROUP_OF = {option: group for group, options in _GROUPS.items() for option in options.split()}
+_OTHERS = "Options"
+_LEAST = 8  # options: a shorter page needs no groups
+
+EXAMPLES = {
+    "image": [
+        "stylize image photo.jpg --style starry.jpg",
+        "stylize image photos/ -r -s starry.jpg -s wave.jpg -o painted/",
+    ],
+    "text": [
+        'stylize text photo.jpg "Paul Gauguin style"',
+        'stylize text photos/ -p "ukiyo-e" -p "charcoal" -o painted/',
+    ],
+    "video": [
+        "stylize video clip.mp4 --style starry.jpg --preview",
+        "stylize video clip.mp4 --style starry.jpg --strength 0.8",
+    ],
+    "sheet": ["stylize sheet photo.jpg --styles styles/"],
+    "demo": ["stylize demo -o try-it/"],
+    "doctor": ["stylize doctor"],
+    "kernels status": ["stylize kernels status"],
+    "kernels build": ["stylize kernels build --force"],
+    "kernels clean": ["stylize kernels clean"],
+    "kernels test": ["stylize kernels test"],
+    "weights list": ["stylize weights list"],
+    "weights fetch": ["stylize weights fetch vgg16"],
+    "weights verify": ["stylize weights verify"],
+    "weights path": ["stylize weights path stylerwkv-s"],
+    "weights remove": ["stylize weights remove vgg16"],
+    "weights export": ["stylize weights export stick/"],
+    "weights import": ["stylize weights import stick/"],
+    "bench speed": ["stylize bench speed --size 512 --size 1024"],
+    "bench quality": ["stylize bench quality --photographs photos/ --styles styles/"],
+    "bench kernels": ["stylize bench kernels"],
+    "bench video": ["stylize bench video clip.mp4 --style starry.jpg"],
+    "train rwkv": ["stylize train rwkv --content photos/ --style paintings/ --out runs/first"],
+}
+
+
+def dress(command: Any, path: str = "") -> Any:
+    """``command`` (Typer's) and all below it with groups and examples in their help; returns it."""
+    for name, below in getattr(command, "commands", {}).items():
+        dress(below, f"{path} {name}".strip())
+    if not hasattr(command, "commands"):
+        command.format_options = partial(_format_options, command)
+        command.collect_usage_pieces = partial(_usage, command.collect_usage_pieces)
+        command.format_epilog = partial(_format_examples, EXAMPLES.get(path, ()))
+    return command
+
+
+def _plain(metavar: str) -> str:
+    """What to type, without what Typer says about its type: INPUT... for {INPUT...}... and for INPUT... <list[str]>."""
+    return re.sub(r"\{(.*)\}(\.\.\.)?", r"\1", re.sub(r" <[^>]*>", "", metavar))
+
+
+def _usage(pieces: Callable[[Any], list[str]], context: Any) -> list[str]:
+    return [_plain(piece) for piece in pieces(context)]
+
+
+def _format_options(command: Any, context: Any, formatter: Any) -> None:
+    arguments: list[tuple[str, str]] = []
+    groups: dict[str, list[tuple[str, str]]] = {name: [] for name in ("", *_GROUPS, _OTHERS)}
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        if parameter.param_type_name == "argument":
+            arguments.append((_plain(record[0]), record[1]))
+        else:
+            known = [_GROUP_OF[option] for option in parameter.opts if option in _GROUP_OF]
+            groups[known[0] if known else _OTHERS].append(record)
+    if sum(map(len, groups.values())) < _LEAST:
+        groups = {_OTHERS: [record for records in groups.values() for record in records]}
+    for name, records in {"Arguments": arguments, **groups}.items():
+        if records:
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+
+def _format_examples(examples: Any, context: Any, formatter: Any) -> None:
+    if examples:
+        with formatter.section("Examples" if len(examples) > 1 else "Example"):
+            for line in examples:  # as they are: a wrapped command line cannot be copied
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
