@@ -12,7 +12,7 @@ from stylecli.errors import UsageError
 from stylecli.memory import free_memory
 from stylecli.paint.options import PaintOptions
 from stylecli.run.disks import writable
-from stylecli.run.events import STREAM, Event, Failed, Notice, Skipped
+from stylecli.run.events import STREAM, Event, Failed, Skipped, Warned
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
@@ -110,7 +110,7 @@ class ImageJob:
             return [Stdin()], []
         found = find_images(self.inputs, recursive=self.recursive)
         for left_out in found.left_out:
-            emit(Notice(Path(left_out.path), left_out.reason))
+            emit(Warned(Path(left_out.path), left_out.reason))
         return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
 
     def _open(self, path: Path, animated: bool = False) -> Picture:

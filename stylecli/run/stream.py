@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.files.atomic import TakenError
 from stylecli.run.disks import FullDisks
-from stylecli.run.events import Done, Event, Failed, Notice, Skipped, Started, Warned
+from stylecli.run.events import Done, Event, Failed, Skipped, Started, Warned
 from stylecli.run.plan import Item
 from stylecli.run.stages import POLL_S, Stages
 
@@ -141,7 +141,7 @@ class _Stream:
                 self.stages.put(self._painted, _Painted(item, None, error=read.error))
             return
         for notice in read.picture.notices:
-            self._emit(Notice(read.items[0].source, notice))
+            self._emit(Warned(read.items[0].source, notice))
         if self._painters is None:
             self._painters = self.work.painters()
         for item in read.items:
@@ -181,7 +181,7 @@ class _Stream:
             self._full.note(item, error)
             return failed(item, error)
         for notice in notices:
-            self._emit(Notice(item.source, notice))
+            self._emit(Warned(item.source, notice))
         height, width = picture.pixels.shape[:2]
         return Done(item.source, item.target, item.style, painted.seconds, width, height)
 

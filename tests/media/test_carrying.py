@@ -314,3 +314,14 @@ def test_what_a_psd_carries(tmp_path: Path) -> None:
     assert given.iptc == IPTC and given.xmp == b"<x>Zo\xc3\xab</x>"
     block = read_exif(given.exif or b"")
     assert block is not None and block.main[ARTIST].text == "Zoë Müller"
+
+
+def test_what_is_lost_is_said_without_asking(tmp_path: Path, stylize, styles) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "in").mkdir()
+    write_source(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "phone.heic").write_bytes(b"x")
+    done = stylize("image", "in", "--style", "wave.png", "--format", "webp", "-o", "out/", "--device", "cpu")
+    said = done.stderr.decode()
+    assert done.returncode == 0, said
+    assert "in: a HEIC photo left out (phone.heic): pip install pillow-heif lets them be read" in said
+    assert "IPTC left out: WEBP has no place for it" in said

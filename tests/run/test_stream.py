@@ -11,7 +11,7 @@ import pytest
 
 from stylecli.errors import InputError, OutOfMemoryError, WeightsError
 from stylecli.media import Picture
-from stylecli.run.events import Done, Event, Failed, Notice, Started, Tally
+from stylecli.run.events import Done, Event, Failed, Started, Tally, Warned
 from stylecli.run.plan import Item
 from stylecli.run.stream import Painter, Work, stream
 
@@ -127,9 +127,9 @@ def test_a_network_that_cannot_be_loaded_ends_the_run(bench: Bench) -> None:
 
 def test_notices_of_reading_and_writing(bench: Bench) -> None:
     bench.run("pages", "plain")
-    notices = [(event.source.name, event.text) for event in bench.events if isinstance(event, Notice)]
+    notices = [(event.source.name, event.text) for event in bench.events if isinstance(event, Warned)]
     assert notices == [("pages", "first page only"), ("plain", "EXIF left out")]
-    assert [type(event) for event in bench.events[:2]] == [Notice, Started]
+    assert [type(event) for event in bench.events[:2]] == [Warned, Started]  # what is lost is said without -v
 
 
 def test_interrupt_finishes_the_file_being_written_and_no_other(bench: Bench) -> None:
