@@ -107,18 +107,15 @@ class FilmPainter:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
         import numpy as np
 
-        from stylecli.media.transparency import continued
-
         if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
-        shown = [continued(frame.pixels, frame.alpha) for frame in frames]  # no colours that alpha hides
-        batch = to_tensor(np.stack(shown))  # (B, 3, H, W)
+        batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
         style = self._stylizer.with_style(self.style_at(seconds[0]))
         painted = paint(style, self._options, batch).permute(0, 2, 3, 1).contiguous().numpy()
-        for number, pixels in enumerate(shown):
-            share = np.float32(seen(pixels))
+        for number, frame in enumerate(frames):
+            share = np.float32(seen(frame.pixels))
             if share < 1:
-                painted[number] = share * painted[number] + (1 - share) * to_floats(pixels)
+                painted[number] = share * painted[number] + (1 - share) * to_floats(frame.pixels)
         return painted
 
 

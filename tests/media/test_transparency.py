@@ -11,11 +11,9 @@ from PIL import Image
 
 from stylecli.media import Picture, read_picture, repaint, resize_to_fit, visible, write_picture
 from stylecli.media.transparency import continued
-from stylecli.media.video.clip import Frame as FilmFrame
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.stylizer import Stylizer
 from stylecli.run.painters import paint
-from stylecli.run.timeline import FilmPainter, parse_keys
 
 KINDS = [np.uint8, np.uint16]
 
@@ -131,11 +129,3 @@ def test_paper_shows_through_a_sheet(tmp_path: Path, stylize) -> None:  # type: 
         assert np.asarray(sheet.convert("L")).min() > 20  # ink of the labels; black from nowhere else
         dark = (np.asarray(sheet.convert("L")) < 40).mean()
     assert dark < 0.01
-
-
-def test_nor_do_the_frames_of_a_film(stylizer: Stylizer, styles: list[Path]) -> None:
-    painter = FilmPainter(stylizer, parse_keys([f"0:{styles[0]}"]), read_picture, PaintOptions())
-    given = [disc(hidden) for hidden in (0, 1)]
-    painted = [painter([FilmFrame(0, 1, one.pixels, one.alpha)], [0.0])[0] for one in given]
-    shown = given[0].alpha > 0  # type: ignore[operator]
-    assert (painted[0][shown] == painted[1][shown]).all()
