@@ -71,7 +71,7 @@ inline State scaled(const State& s, Row by) { return {s.a * by, s.b * by}; }
 // What sweep 1 leaves behind: the states that leave a chunk. Sweep 2 replaces them by the states that enter it.
 template <class S>
 struct Border {
-    Row top;  // largest key, times log2 e: of the chunk, then of all
+    Row top;  // largest key: of the chunk, then of all
     S left, right;
     Row dw, du;  // backward alone
 };
@@ -128,8 +128,9 @@ struct Tile {
     }
 };
 
+// T tokens out of a sequence of `length`, whose decay per step is lam = exp(-w / length).
 struct Shape {
-    Index B, T, C;
+    Index B, T, C, length;
     Index chunks() const { return (T + CHUNK - 1) / CHUNK; }
     Index blocks() const { return (C + LANES - 1) / LANES; }
     int lanes(Index block) const { return static_cast<int>(C - block * LANES < LANES ? C - block * LANES : LANES); }
@@ -153,7 +154,7 @@ struct Shape {
 
 // exp(-w n / T) of one block, and exp(u).
 Row decay(const Shape& shape, const float* w, Index block, int n) {
-    const float scale = -static_cast<float>(n) / static_cast<float>(shape.T);
+    const float scale = -static_cast<float>(n) / static_cast<float>(shape.length);
     return exp(load(w + block * LANES, shape.lanes(block)) * scale);
 }
 Row bonus(const Shape& shape, const float* u, Index block) {
@@ -164,34 +165,96 @@ template <class R>
 Row largest(const R& k, int rows) {
     Row top = k[0];
     for (int t = 1; t < rows; ++t) top = max(top, k[t]);
-    return top * LOG2E;
+    return top;
 }
 
-// exp(k - max k), given `largest`.
+// exp(k - max k), given max k times log2 e.
 inline Row weight(Row k, Row top) { return exp2_down(mad(k, LOG2E, top * -1.0f)); }
 
-// Sweep 2 for one block of one image. `scale` takes what a chunk adds from its own largest key to that of all.
-template <class S, class Scale>
-void carry(const Shape& shape, const float* w, std::vector<Border<S>>& borders, int threads, Scale scale) {
+// exp(own - top) for own <= top.
+inline Row share(Row own, Row top) { return exp2_down(own * LOG2E - top * LOG2E); }
+
+// What enters a part of a sequence from both sides and what leaves it: (B, 3, C) each, the largest key of all tokens
+// there, and the sums a and b relative to it. Any may be null: nothing enters, or nobody asks.
+struct Ends {
+    const float *left_in, *right_in;
+    float *left_out, *right_out;
+};
+
+// One block of one of them.
+struct End {
+    Row top;
+    State state;
+    static End load_from(const float* p, const Shape& shape, Index image, Index block) {
+        if (!p) return {filled(-3.4e38f), State{}};
+        p += image * 3 * shape.C + block * LANES;
+        const int n = shape.lanes(block);
+        return {load(p, n), {load(p + shape.C, n), load(p + 2 * shape.C, n)}};
+    }
+    void store_to(float* p, const Shape& shape, Index image, Index block) const {
+        if (!p) return;
+        p += image * 3 * shape.C + block * LANES;
+        const int n = shape.lanes(block);
+        store(p, n, top), store(p + shape.C, n, state.a), store(p + 2 * shape.C, n, state.b);
+    }
+};
+
+// Sweep 2 of the forward pass, for one block of one image.
+void carry_between(const Shape& shape, const float* w, std::vector<Border<State>>& borders, const Ends& ends,
+                   int threads) {
+    const Index chunks = shape.chunks(), blocks = shape.blocks();
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Index i = 0; i < shape.B * blocks; ++i) {
+        const Index block = i % blocks, image = i / blocks;
+        Border<State>* first = borders.data() + image * chunks * blocks + block;
+        const End left_in = End::load_from(ends.left_in, shape, image, block);
+        const End right_in = End::load_from(ends.right_in, shape, image, block);
+        Row top = max(max(left_in.top, right_in.top), first->top);
+        for (Index j = 1; j < chunks; ++j) top = max(top, first[j * blocks].top);
+        const int n = static_cast<int>(shape.T < CHUNK ? shape.T : CHUNK);
+        const int rest = static_cast<int>(shape.T - (chunks - 1) * CHUNK);  // of the last chunk
+        const Row far = decay(shape, w, block, n), far_rest = decay(shape, w, block, rest);
+        State left = scaled(left_in.state, share(left_in.top, top));
+        State right = scaled(right_in.state, share(right_in.top, top));
+        for (Index j = 0; j < chunks; ++j) {
+            Border<State>& border = first[j * blocks];
+            const State own = scaled(border.left, share(border.top, top));
+            border.left = left;
+            left = moved(left, j == chunks - 1 ? far_rest : far, n, own);
+        }
+        for (Index j = chunks - 1; j >= 0; --j) {
+            Border<State>& border = first[j * blocks];
+            const State own = scaled(border.right, share(border.top, top));
+            border.right = right;
+            right = moved(right, j == chunks - 1 ? far_rest : far, n, own);
+            border.top = top;
+        }
+        End{top, left}.store_to(ends.left_out, shape, image, block);
+        End{top, right}.store_to(ends.right_out, shape, image, block);
+    }
+}
+
+// Sweep 2 of the backward pass, where nothing enters from outside.
+void carry(const Shape& shape, const float* w, std::vector<Border<Slope>>& borders, int threads) {
     const Index chunks = shape.chunks(), blocks = shape.blocks();
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (Index i = 0; i < shape.B * blocks; ++i) {
         const Index block = i % blocks;
-        Border<S>* first = borders.data() + i / blocks * chunks * blocks + block;
+        Border<Slope>* first = borders.data() + i / blocks * chunks * blocks + block;
         Row top = first->top;
         for (Index j = 1; j < chunks; ++j) top = max(top, first[j * blocks].top);
         const int n = static_cast<int>(shape.T < CHUNK ? shape.T : CHUNK);
         const Row far = decay(shape, w, block, n);
-        S left{}, right{};
+        Slope left{}, right{};
         for (Index j = 0; j < chunks; ++j) {
-            Border<S>& border = first[j * blocks];
-            const S own = scale(border.left, border.top, top);
+            Border<Slope>& border = first[j * blocks];
+            const Slope own = border.left;
             border.left = left;
             left = moved(left, far, n, own);
         }
         for (Index j = chunks - 1; j >= 0; --j) {
-            Border<S>& border = first[j * blocks];
-            const S own = scale(border.right, border.top, top);
+            Border<Slope>& border = first[j * blocks];
+            const Slope own = border.right;
             border.right = right;
             right = moved(right, far, n, own);
             border.top = top;
@@ -199,14 +262,14 @@ void carry(const Shape& shape, const float* w, std::vector<Border<S>>& borders, 
     }
 }
 
-// `order`: nullptr, or (T,) where each token of the sequence lies.
+// `order`: nullptr, or (T,) where each token of the sequence lies. y may be null: then the ends are all that is wanted.
 template <class T, class Order>
 void forward(const Shape& shape, const float* w, const float* u, const T* k, const T* v, T* y, float* den,
-             Order order, int threads) {
+             const Ends& ends, Order order, int threads) {
     std::vector<Border<State>> borders(shape.size());
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
         const auto ks = tile.of(k, order), vs = tile.of(v, order);
-        const Row lam = decay(shape, w, tile.block, 1), top = largest(ks, tile.rows);
+        const Row lam = decay(shape, w, tile.block, 1), highest = largest(ks, tile.rows), top = highest * LOG2E;
         Row far = filled(1.0f);
         State left{}, right{};
         for (int t = 0; t < tile.rows; ++t) {
@@ -217,15 +280,15 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
             right.reach(far, t, ev, e);
             far = far * lam;
         }
-        borders[tile.index] = Border<State>{top, left, right, Row{}, Row{}};
+        borders[tile.index] = Border<State>{highest, left, right, Row{}, Row{}};
     });
-    carry(shape, w, borders, threads,
-          [](const State& s, Row own, Row top) { return scaled(s, exp2_down(own - top)); });
+    carry_between(shape, w, borders, ends, threads);
+    if (!y) return;
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
         const auto ks = tile.of(k, order), vs = tile.of(v, order);
         const auto ys = tile.of(y, order);
         const Border<State>& border = borders[tile.index];
-        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
+        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top * LOG2E;
         State x[CHUNK], own[CHUNK];  // what enters, and what it and all to its right add up to
         State left = border.left, right = border.right;
         for (int t = tile.rows - 1; t >= 0; --t) {
@@ -279,13 +342,13 @@ void backward(const Shape& shape, const float* w, const float* u, const T* k, co
         }
         borders[tile.index] = Border<Slope>{largest(tile.of(k), tile.rows), left, right, Row{}, Row{}};
     });
-    carry(shape, w, borders, threads, [](const Slope& z, Row, Row) { return z; });
+    carry(shape, w, borders, threads);
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
         const auto stream = streams(tile);
         const auto ks = tile.of(k), vs = tile.of(v);
         const auto gks = tile.of(gk), gvs = tile.of(gv);
         Border<Slope>& border = borders[tile.index];
-        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top;
+        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top * LOG2E;
         Row dw{}, du{};
         State x[CHUNK];
         Slope left = border.left, right = border.right, inside[CHUNK];
@@ -332,21 +395,25 @@ extern "C" {
 
 // w, u (C,) float32; k, v, y (B, T, C) contiguous; den (B, T, C) float32, or null where it is not wanted.
 // order (T,): which token is the t-th of the sequence, in all four; null where that is the t-th.
+// length: of the whole sequence, of which these are T tokens; what enters and leaves them: see Ends. y may be null.
 // Gradients gw, gu (C,) float32; gk, gv (B, T, C).
 #define STYLECLI_BI_WKV(NAME, TYPE)                                                                                    \
     void stylecli_bi_wkv_forward_##NAME(std::int64_t B, std::int64_t T, std::int64_t C, const float* w,               \
                                         const float* u, const TYPE* k, const TYPE* v, TYPE* y, float* den,            \
-                                        const std::int64_t* order, int threads) {                                     \
+                                        const std::int64_t* order, std::int64_t length, const float* left_in,         \
+                                        const float* right_in, float* left_out, float* right_out, int threads) {      \
+        const Shape shape{B, T, C, length};                                                                           \
+        const Ends ends{left_in, right_in, left_out, right_out};                                                      \
         if (order)                                                                                                    \
-            forward<TYPE>({B, T, C}, w, u, k, v, y, den, order, threads);                                             \
+            forward<TYPE>(shape, w, u, k, v, y, den, ends, order, threads);                                           \
         else                                                                                                          \
-            forward<TYPE>({B, T, C}, w, u, k, v, y, den, nullptr, threads);                                           \
+            forward<TYPE>(shape, w, u, k, v, y, den, ends, nullptr, threads);                                         \
     }                                                                                                                 \
     void stylecli_bi_wkv_backward_##NAME(std::int64_t B, std::int64_t T, std::int64_t C, const float* w,              \
                                          const float* u, const TYPE* k, const TYPE* v, const TYPE* grad,              \
                                          const TYPE* y, const float* den, float* gw, float* gu, TYPE* gk, TYPE* gv,   \
                                          int threads) {                                                               \
-        backward<TYPE>({B, T, C}, w, u, k, v, grad, y, den, gw, gu, gk, gv, threads);                                 \
+        backward<TYPE>({B, T, C, T}, w, u, k, v, grad, y, den, gw, gu, gk, gv, threads);                              \
     }
 STYLECLI_BI_WKV(float32, float)
 STYLECLI_BI_WKV(bfloat16, Bfloat16)

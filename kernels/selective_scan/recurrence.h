@@ -11,14 +11,25 @@ namespace stylecli {
 
 constexpr int CHUNK = 32;
 
-// Exponents A (n, N) of n channels, scaled by log2 e: N rows.
-inline void read_exponents(const float* A, Index N, int n, Row* to) {
+// Numbers (n, N) of n channels, scaled: N rows.
+inline void read_columns(const float* from, Index N, int n, Row* to, float scale = 1.0f) {
     for (Index i = 0; i < N; ++i) {
         float column[LANES] = {};
-        for (int c = 0; c < n; ++c) column[c] = A[c * N + i] * 1.44269504f;
+        for (int c = 0; c < n; ++c) column[c] = from[c * N + i] * scale;
         to[i] = load(column, LANES);
     }
 }
+
+inline void write_columns(const Row* from, Index N, int n, float* to) {
+    for (Index i = 0; i < N; ++i) {
+        float column[LANES];
+        store(column, LANES, from[i]);
+        for (int c = 0; c < n; ++c) to[c * N + i] = column[c];
+    }
+}
+
+// Exponents A (n, N), scaled by log2 e.
+inline void read_exponents(const float* A, Index N, int n, Row* to) { read_columns(A, N, n, to, 1.44269504f); }
 
 // Whether every |a| is at most `limit`; not where one is NaN.
 inline bool within(Row a, float limit) {

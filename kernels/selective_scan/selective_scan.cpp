@@ -28,6 +28,8 @@ struct Scan {
     const T *u, *delta, *z;  // (images, L, D); z may be null
     const float *A, *B, *C, *skip, *bias;
     bool softplus;
+    const float* h0;  // (images, D, N): the states before the first token; null: zero
+    float* ht;        // the same after the last one; null: nobody asks
 
     Index blocks() const { return (D + LANES - 1) / LANES; }
     Index chunks() const { return (L + CHUNK - 1) / CHUNK; }
@@ -48,6 +50,7 @@ struct Block {
         read_exponents(s.A + c0 * s.N, s.N, n, A2.data());
     }
     Index at(Index t) const { return (image * s.L + t) * s.D + c0; }
+    Index at_state() const { return (image * s.D + c0) * s.N; }
     Row u(Index t) const { return row(s.u, t); }
     const float* B(Index t) const { return s.B + (image * s.L + t) * s.N; }
     const float* C(Index t) const { return s.C + (image * s.L + t) * s.N; }
@@ -68,7 +71,12 @@ struct Unit {
         for (Index i = 0; i < count; ++i) {
             blocks.emplace_back(s, image, first + i);
             steepest.push_back(largest(blocks.back().A2));
+            if (s.h0) read_columns(s.h0 + blocks.back().at_state(), s.N, blocks.back().n, states[i].data());
         }
+    }
+    void keep_states() const {
+        for (std::size_t i = 0; i < blocks.size(); ++i)
+            write_columns(states[i].data(), blocks[i].s.N, blocks[i].n, blocks[i].s.ht + blocks[i].at_state());
     }
     // Where line `number` of the tokens from `begin` lies, in the order of memory.
     Index line(Index begin, Index number) const {
@@ -201,11 +209,7 @@ void backward_block(const Block<T>& k, const T* grad, const Gradients<T>& to) {
     }
     store(to.skip + k.c0, k.n, d_skip);
     if (to.bias) store(to.bias + k.c0, k.n, d_bias);
-    for (Index i = 0; i < N; ++i) {
-        float column[LANES];
-        store(column, LANES, dA[i]);
-        for (int c = 0; c < k.n; ++c) to.A[(k.c0 + c) * N + i] = column[c];
-    }
+    write_columns(dA.data(), N, k.n, to.A + k.c0 * N);
 }
 
 template <class T>
@@ -218,6 +222,7 @@ void forward(const Scan<T>& s, T* out, int threads) {
         Unit<T> unit(s, i / units, first, count);
         for (Index begin = 0; begin < s.L; begin += CHUNK)
             for (Index number = 0; number < count; ++number) forward_chunk(unit, number, begin, out);
+        if (s.ht) unit.keep_states();
     }
 }
 
@@ -261,20 +266,22 @@ void backward(const Scan<T>& s, const T* grad, const Gradients<T>& to, int threa
 extern "C" {
 
 // u, delta, z, y and their gradients (images, L, D); A (D, N), B and C (images, L, N), skip and bias (D,) and their
-// gradients float32; all contiguous. z and bias, and their gradients with them, may be null.
+// gradients float32; all contiguous. z and bias, and their gradients with them, may be null, and so may h0 and ht
+// (images, D, N) float32, the states before the first token and after the last one.
 #define STYLECLI_SELECTIVE_SCAN(NAME, TYPE)                                                                            \
     void stylecli_selective_scan_forward_##NAME(std::int64_t images, std::int64_t L, std::int64_t D, std::int64_t N,  \
                                                 std::int64_t softplus, const TYPE* u, const TYPE* delta,              \
                                                 const float* A, const float* B, const float* C, const float* skip,    \
-                                                const TYPE* z, const float* bias, TYPE* y, int threads) {             \
-        forward<TYPE>({images, L, D, N, u, delta, z, A, B, C, skip, bias, softplus != 0}, y, threads);                \
+                                                const TYPE* z, const float* bias, TYPE* y, const float* h0,           \
+                                                float* ht, int threads) {                                             \
+        forward<TYPE>({images, L, D, N, u, delta, z, A, B, C, skip, bias, softplus != 0, h0, ht}, y, threads);        \
     }                                                                                                                 \
     void stylecli_selective_scan_backward_##NAME(                                                                     \
         std::int64_t images, std::int64_t L, std::int64_t D, std::int64_t N, std::int64_t softplus, const TYPE* grad, \
         const TYPE* u, const TYPE* delta, const float* A, const float* B, const float* C, const float* skip,          \
         const TYPE* z, const float* bias, TYPE* gu, TYPE* gdelta, float* gA, float* gB, float* gC, float* gskip,      \
         TYPE* gz, float* gbias, int threads) {                                                                        \
-        backward<TYPE>({images, L, D, N, u, delta, z, A, B, C, skip, bias, softplus != 0}, grad,                      \
+        backward<TYPE>({images, L, D, N, u, delta, z, A, B, C, skip, bias, softplus != 0, nullptr, nullptr}, grad,    \
                        {gu, gdelta, gz, gA, gB, gC, gskip, gbias}, threads);                                          \
     }
 STYLECLI_SELECTIVE_SCAN(float32, float)

@@ -171,7 +171,8 @@ def selective_scan_cases(L: int, D: int, N: int, dtype: torch.dtype, device: tor
         return selective_scan(u, delta, A, B, C, skip, None, bias, True)
 
     def torch_run() -> Tensor:
-        return selective_scan_chunked(u.float(), delta.float(), A, B, C, skip, None, bias, True).to(dtype)
+        inputs = (u.float(), delta.float(), A, B, C, skip, None, bias, True)
+        return selective_scan_chunked(*inputs).to(dtype)
 
     def torch_backward(grad: Tensor) -> object:
         inputs = (grad.float(), u.float(), delta.float(), A, B, C, skip, None, bias, True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.layers import EPS, mean_std
 from stylecli.models.style_mamba.blocks import scan_along
 from stylecli.models.style_rwkv.blocks import wkv_of_map
-from stylecli.ops.bi_wkv import bi_wkv_with_denominator
-from stylecli.ops.selective_scan import selective_scan
+from stylecli.ops.bi_wkv import bi_wkv_leftward, bi_wkv_segment
+from stylecli.ops.selective_scan import selective_scan_from
 from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.tiling.local import handles
 from stylecli.tiling.strips import Strips, empty, hold
@@ -85,99 +84,50 @@ def segments(height: int, width: int, skip: int, down: bool, tokens: int) -> Ite
 
 @handles(wkv_of_map)
 def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int, columns: bool) -> Strips:
-    """Bi-WKV by segments. ``v`` is used up: the result takes its place in memory.
-
-    With e = exp(k - max k), numerator and denominator of a token are sums over all others, decayed by their distance.
-    First every segment says what it adds to the sums of those after it and before it, relative to its own largest key;
-    then each is computed by itself, and what it gets from both sides is added.
-    """
+    """Bi-WKV by segments. ``v`` is used up: the result takes its place in memory."""
     hold(k, v)  # together: nearly all of what they are computed from is the same
     keys, values = k.whole(), v.whole()
     (_, H, W, _), device = k.shape, k.device
+    w, u = w.float(), u.float()
     parts = list(segments(H, W, skip, columns, _TOKENS))
-    decay = -w.float() / (H * W)  # logarithm, for one step
-    longest = max(part.take(keys[..., :1], torch.device("cpu")).shape[1] for part in parts)
-    far = torch.exp(decay * torch.arange(longest, device=device)[:, None])  # (L, C): after 0, 1, ... steps
-
-    tops, rightwards, leftwards, ends = [], [], [], []
-    for part in parts:
-        key, value = part.take(keys, device).float(), part.take(values, device).float()  # (B, L, C)
-        L = key.shape[1]
-        top = key.amax(1)  # (B, C)
-        e = torch.exp(key - top[:, None])
-        pair = torch.stack([e * value, e])  # numerator and denominator, (2, B, L, C)
-        tops.append(top)
-        rightwards.append((pair * far[:L].flip(0)).sum(2))  # (2, B, C)
-        leftwards.append((pair * far[:L]).sum(2))
-        ends.append(torch.exp(decay * L))
-    highest = torch.stack(tops).amax(0)
-    shares = [torch.exp(top - highest) for top in tops]
-    from_left = _carried(rightwards, shares, ends)
-    from_right = _carried(leftwards[::-1], shares[::-1], ends[::-1])[::-1]
-
-    for part, share, left, right in zip(parts, shares, from_left, from_right, strict=True):
-        key, value = part.take(keys, device).float(), part.take(values, device).float()
-        L = key.shape[1]
-        y, denominator = bi_wkv_with_denominator(w.float() * (L / (H * W)), u.float(), key, value)
-        denominator = denominator * share[:, None]
-        both = torch.stack([y * denominator, denominator])
-        both += left[:, :, None] * far[:L] + right[:, :, None] * far[:L].flip(0)
-        part.put(values, both[0] / both[1])
+    behind: list[Tensor | None] = [
+        None
+    ]  # the states of all tokens behind a segment, from the last one to the first
+    for part in parts[:0:-1]:
+        pair = part.take(keys, device), part.take(values, device)
+        behind.append(bi_wkv_leftward(w, *pair, H * W, behind[-1]))
+    before = None
+    for part, right in zip(parts, reversed(behind), strict=True):
+        pair = part.take(keys, device), part.take(values, device)
+        y, before = bi_wkv_segment(w, u, *pair, H * W, before, right)
+        part.put(values, y)
     result = Strips(v.grid, v.shape, v.dtype, axis=1)
     result.keep(values)
     v.read, v.kept = _used_up, None
     return result
 
 
-def _carried(sums: list[Tensor], shares: list[Tensor], ends: list[Tensor]) -> list[Tensor]:
-    """What enters each segment: the sums of all before it, decayed over those between."""
-    entering = [torch.zeros_like(sums[0])]
-    for own, share, end in zip(sums, shares, ends, strict=True):
-        entering.append(entering[-1] * end + own * share)
-    return entering[:-1]
-
-
 def _used_up(top: int, bottom: int) -> Tensor:
     raise RuntimeError("these values were overwritten by the scan of them")
 
 
-_SHORT = 2.0**-20  # a step in which nothing decays
-
-
 @handles(scan_along)
 def _scan_along(func: Any, u: Strips, choices: Strips, by: Recurrence, direction: int) -> Strips:
-    """Selective scan by segments, each beginning in the state in which the last one ended.
-
-    The operator takes no state and gives none. So for every one of the N numbers of a state a token is put before the
-    segment that brings it in, with a step so short that nothing decays, and one after it, with a step of zero, that
-    reads it.
-    """
+    """Selective scan by segments, each beginning in the states in which the last one ended."""
     backwards = direction % 2 == 1
-    (B, H, W, D), device, N = u.shape, u.device, by.decay.shape[1]
+    (_, H, W, _), device = u.shape, u.device
     inputs, chosen = u.whole(), choices.whole()
     result = empty(u.shape, u.dtype)
-    decay, ones = by.decay.float(), torch.eye(N, device=device).expand(B, N, N)
-    # The state's first numbers come in first and decay a little until the last one is in.
-    bring = torch.exp(-decay * _SHORT * torch.arange(N - 1, -1, -1, device=device)) / _SHORT  # (D, N)
-    state = torch.zeros(B, D, N, device=device)
     parts = list(segments(H, W, 1, direction >= 2, _TOKENS))
-    nothing = torch.zeros(B, N, D, device=device)
+    states = None
     for part in reversed(parts) if backwards else parts:
         tokens, choice = part.take(inputs, device), part.take(chosen, device)
         if backwards:
             tokens, choice = tokens.flip(1), choice.flip(1)
-        delta, b, c = (t.float() for t in by.chosen(choice))
-        delta = F.softplus(delta + by.step_bias.float())
-        y = selective_scan(
-            torch.cat([(state * bring).transpose(1, 2), tokens.float(), nothing], 1),
-            torch.cat([torch.full_like(nothing, _SHORT), delta, nothing], 1),
-            decay,
-            torch.cat([ones, b, torch.zeros_like(ones)], 1),
-            torch.cat([torch.zeros_like(ones), c, ones], 1),
-            by.direct.float(),
+        delta, b, c = by.chosen(choice)
+        y, states = selective_scan_from(
+            states, tokens, delta, by.decay, b, c, by.direct, delta_bias=by.step_bias, softplus=True
         )
-        y, after = y[:, N:-N], y[:, -N:]
-        state = after.transpose(1, 2)  # (B, D, N)
         part.put(result, y.flip(1) if backwards else y)
     scanned = Strips(u.grid, u.shape, u.dtype, axis=1)
     scanned.keep(result)

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from stylecli.ops import build
-from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference, chunked, compiled
+from stylecli.ops.bi_wkv import (
+    bi_wkv,
+    bi_wkv_leftward,
+    bi_wkv_reference,
+    bi_wkv_segment,
+    chunked,
+    compiled,
+)
 from stylecli.ops.skip_scan import skip_scan_order
 
 PATHS = {
@@ -237,3 +244,26 @@ def test_tokens_visited_in_an_order_stay_where_they_are(monkeypatch, kernels, H,
     plain = bi_wkv(w, u, k[:, order[0]], v[:, order[0]])  # its sum does not mind the order
     for one, other in zip(gradients, torch.autograd.grad(plain.square().sum(), leaves), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def by_parts(w, u, k, v, cuts, **more):
+    """Through ``bi_wkv_segment``: states from the right first, then from the left, part by part."""
+    length, behind, before, results = k.shape[1], [None], None, []
+    pairs = list(zip(torch.tensor_split(k, cuts, 1), torch.tensor_split(v, cuts, 1), strict=True))
+    for pair in pairs[:0:-1]:
+        behind.append(bi_wkv_leftward(w, *pair, length, behind[-1]))
+    for pair, right in zip(pairs, reversed(behind), strict=True):
+        y, before = bi_wkv_segment(w, u, *pair, length, before, right)
+        results.append(y)
+    return torch.cat(results, 1)
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 2), (63, 64, 65), (100, 280)], ids=str)
+@pytest.mark.parametrize("scale", [1, 80])
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_parts_of_a_sequence_are_the_whole(monkeypatch, mode, cuts, scale):
+    monkeypatch.setenv("STYLIZE_KERNELS", mode)
+    w, u, k, v = case(300)
+    expected = bi_wkv_reference(w, u, scale * k, v)
+    got = by_parts(*(x.float() for x in (w, u, scale * k, v)), cuts)
+    assert relative_rms(got, expected) < (1e-6 if scale == 1 else 2e-5)

@@ -198,6 +198,23 @@ def test_wkv_of_many_chunks(on_host, T, limit):
     check_wkv(wkv_case(T, C=2, B=1), limit, reference=bi_wkv)
 
 
+@pytest.mark.parametrize("cuts", [(), (1, 2), (129,), (100, 400)], ids=str)
+@pytest.mark.parametrize("keys", [1, 60])
+def test_wkv_in_parts(on_host, monkeypatch, cuts, keys):
+    """States from both sides go into the kernels' own sums."""
+    w, u, k, v = wkv_case(600, C=5, B=2)
+    k = keys * k
+    k[:, 300:] += keys  # the largest key is not in every part
+    behind, before, results = [None], None, []
+    pairs = list(zip(torch.tensor_split(k, cuts, 1), torch.tensor_split(v, cuts, 1), strict=True))
+    for pair in pairs[:0:-1]:
+        behind.append(bi_wkv_cuda.bi_wkv_segment(w, u, *pair, 600, None, behind[-1], False)[2])
+    for pair, right in zip(pairs, reversed(behind), strict=True):
+        y, before, _ = bi_wkv_cuda.bi_wkv_segment(w, u, *pair, 600, before, right, True)
+        results.append(y)
+    assert error(torch.cat(results, 1), bi_wkv_reference(w, u, k, v)) < LIMITS[torch.float32]
+
+
 # Selective scan
 
 
@@ -251,6 +268,21 @@ def test_selective_scan(on_host, L, D, N, dtype, full):
     assert [g is None for g in got] == [x is None for x in inputs]
     names = ("u", "delta", "A", "B", "C", "D", "z", "bias")[: len(there)]
     assert_close(names, [g for g in got if g is not None], gradients, LIMITS[dtype])
+
+
+def test_selective_scan_in_parts(on_host):
+    inputs = scan_case(150)
+    expected = scan_reference(*(x.double() for x in inputs), True)
+    state, results = None, []
+    cuts = (1, 70)
+    for u, delta, B, C, z in zip(
+        *(torch.tensor_split(inputs[i], cuts, 1) for i in (0, 1, 3, 4, 6)), strict=True
+    ):
+        last = torch.empty(2, 9, 3)
+        more = (inputs[5], z, inputs[7], True, state, last)
+        results.append(scan_cuda.selective_scan(u, delta, inputs[2], B, C, *more))
+        state = last
+    assert error(torch.cat(results, 1), expected) < LIMITS[torch.float32]
 
 
 # Deform-shift

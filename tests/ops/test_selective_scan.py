@@ -6,7 +6,13 @@ import torch
 from stylecli.models.style_mamba.blocks import ConditionalScan
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.ops import build
-from stylecli.ops.selective_scan import chunked, compiled, selective_scan, selective_scan_reference
+from stylecli.ops.selective_scan import (
+    chunked,
+    compiled,
+    selective_scan,
+    selective_scan_from,
+    selective_scan_reference,
+)
 
 PATHS = {
     "torch": (chunked.selective_scan_chunked, chunked.selective_scan_chunked_backward),
@@ -236,3 +242,23 @@ def test_of_a_map_in_four_directions_at_once(size, channels, monkeypatch):
     expected = layer(x, code.requires_grad_())  # gradients are wanted: the way of training
     assert expected.grad_fn is not None and y.grad_fn is None
     torch.testing.assert_close(y, expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (40, 41, 200), (256,)], ids=str)
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_states_go_on_from_one_part_to_the_next(monkeypatch, mode, cuts):
+    monkeypatch.setenv("STYLIZE_KERNELS", mode)
+    inputs = case(300, gate=False)
+    whole = cast(inputs, torch.float32)
+    state, parts = None, []
+    for part in zip(*(torch.tensor_split(whole[i], cuts, 1) for i in (0, 1, 3, 4)), strict=True):
+        u, delta, B, C = part
+        y, state = selective_scan_from(state, u, delta, whole[2], B, C, whole[5], softplus=True)
+        parts.append(y)
+    expected = selective_scan_reference(*inputs[:6], softplus=True)
+    assert relative_rms(torch.cat(parts, 1), expected) < 1e-6
+    longer = selective_scan_reference(
+        *(torch.cat([x, x], 1) if x.ndim == 3 else x for x in inputs[:6]), softplus=True
+    )
+    again, _ = selective_scan_from(state, *whole[:6], softplus=True)
+    assert relative_rms(again, longer[:, 300:]) < 1e-6

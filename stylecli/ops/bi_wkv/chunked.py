@@ -146,3 +146,47 @@ def bi_wkv_chunked_backward(
     grad_u = u.exp() * (x * g).sum((0, 1, 2))
     grad_w = -toeplitz_decay_gradient(x, g, log_decay) / T
     return grad_w, grad_u, grad_k, grad_v
+
+
+def decays(w: Tensor, steps: int, length: int) -> Tensor:
+    """(steps, C): what is left of a token after 0, 1, ... steps in a sequence of ``length``."""
+    return torch.exp(torch.arange(steps, device=w.device)[:, None] * (-w / length))
+
+
+def bi_wkv_segment(
+    w: Tensor,
+    u: Tensor,
+    k: Tensor,
+    v: Tensor,
+    length: int,
+    left: Tensor | None,
+    right: Tensor | None,
+    results: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """See :func:`stylecli.ops.bi_wkv.segment.bi_wkv_segment`; y is None unless ``results``."""
+    w, u, k, v = (t.float() for t in (w, u, k, v))
+    L = k.shape[1]
+    top = k.amax(1)  # (B, C)
+    for state in (left, right):
+        top = top if state is None else torch.maximum(top, state[:, 0])
+    e = torch.exp(k - top[:, None])
+    x = torch.stack([e * v, e])  # (2, B, L, C)
+    left, right = (x.new_zeros(x[:, :, 0].shape) if s is None else relative(s, top) for s in (left, right))
+    far = decays(w, L + 1, length)
+    to_right = left * far[L] + (x * far[:L].flip(0)).sum(2)
+    to_left = right * far[L] + (x * far[:L]).sum(2)
+    y = None
+    if results:
+        sums = toeplitz(x, -w / length, u) + left[:, :, None] * far[:L] + right[:, :, None] * far[:L].flip(0)
+        y = sums[0] / sums[1]
+    return y, packed(top, to_right), packed(top, to_left)
+
+
+def relative(state: Tensor, top: Tensor) -> Tensor:
+    """A state (B, 3, C) as its two sums (2, B, C) relative to exp(top), which is (B, C)."""
+    return state[:, 1:].transpose(0, 1) * torch.exp(state[:, 0] - top)
+
+
+def packed(top: Tensor, sums: Tensor) -> Tensor:
+    """Largest keys (B, C) and sums (2, B, C) relative to them as a state (B, 3, C)."""
+    return torch.cat([top[:, None], sums.transpose(0, 1)], 1)

@@ -24,8 +24,31 @@ def bi_wkv(
     k, v = native.stored(dtype, k, v)
     y = torch.empty_like(v)
     denominator = torch.empty_like(v, dtype=torch.float32) if keep else None
-    native.call("bi_wkv_forward", dtype, *k.shape, w, u, k, v, y, denominator, order)
+    native.call("bi_wkv_forward", dtype, *k.shape, w, u, k, v, y, denominator, order, k.shape[1], *4 * [None])
     return y, denominator
+
+
+def bi_wkv_segment(
+    w: Tensor,
+    u: Tensor,
+    k: Tensor,
+    v: Tensor,
+    length: int,
+    left: Tensor | None,
+    right: Tensor | None,
+    results: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """See :func:`stylecli.ops.bi_wkv.segment.bi_wkv_segment`."""
+    dtype = native.storage(k, v)
+    w, u = native.stored(torch.float32, w, u)
+    k, v = native.stored(dtype, k, v)
+    left, right = (None if s is None else s.float().contiguous() for s in (left, right))
+    B, T, C = k.shape
+    y = torch.empty_like(v) if results else None
+    to_right, to_left = (w.new_empty(B, 3, C) for _ in range(2))
+    ends = (length, left, right, to_right, to_left)
+    native.call("bi_wkv_forward", dtype, B, T, C, w, u, k, v, y, None, None, *ends)
+    return y, to_right, to_left
 
 
 def bi_wkv_backward(

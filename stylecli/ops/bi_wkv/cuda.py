@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from stylecli.ops import cuda
+from stylecli.ops.bi_wkv import chunked
 
 # As in the source: tokens of a chunk, which is a block's share, for elements of so many bytes; channels of a block.
 _FORWARD_CHUNK = {2: 256, 4: 128}
@@ -61,6 +62,57 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, keep: bool = True) -> tup
     scan.carry(w)
     scan.run("apply", wide, k, v, w, u, scan.sums, y, denominator)
     return y, denominator
+
+
+def bi_wkv_segment(
+    w: Tensor,
+    u: Tensor,
+    k: Tensor,
+    v: Tensor,
+    length: int,
+    left: Tensor | None,
+    right: Tensor | None,
+    results: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """See :func:`stylecli.ops.bi_wkv.segment.bi_wkv_segment`; y is None unless ``results``.
+
+    The kernels know no states from outside. But what enters a chunk is a sum, to which those from outside are added
+    between ``carry`` and ``apply``; that takes a few numbers for each chunk.
+    """
+    storage = cuda.storage(k, v)
+    k, v = (t.to(storage).contiguous() for t in (k, v))
+    T, C = k.shape[1:]
+    w, u = w.float(), u.float().contiguous()
+    own = (w * (T / length)).contiguous()  # the kernels divide by the tokens that they see
+    y = torch.empty_like(k)
+    wide = cuda.wide(C, k, v, y)
+    scan = _Scan("forward", _FORWARD_CHUNK[storage.itemsize], 5, k, v)
+    scan.run("sums", wide, k, v, own, scan.sums)
+    first = scan.sums[:, 0, [0, 3, 4]]  # (B, 3, C): what the first chunk adds to those on its left
+    scan.carry(own)
+    sums = scan.sums  # (B, chunks, 5, C)
+    highest = sums[:, 0, 0]  # (B, C), of all chunks by now
+    top = highest
+    for state in (left, right):
+        top = top if state is None else torch.maximum(top, state[:, 0])
+    sums[:, :, 1:] *= torch.exp(highest - top)[:, None, None]
+    sums[:, :, 0] = top[:, None]
+    begins = torch.arange(0, T, scan.chunk, device=k.device)
+    behind = T - (begins + scan.chunk).clamp(max=T)  # tokens behind each chunk
+    for state, fields, steps in ((left, slice(1, 3), begins), (right, slice(3, 5), behind)):
+        if state is not None:
+            far = torch.exp(steps[:, None] * (-w / length))  # (chunks, C)
+            sums[:, :, fields] += chunked.relative(state, top).transpose(0, 1)[:, None] * far[:, None]
+    across = torch.exp(min(scan.chunk, T) * (-w / length))
+    to_left = sums[:, 0, 3:].transpose(0, 1) * across + chunked.relative(first, top)
+    # The last chunk may be a part of one, over which the kernels carry nothing but zeros.
+    tail = slice((scan.chunks - 1) * scan.chunk, None)
+    before = chunked.packed(top, sums[:, -1, 1:3].transpose(0, 1))
+    y_tail, to_right, _ = chunked.bi_wkv_segment(w, u, k[:, tail], v[:, tail], length, before, right, results)
+    if y_tail is not None:
+        scan.run("apply", wide, k, v, own, u, sums, y, None)
+        y[:, tail] = y_tail
+    return y if results else None, to_right, chunked.packed(top, to_left)
 
 
 def bi_wkv_backward(

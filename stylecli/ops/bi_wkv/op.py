@@ -97,8 +97,3 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tens
         return reorder(bi_wkv(w, u, k, v), *reversed(order))
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
     return _bi_wkv(w, u, k, v, keep)[0]
-
-
-def bi_wkv_with_denominator(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """``bi_wkv``, and its denominator (B, T, C) relative to exp(max k): what is needed to go on with its sums."""
-    return _bi_wkv(w, u, k, v, True)

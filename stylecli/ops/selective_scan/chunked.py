@@ -73,16 +73,22 @@ def selective_scan_chunked(
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
     softplus: bool = False,
+    h0: Tensor | None = None,
+    ht: Tensor | None = None,
 ) -> Tensor:
-    """Forward pass, (B, L, D); all tensors of one float type. Shapes: see ``selective_scan_reference``."""
+    """Forward pass, (B, L, D); all tensors of one float type. Shapes: see ``selective_scan_reference``.
+
+    Begins in states ``h0`` (B, D, N), zero if None; ``ht`` is filled with the last ones."""
     y = torch.empty_like(u)
-    state = u.new_zeros(u.shape[0], *A.shape)
+    state = u.new_zeros(u.shape[0], *A.shape) if h0 is None else h0
     for begin in range(0, u.shape[1], CHUNK):
         part = slice(begin, begin + CHUNK)
         d = _steps(delta[:, part], delta_bias, softplus)
         _, h = _states(d, u[:, part], A, B[:, part], state)
         y[:, part] = torch.einsum("btdn,btn->btd", h, C[:, part]) + D * u[:, part]
         state = h[:, -1]
+    if ht is not None:
+        ht.copy_(state)
     return y if z is None else y * F.silu(z)
 
 

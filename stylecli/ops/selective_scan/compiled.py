@@ -32,15 +32,32 @@ def selective_scan(
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
     softplus: bool = False,
+    h0: Tensor | None = None,
+    ht: Tensor | None = None,
 ) -> Tensor:
-    """(B, L, D): bfloat16 if u, delta and z are, else float32."""
+    """(B, L, D): bfloat16 if u, delta and z are, else float32. ``ht`` (B, D, N) float32, contiguous, is filled."""
     dtype = native.storage(u, delta, z)
     sizes = (*u.shape, A.shape[1], int(softplus))
     u, delta = native.stored(dtype, u, delta)
     A, B, C, D = _small(A, B, C, D)
     z, delta_bias = _maybe(dtype, z), _maybe(torch.float32, delta_bias)
     y = torch.empty_like(u)
-    native.call("selective_scan_forward", dtype, *sizes, u, delta, A, B, C, D, z, delta_bias, y)
+    native.call(
+        "selective_scan_forward",
+        dtype,
+        *sizes,
+        u,
+        delta,
+        A,
+        B,
+        C,
+        D,
+        z,
+        delta_bias,
+        y,
+        _maybe(torch.float32, h0),
+        ht,
+    )
     return y
 
 

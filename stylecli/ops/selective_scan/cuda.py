@@ -95,13 +95,24 @@ class _Scan:
             name, (self.batch * self.chunks * self.blocks, 1, 1), _THREADS, *self._inputs, *arguments
         )
 
-    def entering(self, which: str, *arguments: Tensor) -> Tensor:
-        """The states (batch, chunks, N, D) that enter each chunk, from the left or, backward, from the right."""
+    def entering(
+        self, which: str, *arguments: Tensor, h0: Tensor | None = None, ht: Tensor | None = None
+    ) -> Tensor:
+        """The states (batch, chunks, N, D) that enter each chunk, from the left or, backward, from the right.
+
+        States ``h0`` (batch, D, N) enter the first chunk; ``ht`` is filled with those that leave the last one. The
+        kernels know neither, but what enters a chunk is a sum, to which ``h0`` is added."""
         states = self.new(self.batch, self.chunks, self.states, self.channels)
         self.run(f"{which}_sums", *arguments, states, self._totals)
+        last = None if ht is None else states[:, -1].clone()  # (batch, N, D): of its own tokens alone
         grid = (-(-self.batch * self.states * self.channels // 256), 1, 1)
         sizes = (self.batch, self.chunks, self.channels, which == "backward")
         self._launch("selective_scan_carry", grid, 256, *sizes, self._A, self._totals, states)
+        if h0 is not None:
+            since = self._totals.cumsum(1) - self._totals  # (batch, chunks, D): steps before each chunk
+            states += torch.exp(since[:, :, None] * self._A) * h0.float().transpose(1, 2)[:, None]
+        if ht is not None and last is not None:
+            ht.copy_((torch.exp(self._totals[:, -1, None] * self._A) * states[:, -1] + last).transpose(1, 2))
         return states
 
 
@@ -115,6 +126,8 @@ def selective_scan(
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
     softplus: bool = False,
+    h0: Tensor | None = None,
+    ht: Tensor | None = None,
 ) -> Tensor:
     """y (batch, L, D) in the type of u, delta and z, float32 where they differ.
 
@@ -123,10 +136,11 @@ def selective_scan(
 
     Args:
         u, delta, z: (batch, L, D); B, C: (batch, L, N); A: (D, N); D, delta_bias: (D,).
+        h0: (batch, D, N), the states before the first token. ht: the same, float32, filled with those after the last.
     """
     scan = _Scan(u, delta, A, B, C, D, z, delta_bias, softplus)
     y = scan.like_u()
-    scan.run("forward_apply", scan.entering("forward"), y)
+    scan.run("forward_apply", scan.entering("forward", h0=h0, ht=ht), y)
     return y
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,14 +31,21 @@ def _selective_scan(
     delta_bias: Tensor | None,
     softplus: bool,
 ) -> Tensor:
-    inputs = (u, delta, A, B, C, D, z, delta_bias)
-    if compiled.usable(*inputs):
-        y = compiled.selective_scan(*inputs, softplus)
+    return _scanned((u, delta, A, B, C, D, z, delta_bias), softplus, None, None)
+
+
+def _scanned(inputs: tuple[Any, ...], softplus: bool, h0: Tensor | None, ht: Tensor | None) -> Tensor:
+    """y in the inputs' first dtype; ``ht``, float32 and contiguous, is filled."""
+    scan: Callable[..., Tensor] = chunked.selective_scan_chunked
+    given = (*inputs, h0)
+    if compiled.usable(*given):
+        scan = compiled.selective_scan
     elif cuda.usable(*inputs):
-        y = cuda.selective_scan(*inputs, softplus)
+        scan = cuda.selective_scan
     else:
-        y = chunked.selective_scan_chunked(*_working(*inputs), softplus)  # type: ignore[arg-type, call-arg]
-    return y.to(u.dtype).contiguous()
+        given = _working(*given)
+    y = scan(*given[:-1], softplus, given[-1], ht)
+    return y.to(inputs[0].dtype).contiguous()
 
 
 @_selective_scan.register_fake
@@ -115,3 +125,28 @@ def selective_scan(
         (batch, L, D) in u's dtype. Computed in float32, or in float64 where an input is float64.
     """
     return _selective_scan(u, delta, A, B, C, D, z, delta_bias, softplus)
+
+
+def selective_scan_from(
+    h0: Tensor | None,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    softplus: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """:func:`selective_scan` of tokens that go on from states ``h0``, with the states that they end in. No gradients.
+
+    Args:
+        h0: (batch, D, N), or None for zeros.
+
+    Returns:
+        y (batch, L, D) in u's dtype, and the last states ``ht`` (batch, D, N) in float32.
+    """
+    with torch.no_grad():
+        ht = u.new_empty((u.shape[0], *A.shape), dtype=torch.float32)
+        return _scanned((u, delta, A, B, C, D, z, delta_bias), softplus, h0, ht), ht
