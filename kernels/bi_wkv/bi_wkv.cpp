@@ -171,8 +171,19 @@ Row largest(const R& k, int rows) {
 // exp(k - max k), given max k times log2 e.
 inline Row weight(Row k, Row top) { return exp2_down(mad(k, LOG2E, top * -1.0f)); }
 
+// A key times log2 e, rounded: not to be fused into what follows, for all parts must be relative to the same number.
+inline Row in_log2(Row key) {
+    Row r = key * LOG2E;
+#ifdef __AVX__
+    asm("" : "+x"(r.lo), "+x"(r.hi));
+#else
+    asm("" : "+m"(r.lo), "+m"(r.hi));
+#endif
+    return r;
+}
+
 // exp(own - top) for own <= top.
-inline Row share(Row own, Row top) { return exp2_down(own * LOG2E - top * LOG2E); }
+inline Row share(Row own, Row top) { return exp2_down(in_log2(own) - in_log2(top)); }
 
 // What enters a part of a sequence from both sides and what leaves it: (B, 3, C) each, the largest key of all tokens
 // there, and the sums a and b relative to it. Any may be null: nothing enters, or nobody asks.
@@ -269,7 +280,7 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
     std::vector<Border<State>> borders(shape.size());
     shape.for_tiles(threads, [=, &borders](const auto& tile) {
         const auto ks = tile.of(k, order), vs = tile.of(v, order);
-        const Row lam = decay(shape, w, tile.block, 1), highest = largest(ks, tile.rows), top = highest * LOG2E;
+        const Row lam = decay(shape, w, tile.block, 1), highest = largest(ks, tile.rows), top = in_log2(highest);
         Row far = filled(1.0f);
         State left{}, right{};
         for (int t = 0; t < tile.rows; ++t) {
@@ -288,7 +299,7 @@ void forward(const Shape& shape, const float* w, const float* u, const T* k, con
         const auto ks = tile.of(k, order), vs = tile.of(v, order);
         const auto ys = tile.of(y, order);
         const Border<State>& border = borders[tile.index];
-        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top * LOG2E;
+        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = in_log2(border.top);
         State x[CHUNK], own[CHUNK];  // what enters, and what it and all to its right add up to
         State left = border.left, right = border.right;
         for (int t = tile.rows - 1; t >= 0; --t) {
@@ -348,7 +359,7 @@ void backward(const Shape& shape, const float* w, const float* u, const T* k, co
         const auto ks = tile.of(k), vs = tile.of(v);
         const auto gks = tile.of(gk), gvs = tile.of(gv);
         Border<Slope>& border = borders[tile.index];
-        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = border.top * LOG2E;
+        const Row lam = decay(shape, w, tile.block, 1), self = bonus(shape, u, tile.block), top = in_log2(border.top);
         Row dw{}, du{};
         State x[CHUNK];
         Slope left = border.left, right = border.right, inside[CHUNK];
