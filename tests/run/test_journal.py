@@ -53,7 +53,7 @@ def run(folder: Path, before: Progress, journal: Journal, stop_after: int | None
 def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
     """A film, a folder with what a run that was stopped after seven groups left of it, and the whole result."""
     folder = tmp_path_factory.mktemp("film")
-    Film(frames=FRAMES, size=(32, 16)).write(folder / "in.mp4")
+    Film(frames=FRAMES, size=(64, 48)).write(folder / "in.mp4")
     journal = Journal(folder / "out.mp4")
     journal.begin()
     run(folder, Progress("job"), journal)
@@ -83,7 +83,12 @@ DAMAGED = {
     "journal.json": 0,
 }
 Damage = Callable[[Path], None]
-CASES = [(name, damage, frames) for damage in (cut, flip, Path.unlink) for name, frames in DAMAGED.items()]
+CASES = [
+    *((name, cut, frames) for name, frames in DAMAGED.items()),
+    ("000005.frames", flip, 240),
+    ("000000.group", Path.unlink, 0),
+    ("state-000007.npy", Path.unlink, 288),
+]
 
 
 @pytest.mark.parametrize("name,damage,goes_on_after", CASES)
@@ -99,7 +104,7 @@ def test_damage_costs_no_more_than_what_is_damaged(
     assert (read is None) == (name == "journal.json")
     before = Progress("job") if read is None else journal.checked(read, with_state=True)
     assert before.frames == goes_on_after
-    if damage is flip and name == "journal.json":
+    if not goes_on_after and damage is not cut:
         return  # it begins again, as with the others
     run(tmp_path, before, journal)
     assert (tmp_path / "out.mp4").read_bytes() == whole

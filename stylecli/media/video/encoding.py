@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 import av
+import cv2
 import numpy as np
 from av.codec import Codec, CodecContext
 from av.codec.context import Flags
@@ -55,6 +56,7 @@ _PRESETS = (
     "veryslow",
     "placebo",
 )
+_AVX_512 = 13  # CV_CPU_AVX_512F of OpenCV's cvdef.h
 _KEYS_ONLY = ("prores_ks", "ffv1")
 _MP4 = (".mp4", ".m4v", ".mov", ".mkv")
 _VP9 = (("b", "0"), ("row-mt", "1"), ("deadline", "good"))
@@ -182,6 +184,10 @@ class Encoding:
         context.width, context.height, context.pix_fmt = width, height, pix_fmt
         context.time_base, context.framerate = time_base, rate
         options = dict(kind.extra)
+        if kind.encoder == "libx264" and cv2.checkHardwareSupport(_AVX_512):
+            # With AVX-512 it does not code the same frames in the same way twice (its mbtree, of widths that are no
+            # multiple of 128), and a run that goes on would give another film.
+            options["x264-params"] = "asm=avx2"
         if kind.crf is not None:
             quality = kind.crf if self.crf is None else self.crf
             options["cq" if kind.encoder.endswith("nvenc") else "crf"] = str(quality)
