@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -206,3 +207,18 @@ def test_a_bug_says_so_in_one_line(
     monkeypatch.setenv("STYLIZE_DEBUG", "1")
     assert _run(["image", "a.png", "--style", "a.png"]) == 1
     assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "spin"),
+    [({}, "2000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_sleep_soon_unless_told_otherwise(variables: dict[str, str], spin: str | None) -> None:
+    """On a shared core a picture took 5 to 10 times as long. OpenMP reads this when torch loads it, so it comes before."""
+    code = (
+        "import os, sys\nimport stylecli.__main__ as m\n"
+        "m._run = lambda _: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules) or 0\nm.main()"
+    )
+    kept = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run([sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True)
+    assert done.stdout.split() == [str(spin), "False"], done.stderr
