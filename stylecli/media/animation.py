@@ -32,7 +32,7 @@ def read_frames(image: Image.Image, frames: int, convert: Convert, notices: list
         except Exception:
             notices.append(f"frame {number + 1} of {frames} is damaged: only those before it are taken")
             break
-        found.append(Frame(colours.pixels, colours.alpha, duration(image)))
+        found.append(Frame(colours.pixels, colours.alpha, duration(image), colours.own))
     return found
 
 

@@ -17,15 +17,6 @@ PixelArray = npt.NDArray[Any]  # uint8, uint16 or float32
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One frame of an animation: pixels and alpha as a :class:`Picture` has them, and milliseconds."""
-
-    pixels: PixelArray
-    alpha: WholeArray | None
-    duration: float
-
-
-@dataclass(frozen=True)
 class Unpainted:
     """What a painter could not see of its picture: colours outside of sRGB, colours that alpha hides. Of the difference
     between ``own`` (the file's numbers) and ``seen`` (what was painted, sRGB) a ``share`` of 0..1 is put back."""
@@ -33,6 +24,17 @@ class Unpainted:
     own: PixelArray
     seen: PixelArray
     share: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of an animation: milliseconds, and the rest as a :class:`Picture` has it."""
+
+    pixels: PixelArray
+    alpha: WholeArray | None
+    duration: float
+    own: PixelArray | None = None
+    unpainted: Unpainted | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
-from stylecli.media.picture import Picture, PixelArray, Unpainted
+from stylecli.media.picture import Frame, Picture, PixelArray, Unpainted
 from stylecli.media.transparency import continued
 
 Paint = Callable[[PixelArray], PixelArray]
+_One = TypeVar("_One", Picture, Frame)
 
 
 def repaint(picture: Picture, paint: Paint, keep: float = 0.0) -> Picture:
@@ -17,11 +19,14 @@ def repaint(picture: Picture, paint: Paint, keep: float = 0.0) -> Picture:
     ``keep`` (0..1) of what no painter sees comes back when the result is written: colours outside of sRGB, and hidden
     ones. With 1 and a painter that changes nothing, the file's own numbers are written again.
     """
-    seen = continued(picture.pixels, picture.alpha)
+    more = tuple(_repainted(frame, paint, keep) for frame in picture.more)
+    pages = tuple(repaint(page, paint, keep) for page in picture.pages)
+    return replace(_repainted(picture, paint, keep), more=more, pages=pages)
+
+
+def _repainted(one: _One, paint: Paint, keep: float) -> _One:
+    seen = continued(one.pixels, one.alpha)
     unpainted = None
-    if keep > 0 and (picture.own is not None or seen is not picture.pixels):
-        own = picture.pixels if picture.own is None else picture.own
-        unpainted = Unpainted(own, seen, keep)
-    more = (replace(f, pixels=paint(continued(f.pixels, f.alpha))) for f in picture.more)
-    painted = replace(picture, pixels=paint(seen), own=None, unpainted=unpainted, more=tuple(more))
-    return replace(painted, pages=tuple(repaint(page, paint, keep) for page in picture.pages))
+    if keep > 0 and (one.own is not None or seen is not one.pixels):
+        unpainted = Unpainted(one.pixels if one.own is None else one.own, seen, keep)
+    return replace(one, pixels=paint(seen), own=None, unpainted=unpainted)

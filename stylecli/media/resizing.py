@@ -32,8 +32,8 @@ def resize_to_fit(picture: Picture, max_size: int) -> Picture:
 
     more = []
     for frame in picture.more:
-        small = resize_to_fit(Picture(frame.pixels, frame.alpha), max_size)
-        more.append(replace(frame, pixels=small.pixels, alpha=small.alpha))
+        small = resize_to_fit(Picture(frame.pixels, frame.alpha, own=frame.own), max_size)
+        more.append(replace(frame, pixels=small.pixels, alpha=small.alpha, own=small.own))
     return replace(
         picture,
         pixels=_shrunk(picture.pixels, picture.alpha, size),

@@ -71,7 +71,12 @@ def write_picture(
         options = _options(picture, writer, quality, notices)
         if picture.more and writer in animation.ANIMATED and isinstance(image, Image.Image):
             others = [
-                _build_image(replace(picture, pixels=f.pixels, alpha=f.alpha, more=()), writer, label, [])[0]
+                _build_image(
+                    replace(picture, pixels=f.pixels, alpha=f.alpha, unpainted=f.unpainted, more=()),
+                    writer,
+                    label,
+                    [],
+                )[0]
                 for f in picture.more
             ]
             images = animation.alike([image, *(one for one in others if isinstance(one, Image.Image))])

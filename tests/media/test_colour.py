@@ -199,6 +199,22 @@ def test_no_strength_gives_wide_colours_back(tmp_path: Path, make, suffix: str, 
         assert (back == SATURATED.astype(np.uint16) * 257).all()
 
 
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_and_those_of_every_frame(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(one) for one in (SATURATED, SATURATED[::-1].copy(), SATURATED[:, ::-1].copy())]
+    options = {"lossless": True, "exact": True} if suffix == "webp" else {}
+    icc = icc_kit.display_p3()
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=50, icc_profile=icc, **options)
+    given = read_picture(path, animated=True)
+    assert len(given.more) == 2
+    write_picture(repaint(given, np.array, keep=1.0), tmp_path / f"b.{suffix}")
+    with Image.open(tmp_path / f"b.{suffix}") as written:
+        for number, frame in enumerate(frames):
+            written.seek(number)
+            assert np.array_equal(written.convert("RGB"), np.asarray(frame)), number
+
+
 def test_half_the_strength_keeps_half_of_it(tmp_path: Path) -> None:
     Image.fromarray(SATURATED).save(tmp_path / "a.png", icc_profile=icc_kit.display_p3())
     given = read_picture(tmp_path / "a.png")
