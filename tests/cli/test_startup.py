@@ -214,7 +214,7 @@ def test_a_bug_says_so_in_one_line(
     [({}, "2000"), ({"OMP_WAIT_POLICY": "active"}, None), ({"GOMP_SPINCOUNT": "7"}, "7")],
 )
 def test_threads_sleep_soon_unless_told_otherwise(variables: dict[str, str], spin: str | None) -> None:
-    """On a shared core a picture took 5 to 10 times as long. OpenMP reads this when torch loads it, so it comes before."""
+    """On a shared core a picture took 5 to 10 times as long. OpenMP reads this when torch loads it: it comes before."""
     code = (
         "import os, sys\nimport stylecli.__main__ as m\n"
         "m._run = lambda _: print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules) or 0\nm.main()"
