@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from stylecli.errors import UsageError
 from stylecli.ops import proof
@@ -129,6 +133,29 @@ def free_on(device: torch.device) -> int | None:
     if device.type in ("cuda", "xpu"):
         return int(torch.get_device_module(device).mem_get_info(device)[0])
     return None
+
+
+def upload(x: Tensor, device: torch.device) -> Tensor:
+    """On the device; from memory that a CUDA card reads by itself, so that nobody waits for it."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """What this thread begins inside is in an order of its own: beside what other threads begin, not behind it."""
+    if device.type not in ("cuda", "xpu"):
+        yield
+        return
+    module, kept = torch.get_device_module(device), _own.__dict__.setdefault("streams", {})
+    if device not in kept:
+        kept[device] = module.Stream(device)
+    with module.stream(kept[device]):
+        yield
+
+
+_own = threading.local()
 
 
 def wait_for(device: torch.device) -> None:

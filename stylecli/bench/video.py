@@ -25,7 +25,7 @@ from stylecli.media.video.source import Source, open_source
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.stylizer import Stylizer
 from stylecli.run.abreast import in_order
-from stylecli.run.film import FilmRun, batch_size
+from stylecli.run.film import FilmRun
 from stylecli.run.journal import Progress
 from stylecli.run.looks import Look
 from stylecli.run.temporal import Blender, Motion, MotionEstimator
@@ -145,13 +145,16 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     motions: list[Motion | None] = []
     motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
     shape = open_source(clip, excerpt).clip
-    size, abreast = batch_size(shape), paint.abreast(shape.width * shape.height)
+    size = paint.at_once(shape.width, shape.height)
+    abreast = paint.abreast(shape.width * shape.height)
 
     def painted_batch(batch: Sequence[Frame]) -> Picture:
         return paint(batch, [0.0] * len(batch))
 
     def film(source: Source, sink: Sink) -> FilmRun:
-        return FilmRun(source, sink, painted_batch, strength, None, Progress(""), abreast=abreast)
+        return FilmRun(
+            source, sink, painted_batch, strength, None, Progress(""), at_once=size, abreast=abreast
+        )
 
     painted_batch(frames[:1])  # whatever is prepared once
     painted: list[Picture] = []

@@ -207,7 +207,8 @@ def _proven(
         {**(before.paintings if before else {}), painting.name: looks},
         str(where or (before.log if before else "")),
     )
-    _write(_key(device, library), proof)
+    if outcome.started:
+        _write(_key(device, library), proof)
     return proof, outcome
 
 

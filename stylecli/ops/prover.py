@@ -60,6 +60,7 @@ class Outcome:
         paintings: by number format, decibels from float32 on the CPU and seconds.
         rows: every single result, as the child gave it.
         log: all that was said, for a file.
+        started: whether every child got as far as to begin something.
     """
 
     operators: dict[str, OperatorOutcome] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Outcome:
     painting_problem: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     log: str = ""
+    started: bool = True
 
 
 def prove(job: Job) -> Outcome:
@@ -78,7 +80,8 @@ def prove(job: Job) -> Outcome:
         begun, trouble = _child(job, left, without, outcome)
         if not trouble:
             break
-        if begun is None:  # it did not even start: nothing is proven
+        if begun is None:  # it did not even start: nothing is proven, and nothing refuted
+            outcome.started = False
             for op in left:
                 _blame(outcome, op, trouble)
             break

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.devices import upload
 from stylecli.paint.photo import Photo, luma
 from stylecli.paint.pixels import strips
 
@@ -34,13 +35,16 @@ def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = No
     """A photograph as (B, 3, *size), bicubic, with low-pass when shrinking, values kept in 0..1."""
     H, W = photo.height, photo.width
     if size == (H, W):
-        return photo.all().to(device)
+        return photo.all() if device is None else upload(photo.all(), device)
     first, weights = _shrinking_taps(H, size[0])  # (h,), (h, K)
     K = weights.shape[1]
     small = torch.zeros(photo.batch, 3, *size, device=device)
     for top, bottom in strips(H, W):
         rows = F.interpolate(
-            photo.rows(top, bottom).to(device), size=(bottom - top, size[1]), mode="bicubic", antialias=True
+            photo.rows(top, bottom) if device is None else upload(photo.rows(top, bottom), device),
+            size=(bottom - top, size[1]),
+            mode="bicubic",
+            antialias=True,
         )
         # The rows of the result that these contribute to, and by how much.
         begin, end = np.searchsorted(first + K, top, "right"), np.searchsorted(first, bottom)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 
 from stylecli.media.picture import FloatArray
-from stylecli.media.video.clip import Clip, Frame
+from stylecli.media.video.clip import Frame
 from stylecli.media.video.encoding import GROUP
 from stylecli.media.video.sink import Sink
 from stylecli.media.video.source import Source
@@ -28,7 +28,6 @@ FramePainter = Callable[[Sequence[Frame]], FloatArray]
 """Frames of one size to (B, H, W, 3) in 0..1."""
 
 _PIXELS_AHEAD = 2**23  # waiting between two stages
-_BATCH_PIXELS = 2**18  # painted at once
 
 
 @dataclass
@@ -58,7 +57,7 @@ class FilmRun:
         before: what an earlier run has left in the journal.
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
-        abreast: how many batches ``paint`` is given at the same time.
+        at_once: how many frames ``paint`` is given in one call. abreast: how many such calls at the same time.
         completed: whether the run has reached the last frame.
     """
 
@@ -70,6 +69,7 @@ class FilmRun:
     before: Progress
     advanced: Callable[[int], None] = lambda frames: None
     stop: threading.Event = field(default_factory=threading.Event)
+    at_once: int = 1
     abreast: int = 1
     seconds: Seconds = field(default_factory=Seconds)
     completed: bool = field(init=False, default=False)
@@ -154,11 +154,10 @@ class FilmRun:
 
     def _batches(self, stages: Stages, moved: Queue[_Moved | None]) -> Iterator[list[_Moved]]:
         """Frames to paint at once. Batches end with groups, so that they are the same in a run that goes on."""
-        size = batch_size(self.source.clip)
         batch: list[_Moved] = []
         for one in stages.taken(moved):
             batch.append(one)
-            if len(batch) == size or one.ends_group:
+            if len(batch) == self.at_once or one.ends_group:
                 yield batch
                 batch = []
         if batch and not stages.stopped.is_set():
@@ -187,8 +186,3 @@ class FilmRun:
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
         if self.journal is not None:
             self.journal.write(self._progress, None if blender is None else blender.state, part)
-
-
-def batch_size(clip: Clip) -> int:
-    """How many frames are painted at once: several small ones take less time together."""
-    return max(1, min(8, _BATCH_PIXELS // (clip.width * clip.height)))

@@ -256,6 +256,7 @@ class FilmJob:
             before,
             advanced,
             stop,
+            paint.at_once(source.clip.width, source.clip.height),
             paint.abreast(source.clip.width * source.clip.height),
         )
         try:

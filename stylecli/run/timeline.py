@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats, to_tensor
-from stylecli.run.abreast import painted_abreast
+from stylecli.run.abreast import painted_abreast, painted_at_once
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind, paint
 from stylecli.run.places import is_file
@@ -92,6 +92,10 @@ class FilmPainter:
         """How many frames of so many pixels should be painted at the same time."""
         return painted_abreast(self._stylizer, pixels)
 
+    def at_once(self, width: int, height: int) -> int:
+        """How many frames of that size should be given in one call."""
+        return painted_at_once(self._stylizer, width, height)
+
     def style_at(self, seconds: float) -> Style:
         """The style at a time; statistics between two keys are mixed in proportion."""
         from stylecli.paint.stylizer import Style
@@ -107,11 +111,14 @@ class FilmPainter:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
         import numpy as np
 
+        from stylecli.devices import own_stream
+
         if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
         batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
         style = self._stylizer.with_style(self.style_at(seconds[0]))
-        painted = paint(style, self._options, batch).permute(0, 2, 3, 1).contiguous().numpy()
+        with own_stream(self._stylizer.device):  # of this thread: others send and fetch meanwhile
+            painted = paint(style, self._options, batch).permute(0, 2, 3, 1).contiguous().numpy()
         for number, frame in enumerate(frames):
             share = np.float32(seen(frame.pixels))
             if share < 1:

@@ -2,11 +2,16 @@
 
 import threading
 import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from stylecli.run.abreast import in_order
+from stylecli import devices
+from stylecli.devices import own_stream
+from stylecli.models.descriptor import Descriptor
+from stylecli.run.abreast import in_order, painted_abreast, painted_at_once
 
 
 @pytest.mark.parametrize("abreast", [1, 2, 4])
@@ -73,3 +78,57 @@ def test_left_early_it_takes_no_more():
     next(results)
     results.close()
     assert len(taken) < 10
+
+
+# A graphics card, as far as one can be made of threads: which streams there are, and what comes out.
+
+
+class Card:
+    """Stands in for ``torch.cuda``: remembers on which stream each thread works."""
+
+    def __init__(self):
+        self.now, self.used = threading.local(), set()
+
+    def Stream(self, device):
+        return object()
+
+    @contextmanager
+    def stream(self, stream):
+        before, self.now.stream = getattr(self.now, "stream", None), stream
+        yield
+        self.now.stream = before
+
+
+def test_threads_of_a_card_have_streams_of_their_own_and_results_keep_their_order(monkeypatch):
+    card, device = Card(), torch.device("cuda", 0)
+    monkeypatch.setattr(torch, "get_device_module", lambda device: card)
+    both = threading.Barrier(2)
+
+    def paint(n):
+        with own_stream(device):
+            both.wait(timeout=30)  # two are at it at the same time
+            card.used.add((threading.get_ident(), card.now.stream))
+            return 10 * n
+
+    assert list(in_order(paint, range(6), 2)) == [(n, 10 * n) for n in range(6)]
+    assert (
+        len(card.used) == len({thread for thread, _ in card.used}) == len({one for _, one in card.used}) == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "at_once"),
+    [
+        (None, (1920, 1080), 1),
+        (None, (320, 240), 3),
+        (80 << 30, (1920, 1080), 16),
+        (1 << 30, (1920, 1080), 1),
+    ],
+)
+def test_frames_in_one_call_by_memory(monkeypatch, free, size, at_once):
+    monkeypatch.setattr(devices, "free_on", lambda device: free)
+    device = torch.device("cpu" if free is None else "cuda")
+    stylizer = SimpleNamespace(device=device, descriptor=Descriptor(), tile=None, memory_limit=None)
+    assert painted_at_once(stylizer, *size) == at_once
+    if free is not None:
+        assert painted_abreast(stylizer, size[0] * size[1]) == 2
