@@ -247,22 +247,22 @@ def _key(device: torch.device, library: Path | None) -> str:
         torch.__version__,
         str(torch.version.cuda),
         __version__,
-        _sources(),
+        _sources(device.type == "cuda"),
     ]
     if library is not None:
         parts.append(hashlib.sha256(library.read_bytes()).hexdigest())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=1)
-def _sources() -> str:
-    """A hash of what kernels and their calls are made of."""
-    digest = hashlib.sha256()
-    here = Path(__file__).parent
+@lru_cache(maxsize=2)
+def _sources(cuda: bool) -> str:
+    """A hash of what calls kernels and, for CUDA, of their sources; those of the CPU are in the library's hash."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
     with suppress(BuildError):
-        for root, kinds in ((build.source_folder(), ("*.cpp", "*.cu", "*.cuh", "*.h")), (here, ("*.py",))):
-            for file in sorted(path for kind in kinds for path in root.rglob(kind)):
-                digest.update(file.read_bytes())
+        files += sorted(build.source_folder().rglob("*.cu*")) if cuda else []
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

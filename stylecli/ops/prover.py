@@ -101,6 +101,8 @@ def _blame(outcome: Outcome, what: str, trouble: str) -> None:
 
 def _child(job: Job, left: list[str], without: list[str], outcome: Outcome) -> tuple[str | None, str]:
     """Run one child; what it had begun last and, where it came to a bad end, how."""
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return None, "could not be tried out (no Python interpreter of its own)"
     silence = SILENCE_S.get(job.device.partition(":")[0], _COMPILING_S)
     task = {
         "device": job.device,
