@@ -43,11 +43,12 @@ _SUFFIX_OF_FORMAT = {
 # Pictures that people have and Pillow alone cannot read: what they are, and what helps.
 _HEIF = ("HEIC photo", "pip install pillow-heif lets them be read")
 _JXL = ("JPEG XL picture", "pip install pillow-jxl-plugin lets them be read")
+_LIGHT = ("HDR picture", "export them as TIFF or PNG first")
 _RAW = ("camera raw file", "develop them to TIFF or JPEG first")
 _RAW_SUFFIXES = (
     "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
 )
-_FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL} | {
+_FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL, ".exr": _LIGHT, ".hdr": _LIGHT} | {
     f".{name}": _RAW for name in _RAW_SUFFIXES.split()
 }
 

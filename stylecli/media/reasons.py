@@ -8,6 +8,7 @@ from PIL import Image
 
 RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
 
+_EXPORT = "export it as TIFF or PNG first"
 _RAW_STARTS = {
     b"FUJIFILMCCD-RAW": "Fujifilm", b"IIU\0": "Panasonic or Leica", b"IIRO": "Olympus", b"IIRS": "Olympus",
     b"MMOR": "Olympus", b"FOVb": "Sigma", b"\0MRM": "Minolta", b"II\x1a\0\0\0HEAPCCDR": "Canon",
@@ -77,6 +78,15 @@ def what_it_is(head: bytes) -> str:
         return (
             "a JPEG XL picture: pip install pillow-jxl-plugin lets it be read; or convert it to JPEG or PNG"
         )
+    if head.startswith(b"8BPS"):
+        kind = "a PSB (large Photoshop) document" if head[4:6] == b"\0\2" else "a Photoshop document"
+        depth = int.from_bytes(head[22:24], "big")
+        deep = f" with {depth} bits for each colour" if depth in (16, 32) else " of a kind that is not read"
+        return f"{kind}{deep}; save it as TIFF first"
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return f"an OpenEXR picture; {_EXPORT}"
+    if head.startswith((b"#?RADIANCE", b"#?RGBE")):
+        return f"a Radiance HDR picture; {_EXPORT}"
     if head[4:8] == b"ftyp":
         if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
             return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"

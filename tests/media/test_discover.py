@@ -180,6 +180,7 @@ def test_order_does_not_depend_on_the_file_system(tree: Path) -> None:
         (("IMG_2.heic", "IMG_10.HEIC", "IMG_1.heif", "IMG_11.heic"),
          "4 HEIC photos left out (IMG_1.heif, IMG_2.heic, IMG_10.HEIC, …): pip install pillow-heif lets them be read"),
         (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): develop them to TIFF or JPEG first"),
+        (("a.exr", "b.hdr"), "2 HDR pictures left out (a.exr, b.hdr): export them as TIFF or PNG first"),
         (("a.jxl",), "a JPEG XL picture left out (a.jxl): pip install pillow-jxl-plugin lets them be read"),
     ],
 )  # fmt: skip

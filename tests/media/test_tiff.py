@@ -147,13 +147,17 @@ RAW_HEADS = {
     "a.rw2": (b"IIU\0\x18\0\0\0", "Panasonic or Leica"),
     "a.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "Canon"),
     "a.x3f": (b"FOVb\0\0\2\0", "Sigma"),
+    "a.psd": (b"8BPS\0\1\0\0\0\0\0\0\0\3\0\0\0\6\0\0\0\4\0\x10\0\3", "16 bits for each colour"),
+    "a.psb": (b"8BPS\0\2\0\0\0\0\0\0\0\3\0\0\0\6\0\0\0\4\0\x08\0\3", "PSB"),
+    "a.exr": (b"\x76\x2f\x31\x01\2\0\0\0", "OpenEXR"),
+    "a.hdr": (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n", "Radiance HDR"),
     "a.jxl": (b"\xff\x0a\xfa\x1f", "JPEG XL"),
     "b.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
 }
 
 
 @pytest.mark.parametrize("name", RAW_HEADS)
-def test_other_cameras_files_are_named(tmp_path: Path, name: str) -> None:
+def test_files_of_other_kinds_are_named(tmp_path: Path, name: str) -> None:
     head, word = RAW_HEADS[name]
     (tmp_path / name).write_bytes(head + bytes(200))
     with pytest.raises(InputError, match=word):
