@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from stylecli.models.siglip import SiglipConfig
-from stylecli.training.siglip import SiglipTrainConfig
 
 WIDTH = 24
 WORDS = [
@@ -108,22 +107,41 @@ def tiny_network(**changes):
     )
 
 
-def tiny_siglip_run(folder, **changes):
-    """A run of a few seconds; ``changes`` are fields of SiglipTrainConfig."""
-    if not (folder / "teacher").exists():
-        random_teacher(folder / "teacher")
-        captioned_pictures(folder / "data")
-    config = SiglipTrainConfig(
-        teacher=folder / "teacher",
-        data=folder / "data",
-        phrases=600,
-        entries=300,
-        text_steps=6,
-        text_batch=32,
-        image_steps=6,
-        image_batch=6,
-        crop=56,
-        save_every=3,
-        network=tiny_network(),
-    )
-    return replace(config, **changes)
+def siglip_data(folder):
+    """Everything that the text-image encoder is trained on, in ``folder``."""
+    random_teacher(folder / "teacher")
+    captioned_pictures(folder / "captioned")
+    return folder
+
+
+_COMMON = {
+    "device": "cpu",
+    "dtype": "fp32",
+    "ema": 0.0,
+    "save_every": 3,
+    "release_every": 1000,
+    "optimizer": {"lr": 3e-3, "betas": [0.9, 0.98], "warm_up": 5, "decay_from": 0.0, "weight_decay": 0.02},
+}
+TINY_TEXT = {
+    "task": "siglip-text",
+    "steps": 6,
+    "batch": 32,
+    "data": {"teacher": "teacher", "captioned": "captioned", "phrases": 600, "entries": 300},
+    "network": {
+        "tokens": 16,
+        "text_width": 12,
+        "text_layers": 1,
+        "text_heads": 2,
+        "image_widths": [8, 8, 8, 12],
+        "image_blocks": [1, 1, 1, 1],
+        "centres": 8,
+    },
+    **_COMMON,
+}
+TINY_IMAGE = {
+    "task": "siglip-image",
+    "steps": 6,
+    "batch": 6,
+    "data": {"captioned": "captioned", "crop": 56},
+    **_COMMON,
+}

@@ -2,6 +2,7 @@
 
 import csv
 import string
+from dataclasses import asdict
 
 import torch
 from training_kit import pictures, random_vgg
@@ -11,7 +12,6 @@ from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.siglip import Siglip, SiglipConfig
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.training.checkpoint import save_release
-from stylecli.training.mamba import MambaTraining
 
 NETWORK = StyleMambaConfig(latent=4, code=8, widths=(8, 8, 8), blocks=(1, 1, 1), state=2, rank=2)
 WORDS = ["[PAD]", "[UNK]", "[START]", *string.ascii_lowercase]
@@ -53,29 +53,33 @@ def captioned(folder):
     return folder
 
 
-def tiny_mamba_run(folder, **changes):
-    """A run of a few seconds; ``changes`` are fields of MambaTraining."""
-    data = folder / "data"
-    if not data.exists():
-        data.mkdir()
-        captioned(data)
-        random_vgg(data / "vgg.safetensors")
-        autoencoder, siglip = tiny_autoencoder(), tiny_siglip()
-        save_release(data / "ae.safetensors", autoencoder.state_dict(), autoencoder.config.to_json(), {})
-        save_release(data / "siglip.safetensors", siglip.state_dict(), siglip.config.to_json(), {})
-    settings = {
-        "content": [data / "content"],
-        "styles": data,
-        "vgg": data / "vgg.safetensors",
-        "autoencoder": data / "ae.safetensors",
-        "siglip": data / "siglip.safetensors",
-        "steps": 4,
-        "batch": 2,
-        "crop": 64,
-        "first_crop": 64,
-        "save_every": 2,
-        "code_steps": 20,
-        "directional_weight": 0.1,
-        "network": NETWORK,
-    }
-    return MambaTraining(**(settings | changes))
+def text_data(folder):
+    """Everything that StyleMamba is trained on, in ``folder``."""
+    folder.mkdir(exist_ok=True)
+    captioned(folder)
+    random_vgg(folder / "vgg.safetensors", 8)
+    autoencoder, siglip = tiny_autoencoder(), tiny_siglip()
+    save_release(folder / "ae.safetensors", autoencoder.state_dict(), autoencoder.config.to_json(), {})
+    save_release(folder / "siglip.safetensors", siglip.state_dict(), siglip.config.to_json(), {})
+    return folder
+
+
+TINY_MAMBA = {
+    "task": "style-mamba",
+    "steps": 4,
+    "batch": 2,
+    "device": "cpu",
+    "dtype": "fp32",
+    "save_every": 2,
+    "data": {
+        "content": ["content"],
+        "styles": ".",
+        "vgg": "vgg.safetensors",
+        "autoencoder": "ae.safetensors",
+        "siglip": "siglip.safetensors",
+    },
+    "code": {"steps": 20},
+    "crops": {"size": 64, "first": 64},
+    "losses": {"directional": 0.1},
+    "network": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(NETWORK).items()},
+}

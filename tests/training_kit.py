@@ -1,24 +1,28 @@
-"""A VGG-16 file of the right format with random numbers in it, and folders of small pictures."""
+"""A VGG-16 file of the right format with random numbers in it, folders of small pictures, and tiny recipes."""
 
-from dataclasses import replace
+from copy import deepcopy
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.training.rwkv import TrainConfig
+from stylecli.training.recipe import parse_recipe
+from stylecli.training.trainer import train
 
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 _CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3")
 
+TINY = {"widths": [8, 8, 8, 8], "stem": 8, "code": 8, "reader": [8, 8, 8], "reader_blocks": [1, 1]}
+"""A StyleRWKV of little more than its heads."""
 
-def random_vgg(path):
+
+def random_vgg(path, divide=1):
+    """``divide``: by how much it is narrower than the real one, and quicker."""
     generator = torch.Generator().manual_seed(0)
     tensors, inputs = {}, 3
     for name in _CONVOLUTIONS:
-        outputs = _CHANNELS[name[0]]
+        outputs = _CHANNELS[name[0]] // divide
         scale = (2 / (9 * inputs)) ** 0.5
         tensors[f"conv{name}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * scale
         tensors[f"conv{name}.bias"] = torch.zeros(outputs)
@@ -36,22 +40,57 @@ def pictures(folder, count, size=(70, 60)):
     return folder
 
 
-def tiny_run(folder, **changes):
-    """A run of a few seconds; ``changes`` are fields of TrainConfig."""
-    data = folder / "data"
-    if not data.exists():
-        pictures(data / "content", 3)
-        pictures(data / "style", 4)
-        random_vgg(data / "vgg.safetensors")
-    config = TrainConfig(
-        content=[data / "content"],
-        style=[data / "style"],
-        vgg=data / "vgg.safetensors",
-        steps=4,
-        batch=2,
-        crop=32,
-        first_crop=32,
-        save_every=2,
-        network=StyleRwkvConfig(widths=(8, 8, 8, 8), stem=8, code=8),
-    )
-    return replace(config, **changes)
+def painting_data(folder):
+    """Photographs, styles and a VGG-16 in ``folder``."""
+    pictures(folder / "content", 3)
+    pictures(folder / "style", 4)
+    random_vgg(folder / "vgg.safetensors", 8)
+    return folder
+
+
+TINY_RWKV = {
+    "task": "style-rwkv",
+    "steps": 4,
+    "batch": 2,
+    "dtype": "fp32",
+    "device": "cpu",
+    "save_every": 2,
+    "release_every": 100,
+    "data": {"content": ["content"], "style": ["style"], "vgg": "vgg.safetensors"},
+    "crops": {"size": 32, "first": 32, "style": 64},
+    "network": TINY,
+}
+TINY_READER = {
+    "task": "style-reader",
+    "steps": 4,
+    "batch": 2,
+    "dtype": "fp32",
+    "device": "cpu",
+    "save_every": 2,
+    "data": {"images": ["style"], "vgg": "vgg.safetensors"},
+    "crops": {"size": 32, "samples": 20},
+    "network": TINY,
+}
+
+
+def changed(table, **changes):
+    """A copy of a recipe's table; ``optimizer__lr=1`` is the key optimizer.lr."""
+    table = deepcopy(table)
+    for key, value in changes.items():
+        *inner, last = key.split("__")
+        place = table
+        for name in inner:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return table
+
+
+def run(folder, table, out, *, fresh=False, **changes):
+    """Train as ``table`` with some changes says, on the data in ``folder``; the path of the weights."""
+    return train(parse_recipe(changed(table, **changes), "recipe", folder), folder / out, fresh)
+
+
+def same(a, b):
+    """Whether two safetensors files hold the same bits."""
+    a, b = load_file(a), load_file(b)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)

@@ -11,10 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stylecli import __version__
-from stylecli.cli import (
-    options,
-    train_text,  # noqa: F401 - adds its commands to the group
-)
+from stylecli.cli import options
 from stylecli.cli.bench import bench
 from stylecli.cli.demo import demo
 from stylecli.cli.doctor import doctor

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.train import vgg16_file
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
@@ -27,6 +26,15 @@ def _can_be_written(path: Path | None) -> Path | None:
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise UsageError(f"{path}: not a file in a folder that is there")
     return path
+
+
+def vgg16_file() -> Path:
+    """The weights named vgg16, fetched where they are missing."""
+    from stylecli.console import Console
+    from stylecli.weights import locate
+
+    with Console():  # shows a download
+        return locate("vgg16")
 
 
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")]

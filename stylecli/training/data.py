@@ -52,6 +52,19 @@ def centre_square(image: Image.Image, size: int) -> Image.Image:
     return image.crop((x, y, x + size, y + size))
 
 
+def generator(*numbers: int) -> np.random.Generator:
+    """Random numbers that depend on seed, step and place in the batch alone."""
+    return np.random.default_rng(numbers)
+
+
+def draw(rng: np.random.Generator, total: int, place: int, places: int) -> int:
+    """A number under ``total`` for one place in the batch. Places draw from disjoint sets where there is enough, so
+    that what one worker has computed no other computes again."""
+    if total < places:
+        return int(rng.integers(total))
+    return int(rng.integers(0, (total - place + places - 1) // places)) * places + place
+
+
 class ContentCrops:
     """Fixed crops of photographs: ``VARIANTS`` per file, differing in scale, place and mirroring.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from stylecli.metrics.statistics import instance_normalised, statistics
 from stylecli.metrics.vgg import Vgg16
-from stylecli.paint import guidance
 from stylecli.training import losses
 
 CONTENT = ("3_3", "4_3")
@@ -62,26 +61,28 @@ class Wanted:
 
 
 def painting_terms(
-    output: Tensor, wanted: Wanted, vgg: Vgg16, spreads: list[Tensor]
+    output: Tensor, wanted: Wanted, vgg: Vgg16, spreads: list[Tensor], names: Collection[str]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Unweighted losses of paintings (B, 3, H, W): content, style, fine, tv; and their features by layer of COARSE."""
+    """Unweighted losses of paintings (B, 3, H, W): those of content, style and fine that ``names`` holds; and
+    their features by layer of COARSE."""
+    terms, n = {}, len(COARSE)
     coarse = vgg(half(output), COARSE)
-    y, x = wanted.window
-    side = output.shape[-1] // 2
-    fine = vgg(output[..., y : y + side, x : x + side], FINE)
-    features = [coarse[n] for n in COARSE] + [fine[n] for n in FINE]
-    per_layer = [
-        losses.style_loss(f, t, s) for f, t, s in zip(features, wanted.style, spreads, strict=True)
-    ]  # (B,) each
-    n = len(COARSE)
-    # The root, a distance: a picture that is far from its style pulls no harder than one that is nearly there.
-    squared = torch.stack([w * t for w, t in zip(COARSE.values(), per_layer[:n], strict=True)]).sum(0)
-    style = (squared + 1e-6).sqrt()
-    content = [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, wanted.content, strict=True)]
-    terms = {
-        "content": torch.stack(content).mean(),
-        "style": (style * wanted.styled).mean(),
-        "fine": (torch.stack(per_layer[n:]).mean(0) * wanted.styled).mean(),
-        "tv": guidance.total_variation(output),
-    }
+    if "content" in names:
+        content = [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, wanted.content, strict=True)]
+        terms["content"] = torch.stack(content).mean()
+    if "style" in names:
+        per_layer = [
+            share * losses.style_loss(coarse[k], t, s)
+            for (k, share), t, s in zip(COARSE.items(), wanted.style[:n], spreads[:n], strict=True)
+        ]  # (B,) each
+        squared = torch.stack(per_layer).sum(0)
+        # The root, a distance: a picture that is far from its style pulls no harder than one that is nearly there.
+        terms["style"] = ((squared + 1e-6).sqrt() * wanted.styled).mean()
+    if "fine" in names:
+        y, x = wanted.window
+        side = output.shape[-1] // 2
+        fine = vgg(output[..., y : y + side, x : x + side], FINE)
+        layers = zip(FINE, wanted.style[n:], spreads[n:], strict=True)
+        per_layer = [losses.style_loss(fine[k], t, s) for k, t, s in layers]  # (B,) each
+        terms["fine"] = (torch.stack(per_layer).mean(0) * wanted.styled).mean()
     return terms, coarse

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from stylecli.training.recipe import Optimizer
 
-def cosine(lr: float, step: int, steps: int, decay_from: float, warm_up: int = 100) -> float:
-    """Linear warm-up, flat, then a cosine down to 2 % from the share ``decay_from`` of the run."""
-    lr *= min(1.0, (step + 1) / warm_up)
-    begin = decay_from * steps
-    if step < begin:
-        return lr
-    share = (step - begin) / max(1.0, steps - begin)
-    return lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+
+def rate(settings: Optimizer, step: int, steps: int) -> float:
+    """Linear warm-up, flat, then a cosine from the share ``decay_from`` of the run down to the share ``floor``."""
+    lr = settings.lr * min(1.0, (step + 1) / max(1, settings.warm_up))
+    begin = settings.decay_from * steps
+    share = max(0.0, step - begin) / max(1.0, steps - begin)
+    return lr * (settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * share)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
@@ -14,10 +13,7 @@ from stylecli.models.siglip import Siglip
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.montage import grid
-from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
-
-if TYPE_CHECKING:
-    from stylecli.training.rwkv import TrainConfig
+from stylecli.training.data import centre_square, read_rgb, to_tensor
 
 
 def to_image(x: Tensor) -> Image.Image:
@@ -25,28 +21,22 @@ def to_image(x: Tensor) -> Image.Image:
     return Image.fromarray((x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
-@torch.inference_mode()
+def _evenly(paths: list[Path], count: int) -> list[Path]:
+    return paths[:: max(1, len(paths) // count)][:count]
+
+
+@torch.no_grad()
 def write_sheet(
-    path: Path, config: TrainConfig, weights: dict[str, Tensor], side: int = 6, size: int = 384
+    path: Path, model: StyleRwkv, photographs: list[Path], styles: list[Path], side: int = 6, size: int = 384
 ) -> None:
-    """Paint ``side`` photographs in ``side`` styles with the averaged weights, as one PNG."""
-    assert config.val_content and config.val_style
-    model = StyleRwkv(config.network).to(config.device)
-    model.load_state_dict(weights)
-
-    def pick(folder: Path) -> list[Path]:
-        paths = list_images([folder])
-        return paths[:: max(1, len(paths) // side)][:side]
-
-    def read(p: Path, n: int) -> Image.Image:
-        return centre_square(read_rgb(p), n)
-
-    styles = [read(p, size) for p in pick(config.val_style)]
-    codes = [model.encode_style(to_tensor(s)[None].to(config.device)) for s in styles]
-    rows: list[list[Image.Image | None]] = [[None, *styles]]
-    for p in pick(config.val_content):
-        photo = read(p, size)
-        x = to_tensor(photo)[None].to(config.device)
+    """Paint ``side`` of the photographs in ``side`` of the styles, as one PNG."""
+    device = next(model.parameters()).device
+    looks = [centre_square(read_rgb(p), size) for p in _evenly(styles, side)]
+    codes = [model.encode_style(to_tensor(s)[None].to(device)) for s in looks]
+    rows: list[list[Image.Image | None]] = [[None, *looks]]
+    for p in _evenly(photographs, side):
+        photo = centre_square(read_rgb(p), size)
+        x = to_tensor(photo)[None].to(device)
         rows.append([photo, *(to_image(model.paint(x, c)[0]) for c in codes)])
     grid(rows, cell=size // 2).save(path)
 
@@ -63,10 +53,10 @@ PROMPTS = (
 )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def write_prompt_sheet(
     path: Path,
-    photographs: Path,
+    photographs: list[Path],
     model: StyleMamba,
     autoencoder: Autoencoder,
     siglip: Siglip,
@@ -76,9 +66,8 @@ def write_prompt_sheet(
     """Paint some photographs of a folder as PROMPTS say, as one PNG."""
     device = next(model.parameters()).device
     codes = [model.style_code(siglip.encode_text([p]).to(device)) for p in PROMPTS]
-    paths = list_images([photographs])
     cells: list[list[Image.Image | None]] = []
-    for p in paths[:: max(1, len(paths) // rows)][:rows]:
+    for p in _evenly(photographs, rows):
         photo = centre_square(read_rgb(p), size)
         latent = autoencoder.encode(to_tensor(photo)[None].to(device))
         cells.append([photo, *(to_image(autoencoder.decode(model(latent, c))[0]) for c in codes)])

@@ -1,111 +1,135 @@
-"""``stylize train rwkv``, run for real: what it was asked is in the record of the weights that it leaves."""
+"""``stylize train``: recipes from the command line; killed and gone on with; with torch and little else."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from PIL import Image
-from training_kit import pictures, random_vgg
+from conftest import environment
+from training_kit import TINY, painting_data, same
 
 from stylecli.models.registry import training_record
+from stylecli.training.checkpoint import load_record
+
+RECIPE = f"""
+task = "style-rwkv"
+steps = 24
+batch = 2
+dtype = "fp32"
+save_every = 1
+release_every = 8
+[data]
+content = ["content"]
+style = ["style"]
+vgg = "vgg.safetensors"
+[crops]
+size = 32
+first = 32
+style = 64
+[optimizer]
+lr = 0.01
+warm_up = 1
+[network]
+{chr(10).join(f"{k} = {v}" for k, v in TINY.items())}
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
-    pictures(folder / "photos", 3)
-    pictures(folder / "paintings", 4)
-    random_vgg(folder / "vgg.safetensors")
+    folder = painting_data(tmp_path_factory.mktemp("training"))
+    (folder / "mine.toml").write_text(RECIPE)
     return folder
 
 
-def train(folder, *options):
-    words = [
-        "train",
-        "rwkv",
-        "--content",
-        "photos",
-        "--style",
-        "paintings",
-        "--crop",
-        "32",
-        "--device",
-        "cpu",
-    ]
-    return subprocess.run(
-        [sys.executable, "-m", "stylecli", *words, *options],
+def train(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "stylecli", "train", *arguments],
         cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment({"STYLIZE_CACHE": str(folder / "cache")}),
+    )
+
+
+def said(process, code):
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    return err
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(folder, capfd, monkeypatch):
+    """SIGKILL at whatever it was doing."""
+    whole = train(folder, "mine.toml", "--out", "whole", "--device", "cpu")
+    assert "weights: whole/release.safetensors" in said(whole, 0)
+    checkpoint = folder / "killed" / "checkpoint.safetensors"
+    process, deadline = (
+        train(folder, "mine.toml", "--out", "killed", "--device", "cpu"),
+        time.monotonic() + 100,
+    )
+    while not checkpoint.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.stderr.close()
+    assert 0 < load_record(checkpoint)["step"] < 24
+    assert "resuming at step" in said(train(folder, "mine.toml", "--out", "killed", "--device", "cpu"), 0)
+    assert same(folder / "whole" / "release.safetensors", folder / "killed" / "release.safetensors")
+    assert same(folder / "whole" / "checkpoint.safetensors", checkpoint)
+    assert training_record(folder / "killed" / "release.safetensors")["recipe"]["steps"] == 24
+    # Nor does it go on with other settings.
+    from stylecli.__main__ import _run
+
+    monkeypatch.chdir(folder)
+    assert _run(["train", "mine.toml", "--out", "killed", "--device", "cpu", "--set", "losses.tv=0.3"]) == 2
+    assert "losses.tv was 0.02 and is 0.3 now" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["mine.toml", "--set", "losses.styl=1"], 2, "the nearest known one is losses.style"),
+        (["nothing"], 2, "those are autoencoder"),
+        (["mine.toml", "--out", "none", "--set", "data.vgg=vgg16", "--offline"], 3, "vgg16"),
+        (["average", "a.safetensors:1", "-o", "c.safetensors"], 2, "two weights files"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_one_line(folder, arguments, code, words, capfd, monkeypatch):
+    from stylecli.__main__ import _run
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("STYLIZE_CACHE", str(folder / "cache"))
+    assert _run(["train", *arguments]) == code
+    err = capfd.readouterr().err
+    assert words in err and err.count("\n") == 1
+
+
+def test_training_needs_neither_av_nor_platformdirs(folder):
+    """A machine with a graphics card has torch and little else. Every task is imported, and one step is done."""
+    code = """
+import importlib, pkgutil, sys
+for name in ("av", "platformdirs", "cv2", "imageio", "typer", "rich", "psutil"):
+    sys.modules[name] = None
+import stylecli.training, stylecli.ops, stylecli.metrics
+for package in (stylecli.training, stylecli.ops, stylecli.metrics):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+from stylecli.training.recipe import load_recipe
+from stylecli.training.trainer import train
+from pathlib import Path
+train(load_recipe("mine.toml", None, ["steps=1", "device=cpu"]), Path("bare"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=120,
     )
-
-
-def test_options_reach_the_run_and_its_weights_paint(folder):
-    options = "--vgg vgg.safetensors --out o --steps 2 --batch 2 --lr 0.002 --seed 3 --workers 2 --dtype fp32"
-    result = train(folder, *options.split(), "--save-every", "1")
-    assert result.returncode == 0, result.stderr
-    assert "weights: o/release.safetensors" in result.stderr
-    record = training_record(folder / "o" / "release.safetensors")
-    assert record["step"] == 2
-    asked = {
-        "steps": 2,
-        "batch": 2,
-        "lr": 0.002,
-        "seed": 3,
-        "workers": 2,
-        "crop": 32,
-        "bf16": False,
-        "save_every": 1,
-    }
-    assert {k: record["config"][k] for k in asked} == asked
-
-    painted = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "stylecli",
-            "image",
-            "photos/0.png",
-            "--style",
-            "paintings/1.png",
-            "-o",
-            "out.png",
-            "--weights",
-            "o/release.safetensors",
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert painted.returncode == 0, painted.stderr
-    with Image.open(folder / "out.png") as out:
-        assert out.size == (70, 60)
-
-    # The same command goes on: nothing is left to do, and the weights stay.
-    again = train(folder, *options.split(), "--steps", "3")
-    assert again.returncode == 0
-    assert training_record(folder / "o" / "release.safetensors")["step"] == 3
-
-
-def test_the_reader_is_trained_first(folder):
-    options = "--vgg vgg.safetensors --out r --steps 2 --batch 2 --crop 32 --lr 0.002 --dtype fp32"
-    command = [sys.executable, "-m", "stylecli", "train", "reader", "--images", "paintings"]
-    result = subprocess.run(
-        [*command, *options.split()], cwd=folder, capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
-    assert "weights: r/release.safetensors" in result.stderr
-    options = "--vgg vgg.safetensors --out p --steps 1 --batch 2 --warm-start r/release.safetensors"
-    result = train(folder, *options.split())
-    assert result.returncode == 0, result.stderr
-    assert training_record(folder / "p" / "release.safetensors")["config"]["warm_start"].startswith("r/")
-
-
-def test_missing_vgg_is_one_line_and_exit_3(folder, monkeypatch, tmp_path):
-    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
-    result = train(folder, "--out", "none")
-    assert result.returncode == 3
-    assert "vgg16" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert done.returncode == 0, done.stderr
+    assert (folder / "bare" / "release.safetensors").exists()

@@ -6,7 +6,7 @@ import torch
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.samples import CONTENTS
-from stylecli.training.autoencoder import psnr
+from stylecli.training.tasks.autoencoder import psnr
 
 
 def photograph():

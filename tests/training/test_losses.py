@@ -42,7 +42,7 @@ def test_style_loss_is_each_picture_s_own(features):
 
 
 def test_style_terms_leave_out_pictures_that_are_not_to_be_styled(tmp_path):
-    vgg = Vgg16(random_vgg(tmp_path / "vgg.safetensors"))
+    vgg = Vgg16(random_vgg(tmp_path / "vgg.safetensors", 8))
     picture = torch.rand(1, 3, 64, 64)
     style = [row.expand(2, -1) for row in style_statistics(vgg, picture)]
     content = [torch.cat([row, row]) for row in content_features(vgg, picture)]
@@ -50,7 +50,9 @@ def test_style_terms_leave_out_pictures_that_are_not_to_be_styled(tmp_path):
 
     def terms(second, styled):
         wanted = Wanted(content, style, torch.tensor(styled), (16, 16))
-        found = painting_terms(torch.cat([picture, second]), wanted, vgg, spreads)[0]
+        found = painting_terms(
+            torch.cat([picture, second]), wanted, vgg, spreads, {"content", "style", "fine"}
+        )[0]
         return found["style"], found["fine"]
 
     other = torch.rand(1, 3, 64, 64)

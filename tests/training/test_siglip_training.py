@@ -2,39 +2,41 @@
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from siglip_kit import COLOURS, WIDTH, captioned_pictures, random_teacher, tiny_siglip_run
+from siglip_kit import (
+    COLOURS,
+    TINY_IMAGE,
+    TINY_TEXT,
+    WIDTH,
+    captioned_pictures,
+    random_teacher,
+    siglip_data,
+)
+from training_kit import run, same
 
-from stylecli.errors import InputError, WeightsError
+from stylecli.errors import InputError, UsageError, WeightsError
 from stylecli.models.registry import training_record
 from stylecli.models.siglip import load_siglip
-from stylecli.training.contrast import sigmoid_loss
-from stylecli.training.distil import spherical_means
 from stylecli.training.minilm import MiniLm
 from stylecli.training.phrases import Labels, describe, phrases, read_manifest
-from stylecli.training.siglip import learning_rate, train
+from stylecli.training.tasks.siglip_image import sigmoid_loss
+from stylecli.training.tasks.siglip_text import SiglipTextTask, spherical_means
 from stylecli.training.zero_shot import CLASSES, held_out
 
 
-def same(a, b):
-    a, b = load_file(a), load_file(b)
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return siglip_data(tmp_path_factory.mktemp("data"))
 
 
-def test_both_towers_learn(tmp_path):
-    config = tiny_siglip_run(
-        tmp_path,
-        out=tmp_path / "run",
-        text_steps=80,
-        image_steps=60,
-        text_lr=3e-3,
-        image_lr=5e-3,
-        save_every=100,
+def test_both_towers_learn(data):
+    run(data, TINY_TEXT, "text", steps=80)
+    image = run(
+        data, TINY_IMAGE, "image", steps=60, optimizer__lr=5e-3, warm_start="text/release.safetensors"
     )
-    path = train(config)
-    record = training_record(path)
-    assert record["text"]["held_out_cosine"] > 0.7
-    model, teacher = load_siglip(path), MiniLm(config.teacher)
+    record = training_record(image)
+    assert record["warm_start"]["held_out_cosine"] > 0.7
+    assert record["recipe"]["task"] == "siglip-image"
+    model, teacher = load_siglip(image), MiniLm(data / "teacher")
     assert 0 < model.config.threshold < 1
     prompts = [f"{name} texture" for name in COLOURS]
     assert (model.encode_text(prompts) * teacher.encode(prompts)).sum(1).min() > 0.6
@@ -46,39 +48,42 @@ def test_both_towers_learn(tmp_path):
     assert likeness.argmax(1).tolist() == [0, 1, 2]
 
 
-def test_an_interrupted_run_resumes_exactly(tmp_path, monkeypatch):
-    whole = train(tiny_siglip_run(tmp_path, out=tmp_path / "whole"))
-    from stylecli.training import contrast, distil
+def test_an_interrupted_run_resumes_exactly(data, monkeypatch):
+    whole = run(data, TINY_TEXT, "whole")
+    (data / "parts").mkdir()
+    (data / "parts" / "vocabulary.txt").write_text((data / "whole" / "vocabulary.txt").read_text())
+    terms = SiglipTextTask.terms
 
-    (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "vocabulary.txt").write_text((tmp_path / "whole" / "vocabulary.txt").read_text())
-    for phase, step in ((distil.Distillation, 4), (contrast.Contrast, 5)):
-        terms = phase.terms
+    def interrupted(self, chosen, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        return terms(self, chosen, step)
 
-        def interrupted(self, number, terms=terms, step=step):
-            if number == step:
-                raise KeyboardInterrupt
-            return terms(self, number)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(phase, "terms", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                train(tiny_siglip_run(tmp_path, out=tmp_path / "parts"))
-    assert same(whole, train(tiny_siglip_run(tmp_path, out=tmp_path / "parts")))
+    with monkeypatch.context() as patch:
+        patch.setattr(SiglipTextTask, "terms", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, TINY_TEXT, "parts")
+    assert same(whole, run(data, TINY_TEXT, "parts"))
 
 
-def test_what_cannot_be_trained_on_is_named(tmp_path):
-    config = tiny_siglip_run(tmp_path, out=tmp_path / "run")
-    with pytest.raises(WeightsError, match="no sentence encoder"):
-        train(tiny_siglip_run(tmp_path, out=tmp_path / "run", teacher=tmp_path))
-    with pytest.raises(InputError, match=r"manifest\.csv: cannot be read"):
-        train(tiny_siglip_run(tmp_path, out=tmp_path / "run", data=tmp_path))
-    (config.data / "red0.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"red0\.png"):
-        train(config)
-    (config.data / "manifest.csv").write_text("file,kind\na.png,style\n")
-    with pytest.raises(InputError, match="has no column"):
-        train(config)
+def test_what_cannot_be_trained_on_is_named(data, tmp_path):
+    captioned_pictures(tmp_path / "captioned")
+    (tmp_path / "captioned" / "red0.png").write_text("no picture")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "manifest.csv").write_text("file,kind\na.png,style\n")
+    run(data, TINY_TEXT, "begin", steps=1)
+    begun = {"warm_start": str(data / "begin" / "release.safetensors")}
+    for table, changes, kind, says in (
+        (TINY_TEXT, {"data__teacher": "captioned"}, WeightsError, "no sentence encoder"),
+        (TINY_TEXT, {"data__captioned": "teacher"}, InputError, r"manifest\.csv: cannot be read"),
+        (TINY_TEXT, {"data__captioned": str(tmp_path / "bad")}, InputError, "has no column"),
+        (TINY_TEXT, {"workers": 2}, UsageError, "takes a single one"),
+        (TINY_IMAGE, {}, UsageError, "warm_start is missing"),
+        (TINY_IMAGE, {"batch": 100, **begun}, UsageError, "has 18 pictures"),
+        (TINY_IMAGE, {"data__captioned": str(tmp_path / "captioned"), **begun}, InputError, r"red0\.png"),
+    ):
+        with pytest.raises(kind, match=says):
+            run(data, table, "bad", **changes)
 
 
 def test_the_teacher_is_a_bert(tmp_path):
@@ -164,11 +169,3 @@ def test_spherical_means_find_clusters():
     points = torch.eye(3).repeat(20, 1) + 0.05 * torch.randn(60, 3, generator=generator)
     centres = spherical_means(torch.nn.functional.normalize(points, dim=1), 3)
     assert (centres @ torch.eye(3)).amax(0).min() > 0.99
-
-
-def test_learning_rate_rises_and_falls():
-    rates = [learning_rate(1.0, s, 1000) for s in (0, 100, 500, 999)]
-    assert rates[0] < 0.02
-    assert rates[1] > 0.97
-    assert 0.4 < rates[2] < 0.6
-    assert rates[3] < 0.001

@@ -34,7 +34,7 @@ class Residual(nn.Module):
 
 
 class StyleReader(nn.Module):
-    """Style image to what VGG-16 sees in it, trained by ``stylize train reader``.
+    """Style image to what VGG-16 sees in it, trained by ``stylize train style-reader``.
 
     ``mean`` and ``spread`` are those of the statistics over training's styles.
     """
@@ -60,9 +60,14 @@ class StyleReader(nn.Module):
     def features(self, image: Tensor) -> list[Tensor]:
         """Image (B, 3, H, W) in 0..1 to relu3_3 and relu4_3 as guessed, every channel in units of its root mean
         square over training's styles: (B, 256, H / 4, W / 4) and (B, 512, H / 8, W / 8)."""
+        return self.maps(image)[2:]
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """:meth:`features`, with the two maps of stride 2 before them: after the stem, and one convolution later."""
         x = F.leaky_relu(self.stem(image * 2 - 1), SLOPE)
+        seen = [x]
         x = self.mid(x, after=SLOPE)
-        seen = []
+        seen.append(x)
         for down, blocks, head in zip(self.down, self.levels, self.heads, strict=True):
             x = blocks(down(x))
             seen.append(F.relu(head(F.leaky_relu(x, SLOPE))))

@@ -1,0 +1,145 @@
+"""The training of the text-guided networks, run for real on small pictures; prompts; refinement."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from text_kit import NETWORK, TINY_MAMBA, captioned, text_data, tiny_autoencoder, tiny_siglip
+from training_kit import changed, run, same
+
+from stylecli.errors import InputError, UsageError
+from stylecli.models.registry import load_network, load_painter, training_record
+from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.paint.adapt import Refinement, refine
+from stylecli.training.data import list_images, read_rgb, to_tensor
+from stylecli.training.prompts import PHOTOGRAPHS, Prompts, held_out, read_manifest
+from stylecli.training.tasks.style_mamba import StyleMambaTask
+
+TINY_AUTOENCODER = {
+    "task": "autoencoder",
+    "steps": 4,
+    "batch": 2,
+    "device": "cpu",
+    "dtype": "fp32",
+    "save_every": 2,
+    "data": {"images": ["style"]},
+    "crops": {"size": 32},
+    "network": {"latent": 4, "coarse": 8, "fine": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return text_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    return run(data, TINY_MAMBA, "trained", optimizer__lr=0.01, data__val_content="content")
+
+
+def test_the_decoder_learns_with_the_network_and_is_used_with_it(data, trained):
+    assert isinstance(load_network(trained, "style-mamba"), StyleMamba)
+    assert training_record(trained)["step"] == 4
+    before, after = (
+        load_file(data / "ae.safetensors"),
+        load_file(trained.with_name("autoencoder.safetensors")),
+    )
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved and all(name.startswith("decoder.") for name in moved)
+    painter = load_painter("stylemamba-s", trained).network
+    assert torch.equal(painter.autoencoder.decoder.linear.weight, after["decoder.linear.weight"].float())
+    assert trained.with_name("sheet-000004.png").exists()
+
+
+@pytest.mark.parametrize("how", [{}, {"dtype": "bf16"}], ids=["float32", "bfloat16"])
+def test_an_interrupted_run_resumes_exactly(data, trained, how, monkeypatch):
+    whole = run(data, TINY_MAMBA, "whole", **how) if how else trained
+    changes = how or {"optimizer__lr": 0.01, "data__val_content": "content"}
+    terms = StyleMambaTask.terms
+
+    def interrupted(self, batch, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return terms(self, batch, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StyleMambaTask, "terms", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, TINY_MAMBA, f"parts-{len(how)}", **changes)
+    parts = run(data, TINY_MAMBA, f"parts-{len(how)}", **changes)
+    assert same(whole, parts)
+    assert same(whole.with_name("autoencoder.safetensors"), parts.with_name("autoencoder.safetensors"))
+
+
+def test_the_autoencoder_learns(data):
+    path = run(data, TINY_AUTOENCODER, "autoencoder", data__val=["style"])
+    assert training_record(path)["psnr"] > 20
+    for changes, says in (
+        ({"crops__size": 30}, "multiples of 4"),
+        ({"losses__latent": 0.3}, r"losses\.latent: not without data\.teacher"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            run(data, TINY_AUTOENCODER, "bad", **changes)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_cheaper_autoencoder_learns_the_latents_and_the_pictures_of_another(data):
+    table = changed(
+        TINY_AUTOENCODER,
+        data={
+            "images": ["content"],
+            "teacher": "ae.safetensors",
+            "fusion": "trained/release.safetensors",
+            "siglip": "siglip.safetensors",
+        },
+        losses={"kl": 0, "latent": 1.0, "spread": 0.1},
+        optimizer={"lr": 0.01, "decay_from": 1.0, "warm_up": 20},
+        ema=0.9,
+        network__fine_block=False,
+    )
+    teacher = load_network(data / "ae.safetensors", "autoencoder")
+    picture = to_tensor(read_rgb(list_images([data / "content"])[0]))[None]
+
+    def distances(steps):
+        pupil = load_network(run(data, table, f"pupil-{steps}", steps=steps), "autoencoder")
+        assert pupil.encoder.fine is None and pupil.decoder.fine is None
+        with torch.inference_mode():
+            latent = teacher.encode(picture)
+            apart = pupil.encode(picture) - latent, pupil.decode(latent) - teacher.decode(latent)
+            return [float(d.abs().mean()) for d in apart]
+
+    assert all(late < 0.4 * early for early, late in zip(distances(1), distances(100), strict=True))
+
+
+def test_prompts_stand_for_their_artworks_and_held_out_ones_are_not_seen(tmp_path):
+    captioned(tmp_path)
+    prompts = Prompts(tmp_path)
+    assert held_out(read_manifest(tmp_path)) == {"style/3.png", "style/7.png"}
+    assert {path.name for path in prompts.paths} == {f"{i}.png" for i in (0, 1, 2, 4, 5, 6)}
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        prompt, artworks = prompts.draw(rng, 2)
+        assert len(set(artworks)) == len(artworks) == 2
+        names = {prompts.paths[i].name for i in artworks}
+        assert "Monet" not in prompt or names <= {"0.png", "1.png", "2.png"}
+        assert "rock" not in prompt or names <= {"4.png", "5.png", "6.png"}
+    assert set(PHOTOGRAPHS) < set(prompts.sayings())
+    with pytest.raises(InputError, match=r"manifest\.csv"):
+        Prompts(tmp_path / "style")
+
+
+def test_refinement_moves_towards_the_prompt_and_repeats():
+    torch.manual_seed(0)
+    siglip = tiny_siglip()
+    painter = TextPainter(StyleMamba(NETWORK), tiny_autoencoder(), siglip.encode_text(["a photo"]))
+    photo, style = torch.rand(1, 3, 64, 64), siglip.encode_text(["monet style"])
+    how, seen = Refinement(iterations=12, crops=3, lr=3e-3), []
+    before = {k: v.clone() for k, v in painter.fusion.state_dict().items()}
+    one = refine(painter, siglip, photo, style, how, lambda i, loss: seen.append(loss))
+    two = refine(painter, siglip, photo, style, how)
+    assert len(seen) == 12
+    assert min(seen[6:]) < seen[0]
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert all(torch.equal(v, before[k]) for k, v in painter.fusion.state_dict().items())
