@@ -34,7 +34,7 @@ from stylecli.media.reasons import (
     what_it_is,
     why_not_decoded,
 )
-from stylecli.media.signalling import adobe_rgb, read_signalled, tone_mapped
+from stylecli.media.signalling import adobe_rgb, profile_of_tiff, read_signalled, tone_mapped
 from stylecli.media.tiff_pages import PageStream, TiffPageFound, find_pages, read_samples
 from stylecli.media.wide import pixel_layout, read_wide, turned, whitest
 from stylecli.memory import check_file
@@ -190,6 +190,7 @@ def _page(
         hdr = said.hdr if icc is None or image.format == "PNG" else None  # cICP is stronger than a profile
         if icc is None and image.mode != "CMYK":
             icc = said.icc or adobe_rgb(read_exif(metadata.exif) if metadata.exif else None)
+            icc = icc if icc or page is None else profile_of_tiff(page.directory)
         elif image.format == "PNG":
             icc = None if hdr else said.icc or icc
         upright: Image.Image = image
@@ -264,7 +265,7 @@ def _samples_page(stream: BinaryIO, page: TiffPageFound, samples: npt.NDArray[An
     metadata = read_metadata(stand_in, stream, page.directory)
     notices += metadata.notices
     profile = page.directory.get(ICC_TAG)
-    icc = profile.data if profile is not None else None
+    icc = profile.data if profile is not None else profile_of_tiff(page.directory)
     colours = to_srgb(stand_in, icc, notices, wide=turned(samples, page.value(274, 1)))
     return _picture(colours, metadata, notices, "TIFF")
 

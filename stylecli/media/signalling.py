@@ -15,6 +15,7 @@ from PIL import Image
 from stylecli.media.colour import ProfileError, rgb_profile
 from stylecli.media.exif import ExifBlock
 from stylecli.media.icc import Chromaticities, make_profile, srgb_to_linear
+from stylecli.media.ifd import Directory
 from stylecli.media.picture import FloatArray, WholeArray, WordArray
 from stylecli.paint.pixels import to_depth
 
@@ -75,6 +76,29 @@ def adobe_rgb(block: ExifBlock | None) -> bytes | None:
     return None
 
 
+def profile_of_tiff(directory: Directory) -> bytes | None:
+    """Of a page that says its white, primaries and curve by itself (TIFF 6.0, section 20)."""
+    ratios = [directory[tag].numbers() for tag in (318, 319) if tag in directory]
+    if (
+        len(ratios) != 2
+        or [len(row) for row in ratios] != [4, 12]
+        or any(not v for row in ratios for v in row[1::2])
+    ):
+        return None
+    white, primaries = ([a / b for a, b in zip(row[::2], row[1::2], strict=True)] for row in ratios)
+    curve: FloatArray | float = _srgb_curve()
+    if 301 in directory:
+        steps = (
+            np.array(directory[301].numbers(), np.float32) / 65535
+        )  # one curve, or three; the first serves
+        steps = steps[: len(steps) // 3] if len(steps) in (768, 196608) else steps
+        if len(steps) in (256, 65536) and steps[-1] > steps[0]:
+            curve = steps[:: max(1, len(steps) // 4096)]
+            curve = np.append(curve, steps[-1]).astype(np.float32) if len(steps) > 4096 else curve
+    points: Chromaticities = (white[0], white[1], *primaries)  # type: ignore[assignment]
+    return _without_srgb("as the TIFF says", points, curve)
+
+
 def tone_mapped(pixels: WholeArray, transfer: str) -> WordArray:
     """HDR in BT.2020's primaries to sRGB, 16 bits."""
     from stylecli.media.video.colour import Colour
@@ -99,11 +123,17 @@ def _of_cicp(primaries: int, transfer: int) -> tuple[bytes | None, str | None]:
 @lru_cache(maxsize=8)
 def _profile(name: str, points: Chromaticities, gamma: float | None) -> bytes | None:
     """With a gamma, or sRGB's curve; None where the result is sRGB."""
-    curve: FloatArray | float = _srgb_curve() if gamma is None else gamma
-    icc = make_profile(name, points, curve)
+    return _without_srgb(name, points, _srgb_curve() if gamma is None else gamma)
+
+
+def _without_srgb(name: str, points: Chromaticities, curve: FloatArray | float) -> bytes | None:
+    """A profile, or None for what is sRGB and for nonsense, such as three primaries in a line."""
+    if not all(0 < value < 1 for value in points):
+        return None
     try:
+        icc = make_profile(name, points, curve)
         return None if rgb_profile(icc).is_srgb else icc
-    except ProfileError:  # nonsense, such as three primaries in a line
+    except (ProfileError, ValueError, struct.error, np.linalg.LinAlgError):
         return None
 
 

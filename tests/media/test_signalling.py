@@ -11,11 +11,12 @@ import cv2
 import icc_kit
 import numpy as np
 import pytest
+import tiff_kit
 from PIL import Image
 
 from stylecli.media import read_picture, repaint, write_picture
 from stylecli.media.exif import ExifBlock
-from stylecli.media.ifd import numbers_field, text_field
+from stylecli.media.ifd import IfdReader, directory_bytes, numbers_field, text_field
 
 RED = np.array([[[255, 0, 0], [128, 128, 128], [0, 255, 0]]], dtype=np.uint8)  # (1, 3, 3)
 P3_CHRM = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
@@ -160,3 +161,41 @@ def test_jpeg_2000_with_a_profile(tmp_path: Path) -> None:
     (tmp_path / "a.jp2").write_bytes(data)
     given = read_picture(tmp_path / "a.jp2")
     assert given.icc == icc and given.pixels[8, 8, 0] > soft[8, 8, 0] + 4
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    ("primaries", "curve", "kind"),
+    [
+        ((68, 32, 27, 69, 15, 6), None, WIDE),
+        ((64, 33, 30, 60, 15, 6), None, PLAIN),
+        ((64, 33, 30, 60, 15, 6), np.linspace(0, 65535, 256), LIGHT),
+        ((0, 0, 0, 0, 0, 0), None, PLAIN),
+    ],
+)
+def test_tiff(
+    tmp_path: Path, bits: int, primaries: tuple[int, ...], curve: np.ndarray | None, kind: str
+) -> None:
+    soft = np.repeat(np.repeat(RED // 4 + 96, 4, 0), 4, 1)
+    values = soft if bits == 8 else soft.astype(np.uint16) * np.uint16(257)
+    tiff_kit.write(tmp_path / "a.tif", values, planar=False)
+    with (tmp_path / "a.tif").open("rb") as stream:
+        reader = IfdReader(stream)
+        directory, _ = reader.read(reader.first)
+    directory[318] = numbers_field(5, 3127, 10000, 3290, 10000)
+    directory[319] = numbers_field(5, *(n for value in primaries for n in (value, 100)))
+    if curve is not None:
+        directory[301] = numbers_field(3, *map(round, curve))
+    data = (tmp_path / "a.tif").read_bytes()
+    start = len(data) + len(data) % 2
+    data = data[:4] + start.to_bytes(4, "little") + data[8:] + bytes(len(data) % 2)
+    (tmp_path / "a.tif").write_bytes(data + directory_bytes(directory, start))
+    given = read_picture(tmp_path / "a.tif")
+    levels = given.pixels / np.iinfo(given.pixels.dtype).max * 255
+    assert (given.icc is not None) == (kind != PLAIN) and given.notices == ()
+    if kind == PLAIN:
+        assert (given.pixels == values).all()
+    elif kind == WIDE:
+        assert levels[0, 0, 0] > soft[0, 0, 0] + 3
+    else:
+        assert abs(levels[0, 5, 0] - 188) < 1.5
