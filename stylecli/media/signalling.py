@@ -88,9 +88,8 @@ def profile_of_tiff(directory: Directory) -> bytes | None:
     white, primaries = ([a / b for a, b in zip(row[::2], row[1::2], strict=True)] for row in ratios)
     curve: FloatArray | float = _srgb_curve()
     if 301 in directory:
-        steps = (
-            np.array(directory[301].numbers(), np.float32) / 65535
-        )  # one curve, or three; the first serves
+        # One curve, or three: the first serves.
+        steps = (np.array(directory[301].numbers()) / 65535).astype(np.float32)
         steps = steps[: len(steps) // 3] if len(steps) in (768, 196608) else steps
         if len(steps) in (256, 65536) and steps[-1] > steps[0]:
             curve = steps[:: max(1, len(steps) // 4096)]
