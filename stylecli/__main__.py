@@ -76,7 +76,7 @@ def _run(arguments: Sequence[str]) -> int:
         )
         return result if isinstance(result, int) else 0
     except StylizeError as error:
-        return _fail(f"{error}{_hint(arguments, str(error))}", error.exit_code)
+        return _fail(f"{error}{_hint(arguments, str(error))}", error.exit_code, arguments)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -97,15 +97,15 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context is not None else ""
         said = " ".join(describe().split()).rstrip(".").replace("Value error, ", "")
-        return _fail(f"{said}{_hint(arguments, said)}{where}", getattr(error, "exit_code", 2))
+        return _fail(f"{said}{_hint(arguments, said)}{where}", getattr(error, "exit_code", 2), arguments)
     if type(error).__name__ == "Abort":  # Typer's word for the end of input or Ctrl-C at a question
         return 130
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # `stylize --help > /dev/full`
-        return _fail(f"cannot write: {error.strerror}; make room and run it again", 1)
+        return _fail(f"cannot write: {error.strerror}; make room and run it again", 1, arguments)
     from stylecli.console import stdout_is_open
 
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EIO) and not stdout_is_open():
-        return _fail("stdout is closed: nothing can be written there", 1)
+        return _fail("stdout is closed: nothing can be written there", 1, arguments)
     if _wants_traceback(arguments):
         import traceback
 
@@ -117,10 +117,11 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
 
     # With hardly any left, libraries fail in ways of their own, some while they are imported.
     if is_out_of_memory(error) or free_memory() < 32 << 20:
-        return _fail("not enough memory", 4)
+        return _fail("not enough memory", 4, arguments)
     return _fail(
         f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v or STYLIZE_DEBUG=1 shows where)",
         1,
+        arguments,
     )
 
 
@@ -133,10 +134,13 @@ def _hint(arguments: Sequence[str], message: str) -> str:
         return ""
 
 
-def _fail(message: object, code: int) -> int:
-    from stylecli.console import print_error
+def _fail(message: object, code: int, arguments: Sequence[str] = ()) -> int:
+    from stylecli.console import print_error, print_json
 
     print_error(message)
+    if "--json" in arguments:
+        with suppress(OSError, ValueError):
+            print_json({"event": "error", "message": str(message), "exit_code": code})
     return code
 
 

@@ -4,6 +4,8 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
 ``--json``, one object a line:
 
 - ``{"event": "planned", "source", "target", "style"}`` (``--dry-run`` alone)
+- ``{"event": "started", "source", "target", "style"}``; of a film about once a second also
+  ``{"event": "progress", "source", "style", "frames", "total", "rate"}`` (total is null where nothing says)
 - ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``; of a film also
   ``"frames", "bytes"``
 - ``{"event": "skipped", "source", "target", "style", "reason"}``
@@ -11,6 +13,7 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
   was refused before it was paired with a style
 - ``{"event": "notice", "source", "text"}``, and ``"warning"`` in the same way
 - ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
+- ``{"event": "error", "message", "exit_code"}`` instead, for what ends a command: wrong usage, no weights, a bug
 
 Strings are escaped to ASCII, so that every file name survives.
 
@@ -65,6 +68,7 @@ def one_line(text: object) -> str:
     )
 
 
+_PROGRESS_S = 1.0  # between objects about a film's progress
 _SCREEN = 20  # lines: what is further up may not be seen any more
 _REPEATED = 20  # failures named once more at the end
 
@@ -151,6 +155,7 @@ class Console:
         self._download: Progress | None = None
         self._download_said = 0.0
         self._advance_said = 0.0
+        self._progress_told = 0.0
 
     @property
     def exit_code(self) -> int:
@@ -203,6 +208,7 @@ class Console:
         """Show one event of a run. Not to be called by two threads at once."""
         self.tally.add(event)
         if isinstance(event, Started):
+            self._object("started", **_fields(event))
             self._working_on(event)
         elif isinstance(event, Advanced):
             self._advanced(event)
@@ -231,12 +237,20 @@ class Console:
 
     def _advanced(self, event: Advanced) -> None:
         """The bar counts the frames of the film being painted; without a terminal a line says so now and then."""
-        size = f"{event.bytes / 1e6:.1f} MB"
+        size, now = f"{event.bytes / 1e6:.1f} MB", time.monotonic()
+        if now - self._progress_told > _PROGRESS_S:
+            told = {
+                "source": event.source,
+                "style": event.style,
+                "frames": event.frames,
+                "total": event.total,
+            }
+            self._object("progress", **told, rate=round(event.rate, 3))
+            self._progress_told = now
         if self._bar is not None and self._task is not None:
             rate = f"{event.rate:.1f} frames/s, {size}"
             self._bar.update(self._task, completed=event.frames, total=event.total, rate=rate)
             return
-        now = time.monotonic()
         if now - self._advance_said > ADVANCE_LINE_S:
             of = left = ""
             if event.total is not None:
@@ -406,7 +420,7 @@ class Console:
         logging.getLogger("stylecli").removeHandler(self._relay)
 
 
-def _fields(event: Done | Skipped | Notice) -> dict[str, Any]:
+def _fields(event: Started | Done | Skipped | Notice) -> dict[str, Any]:
     fields = dict(vars(event))
     if "seconds" in fields:
         fields["seconds"] = round(fields["seconds"], 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -179,7 +180,7 @@ def test_wrong_usage_is_one_line_and_exit_2(  # type: ignore[no-untyped-def]
     before = sorted(tmp_path.iterdir())
     assert _run(arguments) == 2
     out, err = capfd.readouterr()
-    assert out == ""
+    assert out == "" or "--json" in arguments  # programs are told too
     assert err.startswith("stylize: ")
     assert err.count("\n") == 1
     assert words in err
@@ -225,3 +226,12 @@ def test_threads_sleep_soon_unless_told_otherwise(variables: dict[str, str], spi
     kept = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     done = subprocess.run([sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True)
     assert done.stdout.split() == [str(spin), "False"], done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--bogus"], ["--style", "none.png"], []])
+def test_programs_read_why_a_command_ended(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    from stylecli.__main__ import _run
+
+    assert _run(["image", "missing.png", "--json", *arguments]) == 2
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["event"], one["exit_code"]) for one in told] == [("error", 2)] and told[0]["message"]

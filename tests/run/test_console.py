@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stylecli.console import Console, one_line
-from stylecli.run.events import Done, Failed, NotBegun, Notice, Skipped
+from stylecli.run.events import Advanced, Done, Failed, NotBegun, Notice, Skipped, Started
 
 A, TARGET = Path("a.jpg"), Path("a.starry.jpg")
 DONE = Done(A, TARGET, "starry", 0.123456, 64, 48)
@@ -132,3 +132,14 @@ def test_the_one_result_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         console.show(DONE)
         console.summary()
     assert capsys.readouterr().err.splitlines()[-1].endswith("s: a.starry.jpg")
+
+
+def test_json_tells_how_far_a_film_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(json_lines=True) as console:
+        console.show(Started(A, TARGET, "starry"))
+        for frames in range(5):
+            console.show(Advanced(A, "starry", frames, 99, 12.34567, 1000))
+    assert objects(capsys.readouterr().out) == [
+        {"event": "started", "source": "a.jpg", "target": "a.starry.jpg", "style": "starry"},
+        {"event": "progress", "source": "a.jpg", "style": "starry", "frames": 0, "total": 99, "rate": 12.346},
+    ]
