@@ -187,12 +187,11 @@ def _page(
         notices += metadata.notices
         profile = image.info.get("icc_profile")
         icc = profile if isinstance(profile, bytes) and profile else None
-        hdr = said.hdr if icc is None or image.format == "PNG" else None  # cICP is stronger than a profile
+        icc = None if said.final else icc
+        hdr = said.hdr if icc is None else None
         if icc is None and image.mode != "CMYK":
             icc = said.icc or adobe_rgb(read_exif(metadata.exif) if metadata.exif else None)
             icc = icc if icc or page is None else profile_of_tiff(page.directory)
-        elif image.format == "PNG":
-            icc = None if hdr else said.icc or icc
         upright: Image.Image = image
         if metadata.orientation in _TURNS:
             upright = image.transpose(_TURNS[metadata.orientation])
@@ -209,10 +208,10 @@ def _page(
         colours = to_srgb(upright, icc, notices, wide=wide, full_scale=full_scale, inverted=inverted)
         if hdr is not None:
             notices.append(f"HDR ({hdr}) made SDR")
-            colours = colours._replace(pixels=tone_mapped(colours.pixels, hdr))
+            colours = _as_sdr(colours, hdr)
         first, more = duration(image) if frames > 1 else 0.0, []
         if frames > 1:
-            more = read_frames(image, frames, lambda frame: to_srgb(frame, icc, []), notices)
+            more = read_frames(image, frames, lambda frame: _as_sdr(to_srgb(frame, icc, []), hdr), notices)
     except MemoryError:
         raise
     except Exception as error:
@@ -220,6 +219,10 @@ def _page(
     picture = _picture(colours, metadata, notices, image.format or "?")
     loop = _loop(image) if frames > 1 else None
     return replace(picture, more=tuple(more), duration=first, loop=loop, lossless=said.lossless)
+
+
+def _as_sdr(colours: Colours, hdr: str | None) -> Colours:
+    return colours if hdr is None else colours._replace(pixels=tone_mapped(colours.pixels, hdr))
 
 
 def _picture(

@@ -44,11 +44,13 @@ _HEAD = 1 << 16
 @dataclass(frozen=True)
 class Signalled:
     """``icc``: a profile for what is said; None where that is sRGB, or nothing. ``hdr``: PQ or HLG. ``depth``: bits of
-    a sample where Pillow drops some of them. ``lossless``: whether writing it with loss would take something away."""
+    a sample where Pillow drops some of them. ``final``: a profile in the file counts for nothing. ``lossless``:
+    writing it with loss would take something away."""
 
     icc: bytes | None = None
     hdr: str | None = None
     depth: int = 8
+    final: bool = False
     lossless: bool = False
 
 
@@ -146,7 +148,7 @@ def _of_png(head: bytes, mode: str) -> Signalled:
         primaries, transfer, _, full = chunks["cICP"]
         if full:
             icc, hdr = _of_cicp(primaries, transfer)
-            return Signalled(icc, hdr)
+            return Signalled(icc, hdr, final=True)
     if "iCCP" in chunks or "sRGB" in chunks:
         return Signalled()
     try:

@@ -37,6 +37,7 @@ def gamma(value: int) -> bytes:
     return chunk(b"gAMA", struct.pack(">I", value))
 
 
+PROFILE = chunk(b"iCCP", b"p\0\0" + zlib.compress(icc_kit.wide_rgb()))
 WIDE, PLAIN, LIGHT = "wide", "plain", "light"
 CHUNKS = {
     "nothing": ([], PLAIN),
@@ -44,6 +45,7 @@ CHUNKS = {
     "cICP Display P3": ([chunk(b"cICP", bytes([12, 13, 0, 1]))], WIDE),
     "cICP BT.2020": ([chunk(b"cICP", bytes([9, 14, 0, 1]))], WIDE),
     "cICP sRGB": ([chunk(b"cICP", bytes([1, 13, 0, 1]))], PLAIN),
+    "cICP sRGB beats a profile": ([chunk(b"cICP", bytes([1, 13, 0, 1])), PROFILE], PLAIN),
     "cICP linear": ([chunk(b"cICP", bytes([1, 8, 0, 1]))], LIGHT),
     "cHRM of P3": ([gamma(45455), chunk(b"cHRM", P3_CHRM)], WIDE),
     "cHRM of sRGB": ([gamma(45455), chunk(b"cHRM", SRGB_CHRM)], PLAIN),
