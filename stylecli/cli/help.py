@@ -21,7 +21,7 @@ _GROUPS = {
 }
 _GROUP_OF = {option: group for group, options in _GROUPS.items() for option in options.split()}
 _OTHERS = "Options"
-_LEAST = 8  # options: a shorter page needs no groups
+_LEAST = 8  # options: a shorter page needs no groups, and one with options of its own gets none
 
 EXAMPLES = {
     "image": [
@@ -54,7 +54,8 @@ EXAMPLES = {
     "bench quality": ["stylize bench quality --photographs photos/ --styles styles/"],
     "bench kernels": ["stylize bench kernels"],
     "bench video": ["stylize bench video clip.mp4 --style starry.jpg"],
-    "train rwkv": ["stylize train rwkv --content photos/ --style paintings/ --out runs/first"],
+    "train recipe": ["stylize train recipe stylerwkv --data pictures/ --out runs/first"],
+    "train average": ["stylize train average a.safetensors:0.65 b.safetensors:0.35 -o c.safetensors"],
 }
 
 
@@ -90,7 +91,7 @@ def _format_options(command: Any, context: Any, formatter: Any) -> None:
         else:
             known = [_GROUP_OF[option] for option in parameter.opts if option in _GROUP_OF]
             groups[known[0] if known else _OTHERS].append(record)
-    if sum(map(len, groups.values())) < _LEAST:
+    if groups[_OTHERS] or sum(map(len, groups.values())) < _LEAST:
         groups = {_OTHERS: [record for records in groups.values() for record in records]}
     for name, records in {"Arguments": arguments, **groups}.items():
         if records:

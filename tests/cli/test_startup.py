@@ -91,7 +91,7 @@ def test_every_page_has_an_example_that_is_understood(
 ) -> None:
     """Each command line is parsed (not run), and each page shows those of its command."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("photos", "paintings", "styles"):
+    for folder in ("photos", "pictures", "styles"):
         Path(folder).mkdir()
     for file in ("clip.mp4", "starry.jpg", "photo.jpg"):
         Path(file).touch()
@@ -101,7 +101,7 @@ def test_every_page_has_an_example_that_is_understood(
 
     whole = command()
     pages = {name: below for name, below in whole.commands.items() if not hasattr(below, "commands")}
-    for group in ("kernels", "weights"):
+    for group in ("kernels", "weights", "train"):
         pages |= {f"{group} {name}": below for name, below in whole.commands[group].commands.items()}
     for name in {*pages, *EXAMPLES}:
         assert _run([*name.split(), "--help"]) == 0
