@@ -57,6 +57,7 @@ def _make(
     weights: Path | None,
 ) -> None:
     from stylecli.media import find_images
+    from stylecli.paint.options import PICTURES, LoadOptions
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_looks
     from stylecli.samples import CONTENTS, STYLES
@@ -67,6 +68,7 @@ def _make(
         console.say(f"{drawn} pictures drawn into {photographs} and {styles}")
 
     style_files = [found.path for found in find_images([str(styles)], recursive=False).images]
+    loading = LoadOptions(PICTURES, weights, device.value, dtype.value)
     job = ImageJob(
         [str(photographs)],
         collect_looks(style_files, []),
@@ -74,15 +76,13 @@ def _make(
         overwrite=overwrite,
         max_size=size,
         format="png",
+        loading=loading,
     )
     plan = job.plan(console.show)
     if plan.todo:
-        from stylecli.paint.stylizer import Stylizer
-
-        stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
         console.start_bar(len(plan.todo))
         try:
-            job.carry_out(plan, stylizer, console.show)
+            job.run(plan, loading.load, console.show)
         finally:
             console.stop_bar()
     console.summary()

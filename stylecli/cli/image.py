@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stylecli.cli import options
-
-if TYPE_CHECKING:
-    from stylecli.paint.stylizer import Stylizer
 
 
 def image(
@@ -45,11 +42,12 @@ def image(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
-    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.options import PICTURES, LoadOptions, PaintOptions
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_looks
 
     rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
+    loading = LoadOptions(PICTURES, weights, device.value, dtype.value, tile=rows, memory_limit=limit)
     job = ImageJob(
         inputs,
         collect_looks(style or [], blend or []),
@@ -62,14 +60,8 @@ def image(
         quality=quality,
         memory_limit=limit,
         kept={} if weights is None else {weights: "the weights file"},
+        loading=loading,
         options=PaintOptions(strength, preserve_color, stroke_size, seed),
     )
 
-    def load() -> Stylizer:
-        from stylecli.paint.stylizer import Stylizer
-
-        return Stylizer.from_pretrained(
-            device=device.value, dtype=dtype.value, weights=weights, tile=rows, memory_limit=limit
-        )
-
-    paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+    paint_files(job, loading.load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)

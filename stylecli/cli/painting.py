@@ -78,7 +78,7 @@ def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
         for item in plan.todo:
             console.planned(item)
         console.say(f"dry run: {len(plan.todo)} to write, {count} exist already; nothing was written")
-    elif count and not plan.todo:
+    elif count and not plan.todo and not console.tally.failed:
         console.say(f"everything done already: {count} of {count} exist, use --overwrite to make them again")
     elif count:
         console.say(f"{count} of {count + len(plan.todo)} exist already, use --overwrite to make them again")

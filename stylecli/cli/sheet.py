@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from stylecli.console import Console
     from stylecli.media import Picture
-    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.options import PaintOptions, Settings
     from stylecli.paint.stylizer import Stylizer
 
 
@@ -51,8 +51,9 @@ def sheet(
 ) -> None:
     """Show PHOTO in every style of a folder on one picture, each result with its style in the corner."""
     from stylecli.console import Console
+    from stylecli.files.cache import digest_of
     from stylecli.media import find_images, read_picture, resize_to_fit
-    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.options import PICTURES, LoadOptions, PaintOptions, fingerprint
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
     from stylecli.run.mark import is_marked
@@ -64,9 +65,6 @@ def sheet(
     )
     kept.refuse(target)
     with Console(quiet=quiet, verbose=verbose) as console:
-        if target.exists() and not overwrite:
-            console.say(f"{target} exists already, use --overwrite to make it again")
-            raise typer.Exit(0)
         discovery = find_images(styles, recursive=recursive)
         for problem in discovery.problems:
             console.show(Failed(Path(problem.path), problem.reason))
@@ -79,16 +77,25 @@ def sheet(
             raise UsageError(f"no style images in {', '.join(styles)}")
         Protected((path, "a style image") for path in paths).refuse(target)
         picture = resize_to_fit(read_picture(photo, name=str(photo)), max_size)
-
-        from stylecli.paint.stylizer import Stylizer
-
-        stylizer = Stylizer.from_pretrained(device=device.value, dtype=dtype.value, weights=weights)
         how = PaintOptions(strength, preserve_color, stroke_size, seed)
+        loading = LoadOptions(PICTURES, weights, device.value, dtype.value)
+        settings: Settings = {
+            **how.settings,
+            **loading.settings,
+            "photograph": digest_of(photo)[:16],
+            "styles": fingerprint({"styles": [digest_of(path) for path in paths]}),
+            "columns": columns,
+            "max-size": max_size,
+        }
+        if target.exists() and not overwrite:
+            _leave(console, target, settings)
+        stylizer = loading.load()
         console.start_bar(len(paths))
         cells = list(_paint(console, stylizer, picture, paths, how))
         console.stop_bar()
         if cells:
-            _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size))
+            made = {**settings, **stylizer.settings}
+            _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
             console.say(f"{len(cells)} of {len(paths)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
@@ -99,6 +106,20 @@ def _check_target(target: Path) -> None:
 
     if target.suffix.lower() not in writable_suffixes():
         raise UsageError(f"-o {target}: name a picture file, such as {target.stem or 'sheet'}.png")
+
+
+def _leave(console: Console, target: Path, wanted: Settings) -> NoReturn:
+    """End without making a sheet that is there already; a failure where it was made otherwise."""
+    from stylecli.run.events import Failed
+    from stylecli.run.mark import picture_differs
+
+    words = picture_differs(target, wanted)
+    if words:
+        reason = f"was made with other settings ({', '.join(words)}): --overwrite makes it again"
+        console.show(Failed(target, reason))
+        raise typer.Exit(1)
+    console.say(f"{target} exists already, use --overwrite to make it again")
+    raise typer.Exit(0)
 
 
 def _paint(
@@ -142,7 +163,9 @@ def _image(picture: Picture) -> Image.Image:
     return image
 
 
-def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int) -> None:
+def _write(
+    cells: list[tuple[str, Image.Image]], target: Path, columns: int | None, cell: int, made: Settings
+) -> None:
     import numpy as np
 
     from stylecli.media import Picture, write_picture
@@ -150,4 +173,4 @@ def _write(cells: list[tuple[str, Image.Image]], target: Path, columns: int | No
     from stylecli.run.mark import mark
 
     drawn = gallery(cells, columns=columns, cell=cell)
-    write_picture(mark(Picture(np.asarray(drawn))), target)
+    write_picture(mark(Picture(np.asarray(drawn)), made), target)

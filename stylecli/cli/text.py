@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stylecli.cli import options
 from stylecli.errors import UsageError
-
-if TYPE_CHECKING:
-    from stylecli.paint.stylizer import Stylizer
 
 
 class Backbone(StrEnum):
@@ -83,12 +80,14 @@ def text(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
-    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.options import PHRASES, LoadOptions, PaintOptions
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
 
     rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
+    model = PHRASES if backbone is Backbone.own else backbone.value
+    loading = LoadOptions(model, weights, device.value, dtype.value, seed, rows, limit)
     job = ImageJob(
         inputs,
         collect_prompts([*prompts, *(prompt or [])], blend or []),
@@ -101,23 +100,11 @@ def text(
         quality=quality,
         memory_limit=limit,
         kept={} if weights is None else {weights: "the weights file"},
+        loading=loading,
         options=PaintOptions(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
     )
 
-    def load() -> Stylizer:
-        from stylecli.paint.stylizer import Stylizer
-
-        return Stylizer.from_pretrained(
-            "stylemamba-s" if backbone is Backbone.own else backbone.value,
-            device=device.value,
-            dtype=dtype.value,
-            weights=weights,
-            seed=seed,
-            tile=rows,
-            memory_limit=limit,
-        )
-
-    paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+    paint_files(job, loading.load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
 
 
 def _iterations(asked: int | None, backbone: Backbone) -> int:

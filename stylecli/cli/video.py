@@ -14,7 +14,6 @@ from stylecli.paint.options import TEMPORAL
 
 if TYPE_CHECKING:
     from stylecli.media.video.clip import Excerpt
-    from stylecli.paint.stylizer import Stylizer
     from stylecli.run.timeline import Timeline
 
 
@@ -131,9 +130,10 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.media.video.encoding import Encoding
-    from stylecli.paint.options import PaintOptions
+    from stylecli.paint.options import PHRASES, PICTURES, LoadOptions, PaintOptions
     from stylecli.run.films import FilmJob
 
+    loading = LoadOptions(PHRASES if text else PICTURES, weights, device.value, dtype.value)
     job = FilmJob(
         inputs,
         _timelines(style, text, blend, style_at),
@@ -146,16 +146,10 @@ def video(
         preview=preview,
         temporal=_temporal(temporal),
         options=PaintOptions(strength, preserve_color, stroke_size, seed),
-        weights=weights,
+        loading=loading,
     )
 
-    def load() -> Stylizer:
-        from stylecli.paint.stylizer import Stylizer
-
-        name = "stylemamba-s" if text else "stylerwkv-s"
-        return Stylizer.from_pretrained(name, device=device.value, dtype=dtype.value, weights=weights)
-
-    paint_files(job, load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+    paint_files(job, loading.load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
 
 
 def _timelines(

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from stylecli.errors import WeightsError
 from stylecli.models.packing import unpack
+from stylecli.weights.identity import read
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -55,13 +56,12 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
     Raises:
         WeightsError: the file cannot be read or is of another architecture.
     """
+    identity, data = read(path)
     try:
-        with safe_open(path, "pt") as file:
-            config = (file.metadata() or {}).get("config")
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors = load(data)
+    except SafetensorError as error:
         raise WeightsError(f"{path}: weights cannot be read ({str(error).splitlines()[0]})") from None
-    if config is None:
+    if identity.config is None:
         raise WeightsError(
             f"{path}: no configuration in the file's metadata; was it written by stylize train?"
         )
@@ -73,7 +73,7 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
             _NoMoreThan(tensors),
             warnings.catch_warnings(action="ignore"),
         ):
-            module = build(config)
+            module = build(identity.config)
         weights = unpack(tensors)
         module.load_state_dict(weights, assign=True)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:

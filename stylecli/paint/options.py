@@ -1,11 +1,60 @@
-"""How to paint, as the user asked for it."""
+"""How to paint and with what, as the user asked for it; and what tells two results apart.
+
+Whatever changes a pixel is among the ``settings``: resuming, saved styles, adapted networks and the mark in results
+compare nothing else.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stylecli.paint.stylizer import Stylizer
+
+Settings = Mapping[str, Any]
+"""Names of options, and what JSON can say."""
 
 TEMPORAL = 0.975
 """How firmly strokes of a film follow what moves, unless asked otherwise."""
+
+PICTURES, PHRASES = "stylerwkv-s", "stylemamba-s"
+"""The networks that paint like a picture and like a phrase, unless asked otherwise."""
+
+AUTO = "auto"
+
+
+def fingerprint(settings: Settings) -> str:
+    """16 hex digits that stand for some settings."""
+    text = json.dumps(dict(settings), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def differences(made: Settings, wanted: Settings) -> list[str]:
+    """Which settings are known to differ, in words for a person: "strength 1, now 0.6".
+
+    What is ``auto`` agrees with anything, and so does what the other side does not know.
+    """
+    words = []
+    for name, value in wanted.items():
+        if value == AUTO or name not in made or made[name] == value:
+            continue
+        before, now = _shown(made[name]), _shown(value)
+        words.append(f"{name} {before}, now {now}" if before and now else name)
+    return words
+
+
+def _shown(value: object) -> str:
+    """Empty for what says nothing to a person: fingerprints."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, str):
+        return "" if len(value) == 16 and not set(value) - set("0123456789abcdef") else value
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -18,3 +67,62 @@ class PaintOptions:
     stroke_size: float = 1.0
     seed: int = 0
     refine: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        return {
+            "strength": float(self.strength),
+            "preserve-color": self.preserve_color,
+            "stroke-size": float(self.stroke_size),
+            "seed": self.seed,
+            "refine": self.refine,
+        }
+
+    def fingerprint(self) -> str:
+        return fingerprint(self.settings)
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """With what to paint: arguments of :meth:`stylecli.paint.stylizer.Stylizer.from_pretrained`."""
+
+    model: str = PICTURES
+    weights: Path | None = None
+    device: str = AUTO
+    dtype: str = AUTO
+    seed: int = 0
+    tile: int | None = None
+    memory_limit: int | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """As far as they are known before the network is loaded: ``auto`` is settled then. Downloads nothing.
+
+        Raises WeightsError for weights of the user's own that are missing or damaged.
+        """
+        from stylecli.models.registry import known_fingerprint
+
+        numbers = known_fingerprint(self.model, self.weights, self.seed)
+        # cuda:1 paints what cuda:0 does.
+        device = {"device": self.device.partition(":")[0], "dtype": _DTYPES.get(self.dtype, self.dtype)}
+        return device if numbers is None else {"weights": numbers, **device}
+
+    def fingerprint(self) -> str:
+        return fingerprint(self.settings)
+
+    def load(self) -> Stylizer:
+        """Raises as :meth:`stylecli.paint.stylizer.Stylizer.from_pretrained` does."""
+        from stylecli.paint.stylizer import Stylizer
+
+        return Stylizer.from_pretrained(
+            self.model,
+            device=self.device,
+            dtype=self.dtype,
+            weights=self.weights,
+            seed=self.seed,
+            tile=self.tile,
+            memory_limit=self.memory_limit,
+        )
+
+
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}

@@ -20,6 +20,7 @@ from stylecli.errors import InputError, UsageError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.paint.options import fingerprint
 from stylecli.paint.pixels import to_tensor
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
     """
     if stylizer.encoder is None or stylizer.style is None or not isinstance(stylizer.network, TextPainter):
         raise UsageError("only a network that is guided by text can be refined, and it needs a prompt first")
-    file = _place(stylizer.network, stylizer.style.statistics, iterations, seed)
+    file = _place(stylizer, stylizer.style.statistics, iterations, seed)
     kept = _kept(file, stylizer.network.fusion.state_dict())
     if kept is None:
         kept = _adapt(stylizer, iterations, seed)
@@ -88,11 +89,10 @@ def _photographs() -> Tensor:
     return to_tensor(np.stack(drawn))
 
 
-def _place(network: TextPainter, style: Tensor, iterations: int, seed: int) -> Path:
-    digest = hashlib.sha256(f"{iterations} {seed} ".encode() + style.float().numpy().tobytes())
-    for value in network.state_dict().values():
-        digest.update(value.detach().cpu().float().contiguous().numpy().tobytes())
-    return cache_dir() / "refined" / f"{digest.hexdigest()[:32]}.safetensors"
+def _place(stylizer: Stylizer, style: Tensor, iterations: int, seed: int) -> Path:
+    phrase = hashlib.sha256(style.float().numpy().tobytes()).hexdigest()
+    name = fingerprint({**stylizer.settings, "phrase": phrase, "refine": iterations, "seed": seed})
+    return cache_dir() / "refined" / f"{name}.safetensors"
 
 
 def _kept(file: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,12 @@ from stylecli.memory import free_memory, give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
 from stylecli.paint.memory import TilePlan, plan_tiles
+from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
 from stylecli.paint.size import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
+from stylecli.weights.store import looks_like_path
 
 if TYPE_CHECKING:
     from stylecli.models.backbones.encoder import PublishedSiglip
@@ -47,9 +50,11 @@ class Style:
     Attributes:
         statistics: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
             features; of a prompt, its embedding.
+        network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
     """
 
     statistics: Tensor
+    network: str | None = None
 
     @staticmethod
     def blend(parts: Sequence[tuple[Style, float]]) -> Style:
@@ -62,28 +67,30 @@ class Style:
         if not parts or not max(weights) > 0 or not all(0 <= weight < math.inf for weight in weights):
             raise UsageError("a blend needs styles with finite weights of zero or more, not all zero")
         relative = [weight / max(weights) for weight in weights]  # huge ones have no sum
-        if len({style.statistics.shape for style, _ in parts}) > 1:
+        networks = {style.network for style, _ in parts if style.network is not None}
+        if len(networks) > 1 or len({style.statistics.shape for style, _ in parts}) > 1:
             raise UsageError("styles of different networks cannot be blended")
         shares = [weight / sum(relative) for weight in relative]
         mixed = torch.stack(
             [part[0].statistics * share for part, share in zip(parts, shares, strict=True)]
         ).sum(0)
-        return Style(mixed)
+        return Style(mixed, next(iter(networks), None))
 
     def save(self, path: Path | str) -> None:
         """Write the style to a safetensors file of a few kilobytes."""
         from safetensors.torch import save_file
 
-        save_file({"statistics": self.statistics}, path)
+        said = {"kind": "style"} if self.network is None else {"kind": "style", "network": self.network}
+        save_file({"statistics": self.statistics}, path, metadata=said)
 
     @classmethod
     def load(cls, path: Path | str) -> Style:
         """Read what :meth:`save` wrote. Raises WeightsError where the file is something else."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors import SafetensorError, safe_open
 
         try:
-            return cls(load_file(path)["statistics"])
+            with safe_open(path, "pt") as file:
+                return cls(file.get_tensor("statistics"), (file.metadata() or {}).get("network"))
         except (OSError, SafetensorError, KeyError):
             raise WeightsError(f"{path}: not a saved style") from None
 
@@ -105,6 +112,7 @@ class Stylizer:
     Attributes:
         network: the module, shared between all stylizers made from this one.
         encoder: what understands prompts, where the network is guided by text.
+        weights: fingerprint of the network's numbers, before any refinement.
         style: the style in hand; None until ``encode_style``, ``encode_prompt`` or ``with_style``.
         tile: rows of the strips in which pictures are painted (see :mod:`stylecli.tiling`; the result is the same);
             0: at once; None: at once where memory suffices.
@@ -116,6 +124,7 @@ class Stylizer:
     device: torch.device
     dtype: torch.dtype
     encoder: Siglip | PublishedSiglip | None = None
+    weights: str = ""
     style: Style | None = None
     tile: int | None = None
     memory_limit: int | None = None
@@ -123,7 +132,7 @@ class Stylizer:
     @classmethod
     def from_pretrained(
         cls,
-        name: str = "stylerwkv-s",
+        name: str | Path = PICTURES,
         *,
         device: str = "auto",
         dtype: str = "auto",
@@ -135,8 +144,9 @@ class Stylizer:
         """Load a network.
 
         Args:
-            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase; or
-                "siglip-sd" or "siglip-taesd", the papers' networks, which give the photograph back until refined.
+            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase; a
+                weights file; or "siglip-sd" or "siglip-taesd", the papers' networks, which give the photograph back
+                until refined.
             device: auto, cpu, cuda, cuda:1, mps or xpu. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
             seed: what an untrained network starts from.
@@ -145,6 +155,9 @@ class Stylizer:
         Raises:
             WeightsError: missing or damaged weights. UsageError: a device or dtype that is not there.
         """
+        name = os.fspath(name)
+        if looks_like_path(name):
+            name, weights = PICTURES, Path(name)
         where = choose_device(device, name, weights)
         painter = load_painter(name, weights, seed)
         precision = choose_dtype(dtype, where, painter.descriptor.bf16_on_cpu, name, weights)
@@ -156,9 +169,16 @@ class Stylizer:
             where,
             precision,
             painter.encoder,
+            painter.fingerprint,
             tile=tile,
             memory_limit=memory_limit,
         )
+
+    @property
+    def settings(self) -> Settings:
+        """What of the network and of where it runs changes a pixel (see :mod:`stylecli.paint.options`)."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"weights": self.weights, "device": self.device.type, "dtype": dtype}
 
     def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
         """A stylizer that paints in the style of ``image``.
@@ -179,7 +199,7 @@ class Stylizer:
         size = tuple(max(self.descriptor.smallest, min(longest, round(n * scale))) for n in (H, W))
         with torch.inference_mode():
             encoded = self.network.encode_style(resize(photo, (size[0], size[1]), self.device).to(self.dtype))  # type: ignore[operator]
-        return self.with_style(Style(encoded.float().cpu().clone()))
+        return self.with_style(Style(encoded.float().cpu().clone(), self.weights))
 
     def encode_prompt(self, prompt: str) -> Stylizer:
         """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
@@ -193,17 +213,14 @@ class Stylizer:
         with torch.inference_mode():
             if isinstance(self.encoder, Siglip):
                 _warn_if_unfamiliar(self.encoder, prompt)
-            return self.with_style(Style(self.encoder.encode_text([prompt]).clone()))
+            return self.with_style(Style(self.encoder.encode_text([prompt]).clone(), self.weights))
 
     def with_style(self, style: Style) -> Stylizer:
         """A stylizer that paints in an already encoded style. Raises UsageError where another network encoded it, and
         WeightsError for values that are no numbers."""
         size, wanted = style.statistics.shape[1], self.network.style_size
-        if size != wanted:
-            raise UsageError(
-                f"this style was encoded by another network or by former weights ({size} numbers, this one takes "
-                f"{wanted}): encode it again"
-            )
+        if size != wanted or style.network not in (None, self.weights):
+            raise UsageError("this style was encoded by another network or by other weights: encode it again")
         if not style.statistics.isfinite().all():
             raise WeightsError(
                 "this style holds values that are no numbers: the file, or the weights, are damaged"

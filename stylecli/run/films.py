@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import threading
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
 from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.files.claim import claimed, is_claimed
-from stylecli.paint.options import PaintOptions
+from stylecli.paint.options import LoadOptions, PaintOptions, Settings, fingerprint
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import (
     STREAM,
@@ -25,7 +25,6 @@ from stylecli.run.events import (
     Done,
     Event,
     FilmDone,
-    Skipped,
     Started,
     Warned,
 )
@@ -78,7 +77,7 @@ class FilmJob:
     preview: bool = False
     temporal: float | None = None
     options: PaintOptions = field(default_factory=PaintOptions)
-    weights: Path | None = None
+    loading: LoadOptions = field(default_factory=LoadOptions)
 
     # The plan.
 
@@ -89,7 +88,7 @@ class FilmJob:
         lost.
         """
         from stylecli.media.video.joining import is_painted
-        from stylecli.run.mark import is_marked
+        from stylecli.run.mark import film_differs, is_marked, picture_differs, sort_finished
 
         self.encoding.check()
         if self.output == str(STREAM):
@@ -108,8 +107,7 @@ class FilmJob:
             emit(problem)
         if self.preview:
             plan = self._previews(plan)
-        for item in plan.finished:
-            emit(Skipped(item.source, item.target, item.style, "exists"))
+        plan = sort_finished(plan, self._settings, picture_differs if self.preview else film_differs, emit)
         if not self.preview:
             for item in plan.todo:
                 self._check(item)
@@ -128,7 +126,8 @@ class FilmJob:
     def _kept(self) -> dict[Path, str]:
         """Files that no result may replace, and what they are."""
         styles = [path for line in self.timelines for _, look in line.keys for path in look.files]
-        weights = {} if self.weights is None else {self.weights: "the weights file"}
+        own = self.loading.weights
+        weights = {} if own is None else {own: "the weights file"}
         return dict.fromkeys(styles, "the style image") | weights
 
     def _check(self, item: Item) -> None:
@@ -241,8 +240,8 @@ class FilmJob:
         sink, notices = self._sink(item, source, journal)
         for text in (*source.clip.notices, *notices):
             emit(Warned(item.source, text))
-        job = self._fingerprint(item)
         paint = painter(item.style)
+        job = self._fingerprint(item, paint.settings)
         before = self._begin(item, journal, job, sink.resumable, emit)
         emit(Started(item.source, item.target, item.style))
         base, begin = source.clip.time_base, self.excerpt.start or 0.0
@@ -278,7 +277,7 @@ class FilmJob:
         for text in source.warnings:
             emit(Warned(item.source, text))
         if item.target.suffix.lower() in _ANIMATED and not self._is_numbered(item):
-            remember(item.target)
+            remember(item.target, {**self._settings(item), **paint.settings})
         self._clean(item, journal)
         clip = source.clip
         emit(
@@ -314,7 +313,13 @@ class FilmJob:
         if isinstance(source, VideoSource):
             film, begins = item.source, source.begins
         sink = FilmSink(
-            item.target, coding, journal.folder, film, begins, is_excerpt=not self.excerpt.covers_all
+            item.target,
+            coding,
+            journal.folder,
+            film,
+            begins,
+            is_excerpt=not self.excerpt.covers_all,
+            made=fingerprint(self._settings(item)),
         )
         return sink, coding.notices
 
@@ -358,23 +363,27 @@ class FilmJob:
         journal.remove()
         partial_path(item.target).unlink(missing_ok=True)
 
-    def _fingerprint(self, item: Item) -> str:
+    def _settings(self, item: Item) -> Settings:
+        """All that decides a result but the film itself; as far as it is known before the network is loaded."""
+        return self._by_style[item.style]
+
+    @cached_property
+    def _by_style(self) -> dict[str, Settings]:
+        common = {
+            **self.options.settings,
+            **self.loading.settings,
+            "excerpt": repr(self.excerpt),
+            "encoding": repr(self.encoding),
+            "temporal": self.temporal,
+        }
+        return {line.name: {**common, "style": line.fingerprint()} for line in self.timelines}
+
+    def _fingerprint(self, item: Item, loaded: Settings) -> str:
         """Of everything that decides what comes out: a run may go on only where all of it is the same."""
-        line = next(line for line in self.timelines if line.name == item.style)
-        styles = [
-            (
-                seconds,
-                share,
-                hashlib.sha256(part.read_bytes()).hexdigest() if isinstance(part, Path) else part,
-            )
-            for seconds, look in line.keys
-            for part, share in look.parts
-        ]
         status = item.source.stat() if exists(item.source) else None
         file = None if status is None else (status.st_size, status.st_mtime_ns)
-        said = (__version__, os.fspath(item.source), file, styles, self.excerpt, self.encoding, self.temporal)
-        weights = None if self.weights is None else self.weights.stat().st_mtime_ns
-        return hashlib.sha256(repr((said, self.options, self.weights, weights)).encode()).hexdigest()
+        source = {"version": __version__, "source": os.fspath(item.source), "file": file}
+        return fingerprint({**self._settings(item), **loaded, **source})
 
 
 def _size(target: Path, painted: int) -> int:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.memory import free_memory
-from stylecli.paint.options import PaintOptions
+from stylecli.paint.options import LoadOptions, PaintOptions, Settings
 from stylecli.run.disks import writable
-from stylecli.run.events import STREAM, Event, Failed, Skipped, Warned
+from stylecli.run.events import STREAM, Event, Failed, Warned
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
-from stylecli.run.plan import Found, Naming, Plan, Stdin, make_plan
-from stylecli.run.stream import PIXELS_IN_FLIGHT, Work, stream
+from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
+from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work, stream
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -44,6 +45,7 @@ class ImageJob:
     quality: int | None = None
     memory_limit: int | None = None  # bytes
     options: PaintOptions = field(default_factory=PaintOptions)
+    loading: LoadOptions = field(default_factory=LoadOptions)
     kept: Mapping[Path, str] = field(
         default_factory=dict
     )  # further files that no result may replace: what they are
@@ -55,7 +57,7 @@ class ImageJob:
         """
         from stylecli.media import is_animated, output_suffix
         from stylecli.media.formats import writer_for
-        from stylecli.run.mark import is_marked
+        from stylecli.run.mark import is_marked, picture_differs, sort_finished
 
         found, problems = self._find(emit)
         plan = make_plan(
@@ -69,13 +71,17 @@ class ImageJob:
         )
         for problem in problems:
             emit(problem)
-        for item in plan.finished:
-            emit(Skipped(item.source, item.target, item.style, "exists"))
-        return plan
+        return sort_finished(plan, self._settings, picture_differs, emit)
 
-    def carry_out(self, plan: Plan, stylizer: Stylizer, emit: Emit) -> None:
-        """``run`` with a network that is loaded already."""
-        self.run(plan, lambda: stylizer, emit)
+    def _settings(self, item: Item) -> Settings:
+        """All that decides a result but the photograph itself; as far as it is known before the network is loaded."""
+        return self._by_style[item.style]
+
+    @cached_property
+    def _by_style(self) -> dict[str, Settings]:
+        common = {**self.options.settings, **self.loading.settings}
+        own = {"max-size": self.max_size, "quality": self.quality}
+        return {look.name: {**common, "style": look.fingerprint(), **own} for look in self.looks}
 
     def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Emit) -> None:
         """Paint ``plan.todo``, and report pictures that fail. ``load`` is called once one could be read.
@@ -91,10 +97,17 @@ class ImageJob:
         todo = writable(plan.todo, emit)
         wanted = {item.style for item in todo}
         looks = [look for look in self.looks if look.name in wanted]
+        made: dict[Path, Settings] = {}
+
+        def painters() -> Mapping[str, Painter]:
+            stylizer = load()
+            made.update({item.target: {**self._settings(item), **stylizer.settings} for item in todo})
+            return bind_painters(stylizer, looks, self._open, self.options)
+
         work = Work(
             self._read,
-            lambda: bind_painters(load(), looks, self._open, self.options),
-            self._write,
+            painters,
+            lambda picture, target: self._write(picture, target, made[target]),
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
             keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
         )
@@ -139,18 +152,18 @@ class ImageJob:
             picture = self._open(source, animated=True)
         return picture if self.max_size is None else resize_to_fit(picture, self.max_size)
 
-    def _write(self, picture: Picture, target: Path) -> Sequence[str]:
+    def _write(self, picture: Picture, target: Path, made: Settings) -> Sequence[str]:
         from stylecli.media import write_picture
         from stylecli.run.mark import mark, remember
 
         stream_or_path = sys.stdout.buffer if target == STREAM else target
         notices = write_picture(
-            mark(picture),
+            mark(picture, made),
             stream_or_path,
             format=self.format,
             quality=self.quality,
             replace_existing=self.overwrite,
         )
         if target != STREAM:
-            remember(target)
+            remember(target, made)
         return notices

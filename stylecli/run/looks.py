@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.errors import UsageError
+from stylecli.files.cache import digest_of
 from stylecli.run.places import is_file, is_folder
 
 Part = tuple[Path, float]
@@ -36,6 +37,17 @@ class Look:
     def files(self) -> list[Path]:
         """The style images among the parts."""
         return [part for part, _ in self.parts if isinstance(part, Path)]
+
+    def fingerprint(self) -> str:
+        """Of the bytes of its images, its phrases and their shares. Raises UsageError for an unreadable file."""
+        digest = hashlib.sha256()
+        for part, share in self.parts:
+            try:
+                what = digest_of(part) if isinstance(part, Path) else part.text
+            except OSError as error:
+                raise UsageError(f"style image {part}: cannot be read: {error.strerror or error}") from None
+            digest.update(f"{what}\n{share!r}\n".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:16]
 
 
 def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylecli.errors import UsageError
-from stylecli.paint.options import PaintOptions
+from stylecli.paint.options import PaintOptions, Settings, fingerprint
 from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.run.abreast import painted_abreast, painted_at_once
 from stylecli.run.looks import Look
@@ -39,6 +39,10 @@ class Timeline:
 
     name: str
     keys: tuple[tuple[float, Look], ...]
+
+    def fingerprint(self) -> str:
+        """Of the looks and their times. Raises UsageError for an unreadable style image."""
+        return fingerprint({"keys": [(seconds, look.fingerprint()) for seconds, look in self.keys]})
 
     @staticmethod
     def constant(look: Look) -> Timeline:
@@ -87,6 +91,11 @@ class FilmPainter:
             style = bind(stylizer, look, read).style
             assert style is not None
             self._styles.append(style)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the network and of where it runs."""
+        return self._stylizer.settings
 
     def abreast(self, pixels: int) -> int:
         """How many frames of so many pixels should be painted at the same time."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from stylecli.errors import WeightsError
 from stylecli.models.packing import pack
+from stylecli.models.registry import kind_of
+from stylecli.weights.identity import described
 
 CHECKPOINT = "checkpoint.safetensors"
 RELEASE = "release.safetensors"  # in the folder of a run: its averaged weights, ready to be used
@@ -54,7 +56,9 @@ def save_release(
     eight_bits: Sequence[str] = (),
 ) -> None:
     """Safetensors for the package: parameters as :func:`pack` stores them, configuration and training record."""
-    _write(path, pack(weights, eight_bits), {"config": config, "training": json.dumps(training)})
+    packed = pack(weights, eight_bits)
+    said = described(save(packed), kind_of(config))
+    _write(path, packed, {"config": config, "training": json.dumps(training), **said})
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

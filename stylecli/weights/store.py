@@ -53,7 +53,7 @@ def locate(name: str | os.PathLike[str], file: str | None = None) -> Path:
     Raises WeightsError, one line with what to do, for an unknown name and for a missing or damaged file.
     """
     text = os.fspath(name)
-    if _looks_like_path(text):
+    if looks_like_path(text):
         return _users_own(Path(text))
     network = named(text)
     entry = network.file(file)
@@ -95,6 +95,26 @@ def inspect(network: Network, file: WeightFile) -> Found:
 def cached_path(network: Network, file: WeightFile) -> Path:
     """Where the file lies in the cache once it is there."""
     return cache_dir() / "weights" / network.name / file.name
+
+
+def is_here(name: str) -> bool:
+    """Whether a network's first file lies here, whole: nothing would have to be fetched."""
+    network = named(name)
+    return inspect(network, network.file()).problem is None
+
+
+def fixed_digests(name: str) -> str:
+    """What is known of a network's files without reading them: digests of the manifest, or as first seen here."""
+    network = named(name)
+    known = [file.sha256 or _seen_digest(cached_path(network, file)) for file in network.files]
+    return f"{network.name} {network.version} {' '.join(known)}"
+
+
+def _seen_digest(path: Path) -> str:
+    try:
+        return pinned(path) or ""
+    except (OSError, ValueError):
+        return ""
 
 
 def pin_path(path: Path) -> Path:
@@ -170,7 +190,8 @@ def _pin_first_seen(path: Path, digest: str) -> None:
     log.info("%s: no sha256 is known for it; pinned the one it has now, %s…", path, digest[:12])
 
 
-def _looks_like_path(text: str) -> bool:
+def looks_like_path(text: str) -> bool:
+    """Whether this names a file of the user's own, not an entry of ``weights.toml``."""
     return Path(text).suffix.lower() in (SUFFIX, ".pt", ".pth", ".ckpt", ".bin") or Path(text).name != text
 
 

@@ -123,7 +123,10 @@ def test_overwrite_and_how_to_paint(stylize: Stylize, tmp_path: Path, styles: li
         return np.asarray(Image.open(result).convert("RGB"), dtype=float)
 
     plain = paint()
-    assert np.abs(paint("--strength", "0") - plain).max() == 0  # exists: not touched
+    written = result.stat().st_mtime_ns
+    assert np.abs(paint() - plain).max() == 0 and result.stat().st_mtime_ns == written  # exists: not touched
+    assert stylize(*command, "--strength", "0").returncode == 1  # nor this, but it is no success
+    assert result.stat().st_mtime_ns == written
     own = np.asarray(Image.open(photo), dtype=float)
     photograph = paint("--overwrite", "--strength", "0")
     assert 10 * math.log10(255**2 / max(1e-9, np.mean((photograph - own) ** 2))) > 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ class TintingStylizer:
     """Gives every photograph the mean colour of the style."""
 
     device, dtype = "cpu", "fp32"
+
+    settings: ClassVar[dict[str, str]] = {}
 
     def __init__(self, tint: Any = None) -> None:
         self.tint = tint

@@ -7,6 +7,7 @@ encoders reorder at most. That is what one encoder for the whole film would have
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     _Packet = Packet[Any]
 
 MAKER = f"stylecli {__version__}"
+_DIGITS = 12
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _ALPHA_NUMBER = packet_sidedata_type_from_literal(ALPHA_DATA)
 _LATER = 1e9  # seconds: packets without a time go last
@@ -48,6 +50,7 @@ class Join:
         film: whose sound, subtitles, chapters and tags are taken over; None where there are none.
         begins: seconds of that film at which the result begins.
         trim: whether sound and subtitles are cut where the picture begins and ends, as in an excerpt.
+        made: fingerprint of the settings that it was painted with.
     """
 
     segments: Sequence[Path]
@@ -56,6 +59,7 @@ class Join:
     film: Path | None = None
     begins: Fraction = Fraction(0)
     trim: bool = False
+    made: str = ""
 
     def write(self, target: Path) -> list[str]:
         """Write ``target``, whole or not at all; lines about what is not carried over as it was.
@@ -104,7 +108,9 @@ class Join:
         if tag is not None:
             painted.codec_context.codec_tag = tag
         painted.time_base = coding.clip.time_base
-        painted.metadata["encoder"] = f"{MAKER} {coding.encoder}"
+        # MP4 keeps 31 letters of it.
+        made = f" {self.made[:_DIGITS]}" if self.made else ""
+        painted.metadata["encoder"] = f"{MAKER}{made} {coding.encoder}"
         if coding.has_alpha:
             painted.metadata["alpha_mode"] = "1"
         pictures = _pictures(self.segments, painted, coding, self.last_duration)
@@ -256,9 +262,19 @@ def _keyed(packets: Iterator[_Packet], kind: int) -> Iterator[tuple[tuple[float,
 
 def is_painted(path: Path) -> bool:
     """Whether the film at ``path`` is a result of this program. Never raises."""
+    return _mark_of(path).startswith("stylecli")
+
+
+def made_with(path: Path) -> str | None:
+    """The beginning of :attr:`Join.made` of the film at ``path``; None where it does not say. Never raises."""
+    match = re.match(rf"stylecli \S+ ([0-9a-f]{{{_DIGITS}}})( |$)", _mark_of(path))
+    return None if match is None else match[1]
+
+
+def _mark_of(path: Path) -> str:
     try:
         with open_film(path) as container:
             tags = {key.lower(): value for key, value in picture_stream(container, path).metadata.items()}
-            return str(tags.get("encoder", "")).startswith("stylecli")
+            return str(tags.get("encoder", ""))
     except InputError:
-        return False
+        return ""

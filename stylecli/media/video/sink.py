@@ -48,6 +48,8 @@ class FilmSink:
     """The film whose sound and metadata are taken over; None where there are none."""
     begins: Fraction = Fraction(0)
     is_excerpt: bool = False
+    made: str = ""
+    """Fingerprint of the settings."""
     resumable = True
     bytes: int = field(init=False, default=0)
 
@@ -104,7 +106,8 @@ class FilmSink:
     def _join(self, target: Path, last_duration: int, trim: bool) -> list[str]:
         if self._groups % self._per:
             self._close_gop()
-        return Join(self._paths(), self.coding, last_duration, self.film, self.begins, trim).write(target)
+        joined = Join(self._paths(), self.coding, last_duration, self.film, self.begins, trim, self.made)
+        return joined.write(target)
 
     def _close_gop(self) -> Path:
         path = self._path(self._gops)

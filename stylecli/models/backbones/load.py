@@ -14,15 +14,13 @@ from typing import Any
 import torch
 
 from stylecli.errors import UsageError, WeightsError
-from stylecli.models.backbones import BACKBONES
+from stylecli.models.backbones import BACKBONES, SIGLIP
 from stylecli.models.backbones.autoencoder import PublishedAutoencoder
 from stylecli.models.backbones.encoder import PublishedSiglip
 from stylecli.models.backbones.fusion import ResidualStyleMamba
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.weights import locate
-
-SIGLIP = "siglip-base-patch16-224"
 
 
 def load_backbone(name: str, seed: int = 0) -> tuple[TextPainter, PublishedSiglip]:

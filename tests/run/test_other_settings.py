@@ -1,0 +1,165 @@
+"""A result that is there is taken for finished only where it was made as is asked for now."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import draw
+from film_kit import Film
+
+import stylecli
+from stylecli.__main__ import _run
+from stylecli.errors import WeightsError
+from stylecli.models.registry import find_model
+from stylecli.paint.options import LoadOptions, PaintOptions, differences
+from stylecli.paint.stylizer import Stylizer
+
+BUNDLED = Path(stylecli.__file__).parent / "assets" / "weights"
+
+
+def other_weights(path: Path) -> Path:
+    """Of the same network and size, with one number changed."""
+    data = bytearray((BUNDLED / "stylerwkv-s.safetensors").read_bytes())
+    data[-64] ^= 0x40
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    draw(tmp_path / "a.png"), draw(tmp_path / "s.png", seed=3), draw(tmp_path / "styles" / "s.png", seed=3)
+    Film(frames=2).write(tmp_path / "f.mp4")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+IMAGE = ["image", "a.png", "-s", "s.png"]
+FILM = ["video", "f.mp4", "-s", "s.png"]
+SHEET = ["sheet", "a.png", "-s", "styles", "--max-size", "32"]
+
+
+@pytest.mark.parametrize(
+    ("command", "target"), [(IMAGE, "a.s.png"), (FILM, "f.s.mp4"), (SHEET, "a.sheet.png")], ids=lambda x: x[0]
+)
+def test_other_settings_are_told_and_the_same_are_done(here, capsys, command, target):
+    assert _run(command) == 0
+    made = (here / target).read_bytes()
+    capsys.readouterr()
+    assert _run(command) == 0
+    said = capsys.readouterr().err
+    assert "exist" in said and "other settings" not in said
+    other_weights(here / "own.safetensors")
+    changes = [
+        (["--strength", "0.6"], "strength 1, now 0.6"),
+        (["--stroke-size", "0.25"], "stroke-size 1, now 0.25"),
+        (["--preserve-color"], "preserve-color off, now on"),
+        (["--seed", "7"], "seed 0, now 7"),
+        (["--weights", "own.safetensors"], "weights"),
+        (["--dtype", "bf16"], "dtype float32, now bfloat16"),
+    ]
+    for extra, words in changes:
+        assert _run([*command, *extra]) == 1, extra
+        said = capsys.readouterr().err
+        assert "made with other settings" in said and "--overwrite" in said
+        assert words in said or command is FILM
+    assert _run([*command, "--weights", "missing.safetensors"]) == 3
+    assert "no such file" in capsys.readouterr().err
+    assert (here / target).read_bytes() == made
+    draw(here / "s.png", seed=5), draw(here / "styles" / "s.png", seed=5)
+    assert _run(command) == 1
+    assert "other settings" in capsys.readouterr().err
+    assert _run([*command, "--overwrite"]) == 0
+    assert _run(command) == 0
+
+
+def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys, monkeypatch):
+    from stylecli.run import film as film_module
+
+    Film(frames=60, size=(32, 32)).write(here / "f.mp4")
+    add = film_module.FilmRun._close_group
+
+    def stop(self, *arguments):
+        add(self, *arguments)
+        self.stop.set()
+
+    monkeypatch.setattr(film_module.FilmRun, "_close_group", stop)
+    assert _run(FILM) == 130
+    monkeypatch.setattr(film_module.FilmRun, "_close_group", add)
+    other_weights(here / "own.safetensors")
+    for extra in (
+        ["--weights", "own.safetensors"],
+        ["--dtype", "bf16"],
+        ["--stroke-size", "2"],
+        ["--seed", "3"],
+    ):
+        assert _run([*FILM, "--resume", *extra]) == 1, extra
+        assert "with other options" in capsys.readouterr().err
+    same = shutil.copy(BUNDLED / "stylerwkv-s.safetensors", here / "same.safetensors")
+    assert _run([*FILM, "--resume", "--weights", str(same)]) == 0  # a file of the same numbers
+    assert "going on after 48 frames" in capsys.readouterr().err
+
+
+def test_a_saved_style_of_other_weights_of_the_same_size_is_refused(here):
+    from stylecli.errors import UsageError
+    from stylecli.paint.stylizer import Style
+
+    picture = np.full((32, 32, 3), 90, np.uint8)
+    one = Stylizer.from_pretrained(device="cpu").encode_style(picture)
+    other = Stylizer.from_pretrained(other_weights(here / "own.safetensors"), device="cpu")
+    one.style.save(here / "style.safetensors")
+    saved = Style.load(here / "style.safetensors")
+    assert saved.network == one.weights != other.weights
+    with pytest.raises(UsageError, match="other weights"):
+        other.with_style(saved)
+    with pytest.raises(UsageError, match="different networks"):
+        Style.blend([(saved, 1.0), (other.encode_style(picture).style, 1.0)])
+
+
+@pytest.mark.parametrize(
+    "change", [{"strength": 0.5}, {"preserve_color": True}, {"stroke_size": 2.0}, {"seed": 1}, {"refine": 3}]
+)
+def test_each_option_is_in_the_fingerprint(change):
+    assert (
+        PaintOptions(**change).fingerprint() != PaintOptions().fingerprint() == PaintOptions().fingerprint()
+    )
+
+
+def test_what_is_loaded_is_in_the_fingerprint(tmp_path):
+    plain = LoadOptions().fingerprint()
+    others = [LoadOptions(dtype="bf16"), LoadOptions(device="cuda"), LoadOptions("stylemamba-s")]
+    others.append(LoadOptions(weights=other_weights(tmp_path / "own.safetensors")))
+    assert len({plain, *(one.fingerprint() for one in others)}) == 5
+    assert LoadOptions(tile=64).fingerprint() == plain  # strips give the same picture
+    assert LoadOptions(device="cuda:1").fingerprint() == LoadOptions(device="cuda").fingerprint()
+
+
+def test_auto_and_what_is_not_known_agree_with_anything():
+    assert differences({"dtype": "float32"}, {"dtype": "auto", "strength": 0.5}) == []
+    assert differences({"weights": "0" * 16}, {"weights": "1" * 16}) == ["weights"]
+
+
+def test_files_say_what_they_are(tmp_path):
+    """Kind, format and fingerprint: stated in new files, worked out of old ones."""
+    from safetensors import safe_open
+
+    from stylecli.training.checkpoint import save_release
+    from stylecli.weights.identity import fingerprint_of, identify
+
+    old = BUNDLED / "stylerwkv-s.safetensors"
+    with safe_open(old, "pt") as file:
+        config = file.metadata()["config"]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    new = tmp_path / "new.safetensors"
+    save_release(new, tensors, config, {})
+    assert identify(new).kind == "style-rwkv" == find_model(old).descriptor.kind
+    assert identify(new).fingerprint == fingerprint_of(new)
+    record = json.loads(new.read_bytes()[8 : 8 + int.from_bytes(new.read_bytes()[:8], "little")])
+    assert record["__metadata__"]["format"] == "1"
+    data = new.read_bytes().replace(b'"format":"1"', b'"format":"9"')
+    (tmp_path / "newer.safetensors").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"newer\.safetensors: of format 9.*update"):
+        find_model(tmp_path / "newer.safetensors")
