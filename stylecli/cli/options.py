@@ -7,11 +7,14 @@ import os
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from stylecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from stylecli.run.looks import Look
 
 
 class Device(str):
@@ -85,6 +88,19 @@ def memory_bytes(text: str | None) -> int | None:
         return None if text is None else parse_size(text)
     except UsageError as error:
         raise UsageError(f"--memory-limit {error}") from None
+
+
+def looks(styles: list[Path] | None, prompts: list[str] | None, blends: list[str] | None) -> list[Look]:
+    """Of --style, --prompt and --blend. Raises UsageError where they do not go together."""
+    from stylecli.run.looks import collect_looks, collect_prompts
+
+    if not prompts:
+        return collect_looks(styles or [], blends or [])
+    if styles or blends:
+        raise UsageError(
+            "--prompt paints with another network than --style and --blend: run them one after the other"
+        )
+    return collect_prompts(prompts, [])
 
 
 # What to paint with.
@@ -173,6 +189,26 @@ Tile = Annotated[
 MemoryLimit = Annotated[
     str | None,
     typer.Option(metavar="SIZE", show_default="what is free", help="Memory to get along with, such as 4G."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "--weights",
+        metavar="NAME|FILE",
+        show_default="the bundled ones",
+        help="Network to paint with: a name of 'stylize weights list', or a file trained with 'stylize train'.",
+    ),
+]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt",
+        "--text",
+        "-p",
+        metavar="TEXT",
+        help="A phrase to paint after; repeat for one result of each.",
+    ),
 ]
 Weights = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ import typer
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
+    from stylecli.cli.groups import Telling
     from stylecli.console import Console
     from stylecli.paint.stylizer import Stylizer
     from stylecli.run.events import Event
@@ -27,19 +28,16 @@ class Job(Protocol):
 def paint_files(
     job: Job,
     load: Callable[[], Stylizer],
-    *,
-    dry_run: bool,
-    json: bool,
-    quiet: bool,
-    verbose: bool,
+    telling: Telling,
 ) -> None:
     """Plan the job, say what will be done, do it (with what ``load`` gives, called once it is needed), and exit."""
     from stylecli.console import Console
 
-    with Console(quiet=quiet, verbose=verbose, json_lines=json) as console:
+    dry_run = telling.dry_run
+    with Console(quiet=telling.quiet, verbose=telling.verbose, json_lines=telling.json) as console:
         try:
             plan = job.plan(console.show)
-            _check_streams(plan, json=json, dry_run=dry_run)
+            _check_streams(plan, json=telling.json, dry_run=dry_run)
             _explain(console, plan, dry_run=dry_run)
             if not dry_run:
                 if plan.todo:

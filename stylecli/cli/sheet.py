@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.groups import Engine, Painting, grouped
 from stylecli.errors import InputError, OutOfMemoryError, UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from stylecli.paint.stylizer import Stylizer
 
 
+@grouped
 def sheet(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photograph.")],
+    *,
     styles: Annotated[
         list[str], typer.Option("--styles", "-s", metavar="DIR", help="Folder of style images; repeatable.")
     ],
@@ -39,13 +42,8 @@ def sheet(
     ] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
-    strength: options.Strength = 1.0,
-    stroke_size: options.StrokeSize = 1.0,
-    preserve_color: options.PreserveColor = False,
-    seed: options.Seed = 0,
-    device: options.DeviceOption = options.Device.auto,
-    dtype: options.DtypeOption = options.Dtype.auto,
-    weights: options.Weights = None,
+    painting: Painting,
+    engine: Engine,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -53,16 +51,14 @@ def sheet(
     from stylecli.console import Console
     from stylecli.files.cache import digest_of
     from stylecli.media import find_images, read_picture, resize_to_fit
-    from stylecli.paint.options import PICTURES, LoadOptions, PaintOptions, fingerprint
+    from stylecli.paint.options import PICTURES, fingerprint
     from stylecli.run.events import Failed
     from stylecli.run.guard import Protected
     from stylecli.run.mark import is_marked
 
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
     _check_target(target)
-    kept = Protected(
-        [(photo, "the photograph"), *([] if weights is None else [(weights, "the weights file")])]
-    )
+    kept = Protected([(photo, "the photograph"), *engine.kept.items()])
     kept.refuse(target)
     with Console(quiet=quiet, verbose=verbose) as console:
         discovery = find_images(styles, recursive=recursive)
@@ -76,9 +72,8 @@ def sheet(
         if not paths:
             raise UsageError(f"no style images in {', '.join(styles)}")
         Protected((path, "a style image") for path in paths).refuse(target)
-        picture = resize_to_fit(read_picture(photo, name=str(photo)), max_size)
-        how = PaintOptions(strength, preserve_color, stroke_size, seed)
-        loading = LoadOptions(PICTURES, weights, device.value, dtype.value)
+        picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
+        how, loading = painting.options(), engine.loading(PICTURES, painting.seed)
         settings: Settings = {
             **how.settings,
             **loading.settings,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.groups import Engine, Painting, Reading, Telling, grouped
 from stylecli.errors import UsageError
 
 
@@ -18,6 +19,7 @@ class Backbone(StrEnum):
     siglip_taesd = "siglip-taesd"
 
 
+@grouped
 def text(
     arguments: Annotated[
         list[str],
@@ -26,12 +28,8 @@ def text(
             help="Images, folders, glob patterns in quotes, or - for stdin; the prompt comes last.",
         ),
     ],
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompt", "-p", metavar="TEXT", help="A phrase to paint after; repeat for one result of each."
-        ),
-    ] = None,
+    *,
+    prompt: options.Prompts = None,
     blend: Annotated[
         list[str] | None,
         typer.Option("--blend", metavar="A:0.6,B:0.4", help="Mix phrases by weight into one; repeatable."),
@@ -53,26 +51,13 @@ def text(
             show_default="0; 20 with another --backbone",
         ),
     ] = None,
-    strength: options.Strength = 1.0,
-    stroke_size: options.StrokeSize = 1.0,
-    preserve_color: options.PreserveColor = False,
-    seed: options.Seed = 0,
+    painting: Painting,
     output: options.Output = None,
-    recursive: options.Recursive = False,
-    overwrite: options.Overwrite = False,
-    max_size: options.MaxSize = None,
-    max_pixels: options.MaxPixels = 400_000_000,
+    reading: Reading,
     format: options.Format = None,
     quality: options.Quality = None,
-    dry_run: options.DryRun = False,
-    device: options.DeviceOption = options.Device.auto,
-    dtype: options.DtypeOption = options.Dtype.auto,
-    tile: options.Tile = "auto",
-    memory_limit: options.MemoryLimit = None,
-    weights: options.Weights = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    engine: Engine,
+    telling: Telling,
 ) -> None:
     """Stylize images as a phrase says: every INPUT beside it as photo.phrase.png or where -o says.
 
@@ -80,39 +65,41 @@ def text(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
-    from stylecli.paint.options import PHRASES, LoadOptions, PaintOptions
+    from stylecli.paint.options import PHRASES
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
 
-    rows, limit = options.tile_rows(tile), options.memory_bytes(memory_limit)
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
-    model = PHRASES if backbone is Backbone.own else backbone.value
-    loading = LoadOptions(model, weights, device.value, dtype.value, seed, rows, limit)
+    if engine.model is not None and backbone is not Backbone.own:
+        raise UsageError(f"--weights {engine.model}: none can be trained for --backbone {backbone.value}")
+    loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
     job = ImageJob(
         inputs,
         collect_prompts([*prompts, *(prompt or [])], blend or []),
         output=output,
-        recursive=recursive,
-        overwrite=overwrite,
-        max_size=max_size,
-        max_pixels=max_pixels,
+        recursive=reading.recursive,
+        overwrite=reading.overwrite,
+        max_size=reading.max_size,
+        max_pixels=reading.max_pixels,
         format=format,
         quality=quality,
-        memory_limit=limit,
-        kept={} if weights is None else {weights: "the weights file"},
+        memory_limit=engine.limit,
+        kept=engine.kept,
         loading=loading,
-        options=PaintOptions(strength, preserve_color, stroke_size, seed, _iterations(refine, backbone)),
+        options=painting.options(_iterations(refine, loading.model)),
     )
 
-    paint_files(job, loading.load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+    paint_files(job, loading.load, telling)
 
 
-def _iterations(asked: int | None, backbone: Backbone) -> int:
+def _iterations(asked: int | None, model: str) -> int:
     """Raises UsageError where nothing but the photograph could come out."""
-    if backbone is Backbone.own:
+    from stylecli.models.backbones import BACKBONES
+
+    if model not in BACKBONES:
         return asked or 0
     if asked == 0:
-        raise UsageError(f"--backbone {backbone.value} has no trained weights: --refine must be 1 or more")
+        raise UsageError(f"--backbone {model} has no trained weights: --refine must be 1 or more")
     return 20 if asked is None else asked
 
 

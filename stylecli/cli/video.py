@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.groups import Engine, Painting, Reading, Telling, grouped
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
@@ -33,6 +34,7 @@ class Hdr(StrEnum):
     refuse = "refuse"
 
 
+@grouped
 def video(
     inputs: Annotated[
         list[str],
@@ -41,13 +43,9 @@ def video(
             help="Films, animated GIF, WebP or PNG, numbered pictures (frames/%05d.png), folders, patterns in quotes.",
         ),
     ],
+    *,
     style: options.Styles = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text", "-p", metavar="PROMPT", help="A phrase to paint after; repeat for one result of each."
-        ),
-    ] = None,
+    prompt: options.Prompts = None,
     blend: options.Blends = None,
     style_at: Annotated[
         list[str] | None,
@@ -59,13 +57,9 @@ def video(
     temporal: Annotated[
         str, typer.Option(metavar="0..1|off", help="How firmly strokes follow what moves, against flicker.")
     ] = str(TEMPORAL),
-    strength: options.Strength = 1.0,
-    stroke_size: options.StrokeSize = 1.0,
-    preserve_color: options.PreserveColor = False,
-    seed: options.Seed = 0,
+    painting: Painting,
     output: Annotated[str | None, options.output_option("; out/%05d.png for numbered pictures.")] = None,
-    recursive: options.Recursive = False,
-    overwrite: options.Overwrite = False,
+    reading: Reading,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     preview: Annotated[
         bool,
@@ -86,8 +80,6 @@ def video(
             help="Another frame rate, as 25 or 30000/1001.",
         ),
     ] = None,
-    max_size: options.MaxSize = None,
-    max_pixels: options.MaxPixels = 400_000_000,
     codec: Annotated[
         Codec | None,
         typer.Option(
@@ -115,13 +107,8 @@ def video(
     pix_fmt: Annotated[
         str | None, typer.Option(metavar="NAME", show_default="yuv420p", help="The encoder's pixel format.")
     ] = None,
-    dry_run: options.DryRun = False,
-    device: options.DeviceOption = options.Device.auto,
-    dtype: options.DtypeOption = options.Dtype.auto,
-    weights: options.Weights = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    engine: Engine,
+    telling: Telling,
 ) -> None:
     """Stylize films: every INPUT in every style, beside it as clip.style.mp4 or where -o says.
 
@@ -130,26 +117,27 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.media.video.encoding import Encoding
-    from stylecli.paint.options import PHRASES, PICTURES, LoadOptions, PaintOptions
+    from stylecli.paint.options import PHRASES, PICTURES
     from stylecli.run.films import FilmJob
 
-    loading = LoadOptions(PHRASES if text else PICTURES, weights, device.value, dtype.value)
+    loading = engine.loading(PHRASES if prompt else PICTURES, painting.seed)
     job = FilmJob(
         inputs,
-        _timelines(style, text, blend, style_at),
-        _excerpt(start, end, max_frames, fps, max_size, max_pixels, hdr is Hdr.tone_map),
+        _timelines(style, prompt, blend, style_at),
+        _excerpt(start, end, max_frames, fps, reading.max_size, reading.max_pixels, hdr is Hdr.tone_map),
         Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
         output=output,
-        recursive=recursive,
-        overwrite=overwrite,
+        recursive=reading.recursive,
+        overwrite=reading.overwrite,
         resume=resume,
         preview=preview,
         temporal=_temporal(temporal),
-        options=PaintOptions(strength, preserve_color, stroke_size, seed),
+        options=painting.options(),
         loading=loading,
+        kept=engine.kept,
     )
 
-    paint_files(job, loading.load, dry_run=dry_run, json=json, quiet=quiet, verbose=verbose)
+    paint_files(job, loading.load, telling)
 
 
 def _timelines(
@@ -161,17 +149,17 @@ def _timelines(
 
     if keys:
         if styles or texts or blends:
-            raise UsageError("--style-at says which styles are seen when: drop --style, --blend and --text")
+            raise UsageError("--style-at says which styles are seen when: drop --style, --blend and --prompt")
         return [parse_keys(keys)]
     if texts:
         if styles or blends:
             raise UsageError(
-                "--text paints with another network than --style and --blend: run them one after the other"
+                "--prompt paints with another network than --style and --blend: run them one after the other"
             )
         return [Timeline.constant(look) for look in collect_prompts(texts, [])]
     if not styles and not blends:
         raise UsageError(
-            'no style given: add --style IMAGE, --text "PROMPT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
+            'no style given: add --style IMAGE, --prompt "TEXT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
         )
     return [Timeline.constant(look) for look in collect_looks(styles or [], blends or [])]
 

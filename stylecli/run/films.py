@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -78,6 +78,7 @@ class FilmJob:
     temporal: float | None = None
     options: PaintOptions = field(default_factory=PaintOptions)
     loading: LoadOptions = field(default_factory=LoadOptions)
+    kept: Mapping[Path, str] = field(default_factory=dict)  # further files that no result may replace
 
     # The plan.
 
@@ -126,9 +127,7 @@ class FilmJob:
     def _kept(self) -> dict[Path, str]:
         """Files that no result may replace, and what they are."""
         styles = [path for line in self.timelines for _, look in line.keys for path in look.files]
-        own = self.loading.weights
-        weights = {} if own is None else {own: "the weights file"}
-        return dict.fromkeys(styles, "the style image") | weights
+        return dict.fromkeys(styles, "the style image") | dict(self.kept)
 
     def _check(self, item: Item) -> None:
         """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""

@@ -1,0 +1,123 @@
+"""Options that image, text, video and sheet share: each stands once, as a field of a dataclass.
+
+A command that is ``@grouped`` names the dataclass as the type of a parameter, and offers its fields as options:
+
+>>> @grouped
+... def image(inputs: list[str], *, style: Styles = None, painting: Painting, engine: Engine) -> None: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from stylecli.cli import options
+
+if TYPE_CHECKING:
+    from stylecli.paint.options import LoadOptions, PaintOptions
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with the fields of dataclasses among its parameters in their place."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    for name, parameter in inspect.signature(command).parameters.items():
+        group = hints[name]
+        if not is_dataclass(group):
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=group))
+            continue
+        groups[name] = group
+        types = get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                one.name, parameter.KEYWORD_ONLY, default=one.default, annotation=types[one.name]
+            )
+            for one in fields(group)
+        ]
+
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{one.name: values.pop(one.name) for one in fields(group)})
+        command(**values)
+
+    run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+    run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+@dataclass(frozen=True)
+class Painting:
+    """How to paint."""
+
+    strength: options.Strength = 1.0
+    stroke_size: options.StrokeSize = 1.0
+    preserve_color: options.PreserveColor = False
+    seed: options.Seed = 0
+
+    def options(self, refine: int = 0) -> PaintOptions:
+        from stylecli.paint.options import PaintOptions
+
+        return PaintOptions(self.strength, self.preserve_color, self.stroke_size, self.seed, refine)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """With what to paint, and where."""
+
+    model: options.Model = None
+    device: options.DeviceOption = options.Device.auto
+    dtype: options.DtypeOption = options.Dtype.auto
+    tile: options.Tile = "auto"
+    memory_limit: options.MemoryLimit = None
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes. Raises UsageError."""
+        return options.memory_bytes(self.memory_limit)
+
+    def loading(self, usual: str, seed: int = 0) -> LoadOptions:
+        """``usual``: the network where none was named. Raises UsageError."""
+        from stylecli.paint.options import LoadOptions
+
+        return LoadOptions(
+            self.model or usual,
+            device=self.device.value,
+            dtype=self.dtype.value,
+            seed=seed,
+            tile=options.tile_rows(self.tile),
+            memory_limit=self.limit,
+        )
+
+    @property
+    def kept(self) -> dict[Path, str]:
+        """The weights file, where one was named: no result may replace it."""
+        from stylecli.weights.store import looks_like_path
+
+        if self.model is None or not looks_like_path(self.model):
+            return {}
+        return {Path(self.model): "the weights file"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What of the inputs is taken."""
+
+    recursive: options.Recursive = False
+    overwrite: options.Overwrite = False
+    max_size: options.MaxSize = None
+    max_pixels: options.MaxPixels = 400_000_000
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What is said, and whether it is done at all."""
+
+    dry_run: options.DryRun = False
+    json: options.Json = False
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
