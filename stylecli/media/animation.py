@@ -59,7 +59,7 @@ def options(picture: Picture, images: Sequence[Image.Image], writer: str) -> dic
         # Its alpha is on or off; what was there before is taken away where it is off.
         extra: dict[str, Any] = {"disposal": 2} if "A" in images[0].getbands() else {}
         if loop is None:
-            return {"save_all": True, "append_images": images[1:], "duration": _whole(times)} | extra
+            return {"save_all": True, "append_images": images[1:], "duration": _whole(times, 10)} | extra
     elif writer == "PNG":
         extra = {"disposal": 0, "blend": 0}
     else:
@@ -67,14 +67,15 @@ def options(picture: Picture, images: Sequence[Image.Image], writer: str) -> dic
     return {
         "save_all": True,
         "append_images": images[1:],
-        "duration": _whole(times),
+        "duration": _whole(times, 10 if writer == "GIF" else 1),
         "loop": loop or 0,
     } | extra
 
 
-def _whole(times: Sequence[float]) -> list[int]:
-    """Whole milliseconds whose sum does not drift from that of ``times``."""
-    return np.diff(np.rint(np.cumsum([0.0, *times]))).astype(int).tolist()
+def _whole(times: Sequence[float], step: int) -> list[int]:
+    """Milliseconds, multiples of ``step`` (a GIF counts hundredths of a second), whose sum does not drift from that of
+    ``times``."""
+    return (np.diff(np.rint(np.cumsum([0.0, *times]) / step)) * step).astype(int).tolist()
 
 
 def alike(images: Sequence[Image.Image]) -> list[Image.Image]:

@@ -1,10 +1,9 @@
-"""Animated GIF, WebP and PNG, through Pillow: every frame as it is shown, with its own duration and transparency."""
+"""Animated GIF, WebP and PNG as films; they are written as :mod:`stylecli.media.animation` writes animations."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,29 +11,26 @@ import numpy as np
 from PIL import Image
 
 from stylecli.errors import InputError
-from stylecli.files.atomic import atomic_file
-from stylecli.media.picture import FloatArray
+from stylecli.media import animation
+from stylecli.media.picture import FloatArray, Picture
+from stylecli.media.picture import Frame as Still
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.transparency import continued
 from stylecli.media.video.clip import Clip, Excerpt, Frame, Part, fit
 from stylecli.media.video.colour import Colour
-from stylecli.paint.pixels import to_depth, to_image
+from stylecli.media.writing import write_picture
+from stylecli.paint.pixels import to_depth, to_whole
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG", ".png": "PNG"}
 _TICK = Fraction(1, 1000)
 _USUAL_MS = 100  # what browsers make of a duration of zero
+_QUALITY = 90  # of WebP: several frames are large
 _RGB = Colour(2, 0, 1, 13)
 
 
 def is_animation(path: Path) -> bool:
-    """Whether Pillow finds more than one frame in a GIF, WebP or PNG. Never raises."""
-    if path.suffix.lower() not in FORMATS:
-        return False
-    try:
-        with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
-            return getattr(image, "n_frames", 1) > 1
-    except Exception:  # a broken file: whoever opens it as a film says so
-        return False
+    """Whether it is a GIF, WebP or PNG of more than one frame. Never raises."""
+    return path.suffix.lower() in FORMATS and animation.is_animated(path)
 
 
 @dataclass
@@ -57,7 +53,7 @@ class AnimationSource:
                     image.seek(number)
                     if image.format == "WEBP":
                         image.load()  # only then is the duration this frame's
-                    durations.append(_duration(image))
+                    durations.append(round(animation.duration(image)) or _USUAL_MS)
                 width, height = fit(*image.size, self.excerpt.max_size)
                 loop = int(image.info.get("loop", 1))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -120,16 +116,14 @@ class AnimationSink:
     bytes: int = field(init=False, default=0)
 
     def begin(self, groups: int, frames: int) -> None:
-        self._images: list[Image.Image] = []
+        self._frames: list[Still] = []
         self._begins: list[int] = []
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
-        image = to_image(painted)
-        if frame.alpha is not None:
-            image.putalpha(Image.fromarray(to_depth(frame.alpha, np.uint8)))
-        self._images.append(image)
+        alpha = None if frame.alpha is None else to_depth(frame.alpha, np.uint8)
+        self._frames.append(Still(to_whole(painted, np.uint8), alpha, 0.0))
         self._begins.append(round(frame.pts * self.clip.time_base / _TICK))
-        self.bytes += image.width * image.height * len(image.getbands())
+        self.bytes += painted.size + (0 if alpha is None else alpha.size)
 
     def cut(self) -> Part:
         """Nothing to do: there is one group, and it is in memory."""
@@ -137,27 +131,15 @@ class AnimationSink:
 
     def finish(self, last_duration: int) -> list[str]:
         """Write the file. Raises InputError."""
-        format = FORMATS[self.target.suffix.lower()]
         last = round(last_duration * self.clip.time_base / _TICK) or _USUAL_MS
-        step = (
-            10 if format == "GIF" else 1
-        )  # it counts hundredths; rounding times, not durations, nothing drifts
-        times = [round(time / step) * step for time in (*self._begins, self._begins[-1] + last)]
-        durations = [end - begin for begin, end in itertools.pairwise(times)]
-        options: dict[str, object] = {"quality": 90} if format == "WEBP" else {}
-        if format == "GIF":
-            options["disposal"] = 2 if any(image.mode == "RGBA" for image in self._images) else 1
-        if format != "GIF" or self.clip.loop != 1:  # GIF: without the block it is shown once
-            options["loop"] = self.clip.loop
-        first, *rest = self._images
-        with atomic_file(self.target) as file:
-            first.save(file, format=format, save_all=True, append_images=rest, duration=durations, **options)  # type: ignore[arg-type]
+        durations = np.diff([*self._begins, self._begins[-1] + last]).tolist()
+        first, *rest = (replace(one, duration=ms) for one, ms in zip(self._frames, durations, strict=True))
+        gif = self.target.suffix.lower() == ".gif"
+        loop = None if gif and self.clip.loop == 1 else self.clip.loop  # without the block it is shown once
+        picture = Picture(first.pixels, first.alpha, more=tuple(rest), duration=first.duration, loop=loop)
+        write_picture(picture, self.target, format=FORMATS[self.target.suffix.lower()], quality=_QUALITY)
         self.bytes = self.target.stat().st_size
         return []
 
     def finish_partly(self, last_duration: int) -> Path | None:
         return None
-
-
-def _duration(image: Image.Image) -> int:
-    return round(float(image.info.get("duration", 0))) or _USUAL_MS
