@@ -81,8 +81,6 @@ class Descriptor:
             the whole picture). The halo that strips need follows from the network's layers; where displacements are
             learned, from their bound in its configuration.
         bf16_on_cpu: whether it paints in bfloat16 where a CPU computes in it and nobody asked for anything else.
-        tiling: the module that says how its own whole-image operations are computed in strips, imported once strips
-            are wanted; None where it has none.
     """
 
     kind: str
@@ -102,4 +100,3 @@ class Descriptor:
     margin: int = 16
     memory: MemoryProfile | None = field(default_factory=MemoryProfile)
     bf16_on_cpu: bool = False
-    tiling: str | None = None

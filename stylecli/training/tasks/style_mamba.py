@@ -22,7 +22,8 @@ from tqdm import tqdm
 from stylecli.metrics.ssim import structural_similarity
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.autoencoder.model import Autoencoder
-from stylecli.models.registry import AUTOENCODER, load_network
+from stylecli.models.registry import load_network
+from stylecli.models.style_mamba.descriptor import AUTOENCODER
 from stylecli.models.siglip import load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.model import StyleMamba
