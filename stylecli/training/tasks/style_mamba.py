@@ -23,9 +23,9 @@ from stylecli.metrics.ssim import structural_similarity
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.registry import load_network
-from stylecli.models.style_mamba.descriptor import AUTOENCODER
 from stylecli.models.siglip import load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.models.style_mamba.descriptor import AUTOENCODER
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.paint import guidance
 from stylecli.training import losses
