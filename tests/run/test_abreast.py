@@ -10,7 +10,7 @@ import torch
 
 from stylecli import devices
 from stylecli.devices import own_stream
-from stylecli.models.descriptor import Descriptor
+from stylecli.models.style_rwkv.descriptor import DESCRIPTOR
 from stylecli.run.abreast import in_order, painted_abreast, painted_at_once
 
 
@@ -128,7 +128,7 @@ def test_threads_of_a_card_have_streams_of_their_own_and_results_keep_their_orde
 def test_frames_in_one_call_by_memory(monkeypatch, free, size, at_once):
     monkeypatch.setattr(devices, "free_on", lambda device: free)
     device = torch.device("cpu" if free is None else "cuda")
-    stylizer = SimpleNamespace(device=device, descriptor=Descriptor(), tile=None, memory_limit=None)
+    stylizer = SimpleNamespace(device=device, descriptor=DESCRIPTOR, tile=None, memory_limit=None)
     assert painted_at_once(stylizer, *size) == at_once
     if free is not None:
         assert painted_abreast(stylizer, size[0] * size[1]) == 2
