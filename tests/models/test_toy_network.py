@@ -42,7 +42,9 @@ def test_a_network_of_one_folder_paints_an_image_a_film_and_a_sheet(here: Path) 
     assert _run(["image", "black.png", "-s", "red.png", *model, "-o", "a.png"]) == 0
     assert np.abs(np.asarray(Image.open(here / "a.png")) - wanted).max() <= 1
     assert _run(["video", "f.mp4", "-s", "red.png", *model, "-o", "a.mp4"]) == 0
-    assert all(np.abs(frame - wanted).max() <= 6 for frame in look(here / "a.mp4").pictures)
+    before, after = look(here / "f.mp4").pictures, look(here / "a.mp4").pictures
+    for frame, painted in zip(before, after, strict=True):
+        assert np.abs(painted.mean((0, 1)) - (wanted + 0.25 * frame.mean((0, 1)))).max() <= 3
     assert _run(["sheet", "black.png", "-s", "styles", *model, "-o", "sheet.png"]) == 0
     drawn = np.asarray(Image.open(here / "sheet.png").convert("RGB"))
     assert (np.abs(drawn - wanted).max(2) <= 1).sum() > 48 * 32 / 2
