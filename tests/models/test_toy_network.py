@@ -30,9 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.new("RGB", (48, 32)).save(tmp_path / "black.png")
     (tmp_path / "styles").mkdir()
     Image.new("RGB", (40, 40), RED).save(tmp_path / "styles" / "red.png")
-    Film(frames=3, size=(48, 32), draw=lambda n, w, h: np.zeros((h, w, 3), np.uint8)).write(
-        tmp_path / "f.mp4"
-    )
+    Film(frames=3, size=(48, 32)).write(tmp_path / "f.mp4")
     return tmp_path
 
 
