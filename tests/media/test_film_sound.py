@@ -94,9 +94,10 @@ def test_sound_stays_with_its_picture(suffix: str, tmp_path: Path) -> None:
             assert film.duration / 1e6 == pytest.approx(part.seconds, abs=0.16), where
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4", ".mov", ".flv"])
 @pytest.mark.parametrize("begins", [1.4, 3600.0])
-def test_a_film_that_begins_late_begins_at_once(begins: float, tmp_path: Path) -> None:
-    source = with_sound(tmp_path / "in.ts", "aac", seconds=2, begins=begins)
+def test_a_film_that_begins_late_begins_at_once(suffix: str, begins: float, tmp_path: Path) -> None:
+    source = with_sound(tmp_path / f"in{suffix}", "aac", seconds=2, begins=begins)
     for target in (".mp4", ".mkv"):
         out = tmp_path / f"out{target}"
         through(source, out)

@@ -67,8 +67,8 @@ class FilmSink:
     def add(self, frame: Frame, painted: FloatArray) -> None:
         dtype = np.uint16 if self.coding.is_deep else np.uint8
         ready = self._encoder.prepared(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
-        if self._per > 1:
-            self._waiting.add(ready)
+        if self._groups % self._per < self._per - 1:  # the last group completes the others
+            self._waiting.add(ready, self._waiting_path(self._groups))
         self._encoder.encode(ready)
         self._added = True
         hidden = frame.alpha is not None and frame.alpha.min() < 255
@@ -81,13 +81,11 @@ class FilmSink:
         self._added = False
         for number in range(self._gops * self._per):  # nothing waits for those any more
             self._waiting_path(number).unlink(missing_ok=True)
-        waiting = self._waiting.close()
+        self._waiting.close()
         self._groups += 1
         if self._groups % self._per == 0:
             return Part((self._close_gop(),), self._per)
-        path = self._waiting_path(self._groups - 1)
-        write_segment(path, waiting)
-        return Part((path,))
+        return Part((self._waiting_path(self._groups - 1),))
 
     def finish(self, last_duration: int) -> list[str]:
         said = self._join(self.target, last_duration, self.is_excerpt)

@@ -3,8 +3,12 @@ a fresh encoder the very same frames, and gets the very same film."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.codec import CodecContext
@@ -14,58 +18,71 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from stylecli.errors import InputError
-from stylecli.media.video.encoding import Coded, Coding
-from stylecli.media.video.segments import read_segment
+from stylecli.files.atomic import CheckedFile, atomic_file
+from stylecli.media.video.encoding import Coding
 
+_RECORD = struct.Struct("<Iq")  # bytes that follow, and when the frame is shown
 _HEADER = -1  # stands for a time: what the decoder has to know first
 
 
+@dataclass
 class Waiting:
-    """Takes frames; ``close`` gives their packets."""
+    """Writes frames to a file, one after the other; the file has its name once it is closed."""
 
-    def __init__(self, coding: Coding) -> None:
-        self._coding = coding
-        self._context: VideoCodecContext | None = None
-        self._coded: list[Coded] = []
+    coding: Coding
+    _context: VideoCodecContext | None = field(init=False, default=None)
+    _stack: ExitStack = field(init=False, default_factory=ExitStack)
 
-    def add(self, frame: av.VideoFrame) -> None:
+    def add(self, frame: av.VideoFrame, path: Path) -> None:
+        """The next frame; ``path`` is where the first opens a file. Raises InputError."""
         if self._context is None:
-            context = CodecContext.create("ffv1", "w")
-            assert isinstance(context, VideoCodecContext)
-            context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
-            context.time_base, context.options = self._coding.clip.time_base, {"level": "3", "slices": "4"}
-            context.flags |= Flags.global_header
-            context.open()
-            self._context = context
-            self._coded.append(Coded(context.extradata or b"", _HEADER, False))
+            self._context = self._started(frame)
+            self._file: CheckedFile = self._stack.enter_context(atomic_file(path))
+            self._write(self._context.extradata or b"", _HEADER)
         assert frame.pts is not None
         for packet in self._context.encode(frame):
-            self._coded.append(Coded(bytes(packet), frame.pts, True))
+            self._write(bytes(packet), frame.pts)
 
-    def close(self) -> list[Coded]:
-        """The packets of the frames since the last time."""
-        coded, self._coded, self._context = self._coded, [], None
-        return coded
+    def close(self) -> None:
+        """The file is whole. Raises InputError where it could not be written."""
+        self._context = None
+        self._stack.close()
+
+    def _started(self, frame: av.VideoFrame) -> VideoCodecContext:
+        context = CodecContext.create("ffv1", "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height, context.pix_fmt = frame.width, frame.height, frame.format.name
+        context.time_base, context.options = self.coding.clip.time_base, {"level": "3", "slices": "4"}
+        context.flags |= Flags.global_header
+        context.open()
+        return context
+
+    def _write(self, data: bytes, pts: int) -> None:
+        self._file.write(_RECORD.pack(len(data), pts) + data)
 
 
 def restored(path: Path, coding: Coding) -> Iterator[av.VideoFrame]:
     """The frames of a file of waiting ones, as they were. Raises InputError."""
-    header, *coded = read_segment(path)
     context = CodecContext.create("ffv1", "r")
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = coding.width, coding.height, coding.pix_fmt
-    context.extradata = header.data
     try:
-        for one in coded:
-            yield from _timed(context.decode(Packet(one.data)), one.pts, coding)
-    except av.FFmpegError as error:
+        with path.open("rb") as file:
+            for data, pts in _records(file):
+                if pts == _HEADER:
+                    context.extradata = data
+                    continue
+                for frame in context.decode(Packet(data)):
+                    frame.pts, frame.time_base = pts, coding.clip.time_base
+                    frame.pict_type = PictureType.NONE  # or it would be a key frame again
+                    yield frame
+    except (av.FFmpegError, OSError, struct.error) as error:
         raise InputError(
             f"{path}: this part of an interrupted run is damaged: --overwrite begins again"
         ) from error
 
 
-def _timed(frames: Sequence[av.VideoFrame], pts: int, coding: Coding) -> Iterator[av.VideoFrame]:
-    for frame in frames:
-        frame.pts, frame.time_base = pts, coding.clip.time_base
-        frame.pict_type = PictureType.NONE  # or it would be a key frame again
-        yield frame
+def _records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    while head := file.read(_RECORD.size):
+        size, pts = _RECORD.unpack(head)
+        yield file.read(size), pts
