@@ -60,6 +60,7 @@ class Film:
     group: int = 12
     metadata: dict[str, str] = field(default_factory=dict)
     chapters: bool = False
+    language: str = "fra"  # of the sound
 
     def write(self, path: Path, *, faststart: bool = False) -> Path:
         width, height = self.size
@@ -115,7 +116,7 @@ class Film:
             return None
         stream = output.add_stream("aac", rate=48000)
         stream.codec_context.layout = self.channels
-        stream.metadata["language"] = "fra"
+        stream.metadata["language"] = self.language
         return stream
 
     def _play(self, output: av.container.OutputContainer, stream: av.AudioStream) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from film_kit import through
+from film_kit import Film, through
 from PIL import Image
 
 from stylecli.media.video.clip import Excerpt
@@ -110,6 +110,20 @@ def test_tags_are_carried_or_named(source: str, tags: dict[str, str], tmp_path: 
             kept = {key.lower(): value for key, value in sound.metadata.items()}
             assert (kept.get("title") or kept.get("name")) == "Director's comments", target
             assert kept["language"] == "fra"
+
+
+@pytest.mark.parametrize("language", ["deu", "nld", "jpn", "swe", "ces", "tlh", "ger"])
+def test_languages_are_carried_or_named(language: str, tmp_path: Path) -> None:
+    film = Film(frames=2, channels="stereo", seconds_of_sound=0.1, language=language)
+    path = film.write(tmp_path / "in.mkv")
+    for target in (".mp4", ".mov", ".mkv"):
+        said = through(path, tmp_path / f"out{target}")
+        with av.open(str(tmp_path / f"out{target}")) as out:
+            found = out.streams.audio[0].language
+        same = {language, {"deu": "ger", "nld": "dut", "swe": "sve"}.get(language, language)}
+        named = any(f"the language of stream 1 ({language})" in text for text in said)
+        assert (found in same) != named, (target, found, said)
+        assert target == ".mov" or not named
 
 
 @pytest.mark.parametrize("source", [".mp4", ".mkv"])

@@ -89,8 +89,18 @@ class Join:
                 said = self._mux(output, film, target, disk, way)
             disk.check()
             if film is not None:
-                said += _not_carried(film, Path(disk.name), target)
+                said += self._not_carried(film, Path(disk.name), target)
             return said
+
+    def _not_carried(self, film: InputContainer, written: Path, target: Path) -> list[str]:
+        """What the film says of itself and its sound that is not in what was written."""
+        spoken = {one.index: one.metadata for one in film.streams if one.type in ("audio", "subtitle")}
+        with open_film(written) as result:
+            lost = tags.missing(film.metadata, result.metadata)
+            there = [one.metadata for one in result.streams]
+            if any(one.type == "audio" for one in result.streams):
+                lost += tags.missing_of_streams(spoken, there)
+        return [f"left out, {target.suffix} does not hold it: {', '.join(lost)}"] if lost else []
 
     def _mux(
         self,
@@ -140,13 +150,6 @@ def _send(output: OutputContainer, packets: Iterator[_Packet], disk: CheckedFile
     for packet in packets:
         output.mux_one(packet)
         disk.check()
-
-
-def _not_carried(film: InputContainer, written: Path, target: Path) -> list[str]:
-    """The film's tags that are not in what was written."""
-    with open_film(written) as result:
-        lost = tags.missing(film.metadata, result.metadata)
-    return [f"tags left out, {target.suffix} does not hold them: {', '.join(lost)}"] if lost else []
 
 
 def _options(coding: Coding, kind: str, metadata: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from stylecli.media.video.opening import open_film
-from stylecli.media.video.tags import wants_quicktime_keys
+from stylecli.media.video.tags import describe, wants_quicktime_keys
 
 if TYPE_CHECKING:
     _Packet = Packet[Any]
@@ -191,7 +191,8 @@ def carried_tracks(
             if text is not None:
                 said.append(f"{named} {text.format(suffix=target.suffix)}")
             if track is not None:
-                _describe(stream, track.twin)
+                describe(stream.metadata, track.twin, kind)
+                track.twin.disposition = stream.disposition
                 tracks[stream.index] = track
             continue
         if stream.type == "data" and "timecode" in stream.metadata:
@@ -259,16 +260,6 @@ def _layout(source: AudioCodecContext) -> str:
         return source.layout.name
     usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
     return usual.get(source.layout.nb_channels, "stereo")
-
-
-def _describe(stream: Stream, twin: Stream) -> None:
-    own = ("encoder", "vendor_id", "name", "duration")
-    for key, value in stream.metadata.items():
-        if key.lower() == "name":  # as MP4's title is read
-            twin.metadata.setdefault("title", value)
-        elif key.lower() not in own and not key.upper().startswith(("NUMBER_OF_", "_STAT", "BPS")):
-            twin.metadata[key] = value
-    twin.disposition = stream.disposition
 
 
 def _cover(path: Path, index: int) -> bytes | None:
