@@ -25,7 +25,7 @@ _NAME = re.compile(
 )
 _ABANDONED_AFTER = 24 * 3600.0  # seconds without a write: then whoever it was has gone
 _YOUNG = 60.0  # seconds: a file may not have its lock yet
-_PROBE = 1 << 16  # bytes that must fit before anything is begun
+_PROBE = 4096  # bytes that must fit before anything is begun
 
 _ours: set[Path] = set()  # temporaries that this process is writing now
 
@@ -238,11 +238,13 @@ def _problem(folder: Path, target: Path) -> WriteError | None:
     _ours.add(path)
     try:
         with path.open("xb", buffering=0) as file:
-            if file.write(b"\0" * _PROBE) < _PROBE:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            left = _PROBE
+            while left:
+                left -= file.write(b"\0" * left) or 0
             os.fsync(file.fileno())
     except OSError as error:
-        return write_error(target, error)
+        if error.errno != errno.EFBIG:  # a small one may fit below `ulimit -f`
+            return write_error(target, error)
     finally:
         with suppress(OSError):
             path.unlink(missing_ok=True)

@@ -122,6 +122,12 @@ def test_places_are_tried_without_leaving_anything(tmp_path: Path) -> None:
     assert sorted(listed(tmp_path)) == ["file"]
 
 
+def test_small_results_fit_below_a_limit(tmp_path: Path) -> None:
+    with largest_file(1000):
+        assert check_writable([tmp_path / "a.png"]) == {}
+    assert listed(tmp_path) == []
+
+
 def photographs(folder: Path, count: int) -> list[str]:
     return [str(draw(folder / f"{number}.png", 40, 40, seed=number)) for number in range(count)]
 
@@ -151,7 +157,7 @@ def test_a_full_disk_is_found_before_anything_is_painted(
 ) -> None:
     inputs = photographs(tmp_path / "in", 5)
     with small_disk(tmp_path / "disk", 1 << 20) as disk:
-        (disk / "fill").write_bytes(b"\0" * ((1 << 20) - 8192))
+        (disk / "fill").write_bytes(b"\0" * (1 << 20))
         events, painted = run(ImageJob(inputs, collect_looks([style], []), output=f"{disk}/"), monkeypatch)
     assert painted == 0 and [type(event) for event in events] == [Failed] + [NotBegun] * 4
     assert {event.source for event in events} == set(map(Path, inputs))
