@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from stylecli.media.exif import ORIENTATION, read_exif
+from stylecli.media.exif import ORIENTATION, ExifBlock, read_exif
 from stylecli.media.ifd import Directory
 
 XMP_TAG, IPTC_TAG, _PHOTOSHOP_TAG, ICC_TAG = 700, 33723, 34377, 34675
@@ -28,6 +28,7 @@ _LAYOUT_TAGS = frozenset(
     | {337, 338, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532}
     | {XMP_TAG, IPTC_TAG, _PHOTOSHOP_TAG, ICC_TAG, 37724, 50341}
 )
+_MOST_EXIF = 1 << 20
 RESOLUTION_TAGS = frozenset({282, 283, 296})  # in a TIFF these are its dpi, which travels by itself
 UNWANTED = _LAYOUT_TAGS | {ORIENTATION}  # the pixels are upright
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))[0-9]')
@@ -97,6 +98,8 @@ def _read_exif(
         block = read_exif(stream, directory)
     elif isinstance(raw, bytes) and raw:
         block = read_exif(raw)
+        if image.format == "AVIF" and block is not None:
+            block = _as_in_file(stream, block)
     elif isinstance(legacy, str):
         block = read_exif(_from_hex(legacy))
     else:
@@ -108,6 +111,22 @@ def _read_exif(
         notices.append(f"damaged EXIF fields left out: {', '.join(block.damaged)}")
     unwanted = UNWANTED if directory is None else UNWANTED | RESOLUTION_TAGS
     return block.without(unwanted).tobytes() or None
+
+
+def _as_in_file(stream: BinaryIO, block: ExifBlock) -> ExifBlock:
+    """Of an AVIF that is turned Pillow writes the block anew, and its texts in ASCII: the same fields as the file has
+    them."""
+    stream.seek(0)
+    data = stream.read()
+    wanted = block.main.keys() - {ORIENTATION}
+    for start in (b"II*\0", b"MM\0*"):
+        at = data.find(start)
+        while at >= 0:
+            found = read_exif(data[at : at + _MOST_EXIF])
+            if found is not None and wanted and found.main.keys() - {ORIENTATION} == wanted:
+                return found
+            at = data.find(start, at + 1)
+    return block
 
 
 def _read_iptc(image: Image.Image, directory: Directory | None) -> bytes | None:

@@ -325,3 +325,21 @@ def test_what_is_lost_is_said_without_asking(tmp_path: Path, stylize, styles) ->
     assert done.returncode == 0, said
     assert "in: a HEIC photo left out (phone.heic): pip install pillow-heif lets them be read" in said
     assert "IPTC left out: WEBP has no place for it" in said
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "avif"])  # not PNG: a checksum
+def test_text_of_turned_pictures(tmp_path: Path, suffix: str) -> None:
+    block = read_exif(exif())
+    assert block is not None
+    block.main[274] = Field(3, 1, b"\x06\0", "<")
+    stand_ins = {tag: bytes([65 + n]) * len(text.encode()) for n, (tag, text) in enumerate(NAMES.items())}
+    block.main.update({tag: text_field(text.decode()) for tag, text in stand_ins.items()})
+    image().save(tmp_path / f"a.{suffix}", exif=block.tobytes())
+    data = (tmp_path / f"a.{suffix}").read_bytes()
+    for tag, text in stand_ins.items():  # Pillow itself would write question marks
+        data = data.replace(text, NAMES[tag].encode())
+    (tmp_path / f"a.{suffix}").write_bytes(data)
+    got = read_picture(tmp_path / f"a.{suffix}")
+    found = read_exif(got.exif or b"")
+    assert got.size == (32, 24) and found is not None and 274 not in found.main
+    assert {tag: found.main[tag].text for tag in NAMES} == NAMES
