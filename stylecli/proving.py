@@ -42,11 +42,12 @@ def main(task: dict[str, Any]) -> None:
         build.use(Path(task["library"]))
     proof.excluded.update(task["without"])
     device = torch.device(task["device"])
+    lengths = QUICK if device.type == "cpu" and not task["full"] else FULL
     for op in (op for op in OPERATORS if op.name in task["left"]):
         faulthandler.dump_traceback_later(patience, exit=True)
         _say(begin=op.name)
         for dtype in dtypes(device.type):
-            for result in check(op, device, dtype, FULL if task["full"] else QUICK, task["full"]):
+            for result in check(op, device, dtype, lengths, task["full"]):
                 _say(**result.row())
                 if not result.passed:
                     proof.excluded.add(op.name)
@@ -124,3 +125,5 @@ def _photo(height: int, width: int) -> Any:
 
 if __name__ == "__main__":
     main(json.loads(sys.argv[1]))
+    sys.stderr.flush()
+    os._exit(0)  # an ordinary exit takes all modules apart first, for half a second
