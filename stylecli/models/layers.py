@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -155,9 +156,27 @@ class Noise(nn.Module):
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, seed: int) -> Tensor:
-        # Drawn on the CPU: one seed gives one picture on every device.
-        n = torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(seed))
-        return torch.addcmul(x, self.gain, n.to(x.device, x.dtype))
+        return torch.addcmul(x, self.gain, noise(x.shape[2], x.shape[3], seed, x.device, x.dtype))
+
+
+_KEPT_NUMBERS = 1 << 20  # of a map of noise that is kept for the next frame of a film
+
+
+def noise(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(H, W) of N(0, 1). Drawn on the CPU: one seed gives one picture on every device."""
+    draw = _drawn if height * width > _KEPT_NUMBERS else _kept
+    return draw(height, width, seed, device, dtype)
+
+
+def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):  # what is kept must serve a later training step too
+        n = torch.randn(height, width, generator=torch.Generator().manual_seed(seed))
+        return n.to(device, dtype)
+
+
+_kept = lru_cache(maxsize=16)(
+    _drawn
+)  # frames of a film are of one size, and so are most pictures of a folder
 
 
 class StyledResidual(nn.Module):

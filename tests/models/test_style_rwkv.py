@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from stylecli.models.layers import Noise, noise
 from stylecli.models.style_rwkv.blocks import DeformShift, StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
@@ -125,3 +126,17 @@ def test_deform_shift_begins_as_q_shift():
 
 def test_configuration_survives_json():
     assert StyleRwkvConfig.from_json(TINY.to_json()) == TINY
+
+
+def test_noise_is_drawn_once_for_pictures_of_one_size_and_serves_training_too():
+    layer = Noise(3)
+    layer.gain.data.fill_(1)
+    x = torch.zeros(1, 3, 5, 7)
+    with torch.inference_mode():
+        first = layer(x, 4)
+    expected = torch.randn(5, 7, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(first, expected.expand(1, 3, 5, 7))
+    cpu = torch.device("cpu")
+    assert noise(5, 7, 4, cpu, torch.float32) is noise(5, 7, 4, cpu, torch.float32)
+    layer(x, 4).sum().backward()  # fails on a tensor of inference mode
+    assert torch.allclose(layer.gain.grad.flatten(), expected.sum())
