@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from stylecli import threads
+
 
 def main() -> None:
     """Entry point of the ``stylize`` script."""
     # A tenth of the time of one picture went into looking for garbage among the modules of torch, which stay.
     gc.set_threshold(100_000, 10, 10)
     _replace_closed_streams()
-    _let_threads_sleep()
+    threads.prepare()
     code = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -29,17 +31,6 @@ def main() -> None:
     # An ordinary exit takes all these modules apart first, for half a second. Nothing of ours is left to do then:
     # threads are joined, files closed and temporary folders removed by whoever began them.
     os._exit(code)
-
-
-def _let_threads_sleep() -> None:
-    """Before torch is loaded: threads that wait for one another spin for a tenth of a millisecond, then sleep.
-
-    By default GNU's OpenMP spins a hundred times as long. Where another program takes one of the cores, the thread that
-    is waited for is kept from its core by those that wait: a picture of 512 pixels took 35 to 47 s instead of 4 to 9.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-        os.environ.setdefault("KMP_BLOCKTIME", "1")  # milliseconds; Intel's and LLVM's OpenMP
 
 
 def _replace_closed_streams() -> None:

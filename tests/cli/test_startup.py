@@ -235,3 +235,35 @@ def test_programs_read_why_a_command_ended(arguments: list[str], capsys: pytest.
     assert _run(["image", "missing.png", "--json", *arguments]) == 2
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["event"], one["exit_code"]) for one in told] == [("error", 2)] and told[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("files", "threads"),
+    [
+        ({"cpu.max": "150000 100000"}, "2"),
+        ({"cpu.max": "20000 100000"}, "1"),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, "3"),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu.max": "6400000 100000"}, None),
+        ({"cpu.max": ""}, None),
+        ({}, None),
+    ],
+)
+def test_no_more_threads_than_the_share_of_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], threads: str | None
+) -> None:
+    from stylecli.threads import prepare
+
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    prepare(tmp_path)
+    assert os.environ.get("OMP_NUM_THREADS") == threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    prepare(tmp_path)
+    assert os.environ["OMP_NUM_THREADS"] == "5"
