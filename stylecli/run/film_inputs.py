@@ -42,12 +42,20 @@ def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Foun
                 problems.append(Failed(path, "no such pictures"))
             continue
         films = find_images([text], recursive=recursive, suffixes=lambda: SUFFIXES, kind="film")
-        if is_folder(path) and not films.images and find_images([text], recursive=False).images:
+        # Most WebP pictures stand still: of a folder only those that move are films.
+        moving = [one for one in films.images if one.root is None or not _stands_still(one.path)]
+        if is_folder(path) and not moving and find_images([text], recursive=False).images:
             found.append(_Frames(path))
             continue
-        found += films.images
+        found += moving
         problems += [Failed(Path(problem.path), problem.reason) for problem in films.problems]
     return found, problems
+
+
+def _stands_still(path: Path) -> bool:
+    from stylecli.media.video.animation import is_animation
+
+    return path.suffix.lower() == ".webp" and not is_animation(path)
 
 
 def files_read(source: Path) -> Sequence[Path]:

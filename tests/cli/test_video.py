@@ -326,6 +326,19 @@ def test_what_is_reported_of_a_film_is_its_size(here: Here, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("styles")
+def test_of_a_folder_s_webp_pictures_those_that_move_are_films(here: Here, tmp_path: Path) -> None:
+    draw(tmp_path / "in" / "still.webp")
+    frames = [Image.open(draw(tmp_path / f"{n}.png", seed=n)) for n in range(2)]
+    frames[0].save(tmp_path / "in" / "moving.webp", save_all=True, append_images=frames[1:], duration=90)
+    told = here("in", "-s", "starry.jpg", "--dry-run", "--json")
+    targets = [json.loads(line).get("target") for line in told.out]
+    assert [target for target in targets if target] == ["in/moving.starry.webp"]
+    (tmp_path / "in" / "moving.webp").unlink()
+    told = here("in", "-s", "starry.jpg", "--dry-run", "--json")  # a folder of pictures is one film
+    assert next(json.loads(line).get("target") for line in told.out) == "in.starry.mp4"
+
+
+@pytest.mark.usefixtures("styles")
 def test_sound_that_has_no_place_is_named(here: Here, tmp_path: Path) -> None:
     Film(frames=2, channels="stereo", seconds_of_sound=0.1).write(tmp_path / "clip.mp4")
     for target in ("out.gif", "out/%03d.png"):

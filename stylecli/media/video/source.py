@@ -11,7 +11,8 @@ from stylecli.media.video.clip import Clip, Excerpt, Frame
 from stylecli.media.video.reading import VideoSource
 from stylecli.media.video.sequence import SequenceSource, is_pattern
 
-_KINDS = "mp4 m4v mov mkv webm avi mpg mpeg m2ts mts ts wmv flv 3gp ogv vob mxf gif apng"
+_MPEG = "mp4 m4v mov 3gp 3g2 mpg mpeg m2v m2ts mts ts vob"
+_KINDS = f"{_MPEG} mkv webm avi divx wmv asf flv f4v ogv mxf gxf dv rm rmvb gif apng webp"
 SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 """By which a folder's films are recognised."""
 
