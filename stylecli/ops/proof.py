@@ -15,7 +15,7 @@ import platform
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -179,7 +179,7 @@ def _proven(
     without = [] if before is None else [op for op in before.operators if not before.agrees(op)]
     if kernel_mode() == "off":
         operators, without = (), [*KERNELS.get(device.type, ())]
-    log.info("trying out %s, once", name_of(device))
+    log.info("trying out the kernels on %s, once", name_of(device))
     job = Job(str(device), library, operators, without, painting.network, painting.weights, full)
     outcome = prove(job)
     verdicts = {op: Verdict(o.errors, o.problem) for op, o in outcome.operators.items()}
@@ -208,7 +208,9 @@ def _proven(
         str(where or (before.log if before else "")),
     )
     if outcome.started:
-        _write(_key(device, library), proof)
+        # Of a network that could not be loaded nothing was seen; next time it may be there.
+        seen = {name: looks for name, looks in proof.paintings.items() if looks}
+        _write(_key(device, library), replace(proof, paintings=seen))
     return proof, outcome
 
 

@@ -158,8 +158,10 @@ class Stylizer:
         name = os.fspath(name)
         if looks_like_path(name):
             name, weights = PICTURES, Path(name)
-        where = choose_device(device, name, weights)
+        if device != "auto":  # told before anything is loaded, if it is not there
+            choose_device(device)
         painter = load_painter(name, weights, seed)
+        where = choose_device(device, name, weights)
         precision = choose_dtype(dtype, where, painter.descriptor.bf16_on_cpu, name, weights)
         if memory_limit is None:
             keep_freed()

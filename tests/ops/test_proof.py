@@ -188,3 +188,27 @@ def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("cuda:2", "mps", "xpu:1", "tpu"):
         with pytest.raises(UsageError, match=f"--device {name}"):
             devices.choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "again"),
+    [
+        (prover.Outcome(paintings={"float32": (60.0, 0.1)}), False),
+        (prover.Outcome(), True),  # its weights were not there
+        (prover.Outcome(started=False, painting_problem="could not be tried out"), True),
+    ],
+    ids=["seen", "not loaded", "not started"],
+)
+def test_what_was_not_seen_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, outcome: prover.Outcome, again: bool
+) -> None:
+    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(proof, "prove", lambda job: asked.append(job) or outcome)
+    device = torch.device("mps")  # of which nothing has to be there to be asked for
+    for _ in range(2):
+        proof.forget()
+        for _ in range(2):
+            proof.of(device, "siglip-sd")
+    assert len(asked) == 1 + again
+    proof.forget()
