@@ -98,7 +98,10 @@ def atomic_path(target: Path, *, replace: bool = True) -> Iterator[Path]:
         temporary = final.absolute().with_name(_new_name())
         _ours.add(temporary)
         lock = temporary.open("xb")
-        try_lock(lock)
+        if os.name == "nt":  # an open file cannot be renamed there, nor one that is locked be written
+            lock.close()
+        else:
+            try_lock(lock)
     except OSError as error:
         with suppress(UnboundLocalError):
             _ours.discard(temporary)

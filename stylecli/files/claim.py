@@ -47,6 +47,8 @@ def claimed(target: Path) -> Iterator[None]:
     finally:
         done.set()
         touching.join()
+        if os.name == "nt":  # an open file cannot be removed there
+            file.close()
         with suppress(OSError):
             path.unlink()  # while it is locked: whoever waits for it takes a new one
         file.close()

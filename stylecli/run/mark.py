@@ -70,7 +70,8 @@ def _mark_of(path: Path) -> str:
 
 def remember(path: Path, settings: Settings = MappingProxyType({})) -> None:
     """Keep the mark of the result at ``path`` in its folder's list, where its format has no room for one."""
-    if not is_marked(path):
+    # Bytes that were made before may come out again with other settings: the list says with which the last time.
+    if not is_marked(path) or (settings and settings_of(path) != json.loads(json.dumps(dict(settings)))):
         listing.add(path, _text(settings))
 
 

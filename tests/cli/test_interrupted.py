@@ -11,6 +11,8 @@ import pytest
 from conftest import COMMAND, Stylize, draw, environment
 from PIL import Image
 
+from stylecli.files import owner
+
 COUNT = 24
 
 
@@ -59,7 +61,9 @@ def test_kill_9_then_the_same_command(command: list[str], tmp_path: Path, styliz
     # What a kill in the middle of a write leaves; certain to be there only when put there.
     dead = subprocess.Popen(["true"])
     dead.wait()
-    (tmp_path / "out" / f".stylize-{dead.pid}-0123abcd.part").write_bytes(b"half a picture")
+    (
+        tmp_path / "out" / f".stylize-{owner.machine()}-{owner.namespace()}-{dead.pid}-0123abcd.part"
+    ).write_bytes(b"half a picture")
 
     again = stylize(*command)
     assert again.returncode == 0, again.stderr

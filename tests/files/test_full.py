@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def run(job: ImageJob, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Event], in
     monkeypatch.setattr("stylecli.run.images.bind_painters", lambda *_: {"s": paint})
     events: list[Event] = []
     plan = job.plan(events.append)
-    job.run(plan, lambda: None, events.append)  # type: ignore[arg-type,return-value]
+    job.run(plan, lambda: SimpleNamespace(settings={}), events.append)  # type: ignore[arg-type,return-value]
     return events, len(painted)
 
 

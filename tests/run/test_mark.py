@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from stylecli.run import listing
 from stylecli.run.events import Event
 from stylecli.run.images import ImageJob
 from stylecli.run.looks import collect_looks
-from stylecli.run.mark import is_marked, mark, remember
+from stylecli.run.mark import is_marked, mark, remember, settings_of
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_second_style_does_not_paint_the_first_ones_results(
 
     failed: list[Event] = []
     first = job("one.png")
-    first.run(first.plan(failed.append), lambda: None, lambda _: None)  # type: ignore[arg-type,return-value]
+    first.run(first.plan(failed.append), lambda: SimpleNamespace(settings={}), lambda _: None)  # type: ignore[arg-type,return-value]
     result = Path(f"photos/a.one{suffix}")
     assert result.exists() and not failed and is_marked(result)
     second = job("two.png").plan(failed.append)
@@ -97,3 +98,13 @@ def test_a_damaged_list_of_results(tmp_path: Path, text: bytes) -> None:
     (tmp_path / listing.NAME).write_bytes(text + b"\n")
     remember(result)
     assert is_marked(result)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
+def test_the_same_bytes_made_with_other_settings(tmp_path: Path, suffix: str) -> None:
+    result, picture = tmp_path / f"a.one{suffix}", Picture(np.zeros((4, 4, 3), np.uint8))
+    for strength in (0.5, 0.7):
+        write_picture(mark(picture, {"strength": strength, "sizes": (1, 2)}), result)
+        remember(result, {"strength": strength, "sizes": (1, 2)})
+        assert settings_of(result) == {"strength": strength, "sizes": [1, 2]}
+    assert (tmp_path / listing.NAME).exists() == (suffix == ".bmp")
