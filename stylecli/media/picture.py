@@ -41,7 +41,7 @@ class Frame:
 class Picture:
     """An upright image in sRGB, with what has to be written back beside it.
 
-    ``dataclasses.replace(picture, pixels=stylized)`` is how a result inherits the input's metadata.
+    ``repaint(picture, paint)`` is how a result inherits all that the input carried.
     """
 
     pixels: PixelArray
