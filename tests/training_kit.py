@@ -13,7 +13,17 @@ from stylecli.training.trainer import train
 _CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
 _CONVOLUTIONS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3")
 
-TINY = {"widths": [8, 8, 8, 8], "stem": 8, "code": 8, "reader": [8, 8, 8], "reader_blocks": [1, 1]}
+TINY = {
+    "widths": [8, 8, 8, 8],
+    "content_blocks": [0, 0, 0, 1],
+    "style_blocks": [0, 0, 0, 1],
+    "decoder_blocks": [0, 0, 1, 1],
+    "texture_convs": [0, 1, 0, 0],
+    "stem": 8,
+    "code": 8,
+    "reader": [8, 8, 8],
+    "reader_blocks": [1, 1],
+}
 """A StyleRWKV of little more than its heads."""
 
 

@@ -62,6 +62,7 @@ def test_command_writes_a_page_that_needs_nothing_beside_it(vgg, tmp_path):
     assert result.exit_code == 0, result.output
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert {"stylize image", "stylize image --strength 0.5"} <= {r["what"] for r in records}
+    assert all(0 < r["lattice"] < 1 for r in records)  # at their own size, not at 256 x 256
     text = page.read_text(encoding="utf-8")
     assert text.count("<img") == 2
     assert "http" not in text.replace("http-equiv", "")  # no address: it opens offline
