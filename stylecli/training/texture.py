@@ -83,10 +83,23 @@ class TextureTerms:
         with torch.no_grad():
             wanted = self.reader.maps(painted.style)
             kept = self.reader.maps(painted.content)[2:] if {"local", "structure"} & set(names) else []
+        with torch.autocast(self.device.type, enabled=False):  # squares of sums need all digits
+            found, wanted, kept = ([f.float() for f in maps] for maps in (found, wanted, kept))
+            return self._compared(found, wanted, kept, painted, step, names)
+
+    def _compared(
+        self,
+        found: list[Tensor],
+        wanted: list[Tensor],
+        kept: list[Tensor],
+        painted: Painted,
+        step: int,
+        names: Collection[str],
+    ) -> dict[str, Tensor]:
+        """``found``, ``wanted``, ``kept``: feature maps of the paintings, of their styles, and the last two of their
+        photographs."""
         how = self.settings
-        fine, fine_wanted = (
-            [losses.lighter_lows(f.float(), how.keep_low) for f in maps] for maps in (found, wanted)
-        )
+        fine, fine_wanted = ([losses.lighter_lows(f, how.keep_low) for f in maps] for maps in (found, wanted))
         pairs = list(zip(fine, fine_wanted, strict=True))
         each: dict[str, Tensor] = {}  # (B,) per loss
         if "gram" in names:

@@ -46,7 +46,7 @@ def train(recipe: Recipe, out: Path, fresh: bool = False) -> Path:
     device = _device(recipe)
     workers = parallel.workers(recipe.workers, device, _bf16(recipe, device))
     if kept.exists() and not fresh:
-        changed = difference(checkpoint.load_record(kept)["recipe"], recipe.table)
+        changed = difference(checkpoint.load_record(kept).get("recipe", {}), recipe.table)
         if changed:
             raise UsageError(
                 f"{recipe.name}: {kept} is of another recipe: {changed}; take --fresh or another --out"
@@ -224,3 +224,5 @@ def _freeze(module: nn.Module, recipe: Recipe) -> None:
             )
         for parameter in found:
             parameter.requires_grad_(False)
+    if not any(p.requires_grad for p in module.parameters()):
+        raise UsageError(f"{recipe.name}: freeze leaves nothing to learn")

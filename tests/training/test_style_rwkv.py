@@ -18,7 +18,8 @@ from stylecli.training.tasks.style_reader import Crops, RandomCrops, Teacher
 from stylecli.training.texture import TEXTURE
 
 QUICK = {"steps": 2, "optimizer__warm_up": 1}
-PLAIN = {f"losses__{name}": 0.0 for name in ("content", "style", "fine", "identity", "identity_features")}
+OFF = ("content", "style", "fine", "identity", "identity_features", "tv")
+PLAIN = {f"losses__{name}": 0.0 for name in OFF}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,6 @@ def terms(data, step=1, batch=2, **losses):
         warm_start="trained/release.safetensors",
         texture={"reader": "trained/release.safetensors", "side": 64, "others": 2},
         **PLAIN,
-        losses__tv=0.0,
     )
     table["losses"] |= losses
     recipe = parse_recipe(table, "recipe", data)
@@ -126,6 +126,9 @@ def test_what_cannot_be_trained_on_is_named(data, tmp_path):
         ({"data__vgg": "bad.safetensors"}, WeightsError, r"bad\.safetensors"),
         ({"data__vgg": "missing.safetensors"}, WeightsError, r"missing\.safetensors"),
         ({"texture__side": 60, "losses__gram": 1.0}, UsageError, r"texture\.side"),
+        (PLAIN, UsageError, "every weight is 0"),
+        ({"freeze": [""]}, UsageError, "nothing to learn"),
+        ({"warm_start": "stylerwkv-s"}, UsageError, "network: of other sizes than stylerwkv-s"),
     ):
         (data / "broken").mkdir(exist_ok=True)
         (data / "empty").mkdir(exist_ok=True)

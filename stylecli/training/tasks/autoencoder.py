@@ -128,7 +128,7 @@ class AutoencoderTask(Task):
 
     def begin(self) -> None:
         if self.known:  # what it has no part for is left out
-            self.model.load_state_dict({k: self.known.get(k, v) for k, v in self.model.state_dict().items()})
+            self.load(self.model, {k: v for k, v in self.known.items() if k in self.model.state_dict()})
         else:
             chosen = generator(self.recipe.seed).integers(0, len(self.crops), _FIRST).tolist()
             self.model.begin_with(torch.stack([self.crops[i] for i in chosen]).to(self.worker.device))

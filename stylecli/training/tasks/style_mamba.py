@@ -153,7 +153,7 @@ class StyleMambaTask(Task):
 
     def begin(self) -> None:
         kept = {k: v for k, v in self.known.items() if not k.startswith("code.")}  # the code is learned anew
-        self.learning.network.load_state_dict(kept, strict=False)
+        self.load(self.learning.network, kept)
         self._teach_code(self.own.code)
 
     def groups(self) -> list[tuple[float, list[nn.Parameter]]]:

@@ -131,7 +131,7 @@ class StyleReaderTask(Task):
             self.teacher = Teacher(vgg, self.crops, how.samples)
         config, known = self.start("style-rwkv", StyleRwkvConfig())
         self.model = StyleRwkv(config).to(worker.device)
-        self.model.load_state_dict(known, strict=False)
+        self.load(self.model, known)
         self.reader = self.module = self.model.reader
         self.reader.mean.copy_(self.teacher.mean)
         self.reader.spread.copy_(self.teacher.spread)

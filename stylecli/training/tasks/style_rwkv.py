@@ -164,7 +164,7 @@ class StyleRwkvTask(Task):
             self.texture = TextureTerms(self.own.texture, recipe, worker, self.targets.styles.paths)
 
     def begin(self) -> None:
-        self.model.load_state_dict(self.known, strict=False)  # what it lacks begins fresh
+        self.load(self.model, self.known)
 
     def batch(self, step: int) -> Batch:
         """This worker's part of a step."""

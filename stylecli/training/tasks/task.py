@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
+from stylecli.errors import UsageError
 from stylecli.models.config import JsonConfig
 from stylecli.models.registry import load_network
 from stylecli.training.parallel import Worker
@@ -52,6 +53,8 @@ class Task(ABC):
         self.recipe, self.worker, self.out = recipe, worker, out
         self.own: Any = recipe.own
         self.weights = {name: weight for name, weight in asdict(self.own.losses).items() if weight}
+        if not self.weights:
+            raise UsageError(f"{recipe.name}: losses: every weight is 0")
 
     def start(self, kind: str, default: JsonConfig) -> tuple[Any, dict[str, Tensor]]:
         """Configuration of the network, with the changes of the recipe's table ``network``, and the weights that it
@@ -61,6 +64,14 @@ class Task(ABC):
             known = load_network(self.recipe.weights(self.recipe.warm_start), kind)
             config, weights = cast(Any, known).config, known.state_dict()
         return replace(cast(Any, config), **self.own.network), weights
+
+    def load(self, module: nn.Module, weights: dict[str, Tensor]) -> None:
+        """Let a module begin with weights; what they lack begins fresh. Raises UsageError for other shapes."""
+        try:
+            module.load_state_dict(weights, strict=False)
+        except RuntimeError:
+            recipe = self.recipe
+            raise UsageError(f"{recipe.name}: network: of other sizes than {recipe.warm_start}") from None
 
     def begin(self) -> None:  # noqa: B027
         """Put the module where training starts from. Not called where a run is resumed."""
