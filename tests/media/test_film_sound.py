@@ -117,7 +117,7 @@ def test_jumps_are_bridged(kind: str, sound: str | None, tmp_path: Path) -> None
     ]
     (tmp_path / "in.ts").write_bytes(b"".join(parts))
     said = through(tmp_path / "in.ts", tmp_path / "out.mp4")
-    assert any("time stamps jump in 1 place" in text for text in said)
+    assert any("time stamps jump in one place" in text for text in said)
     assert _flashes(tmp_path / "out.mp4") == pytest.approx((0.5, 1.5, 2.5, 3.5), abs=0.1)
     if sound is not None:
         assert clicks(tmp_path / "out.mp4") == pytest.approx((0.5, 1.5, 2.5, 3.5), abs=0.1)

@@ -54,6 +54,19 @@ def test_an_excerpt_begins_with_what_is_on_screen(
         assert look(tmp_path / "out.mp4").duration == pytest.approx(2, abs=0.1)
 
 
+def test_excerpts_are_counted_from_the_first_picture(tmp_path: Path) -> None:
+    """AAC in TS and Matroska begins 21 ms before it; no frame is cut in two by that."""
+    for suffix in (".ts", ".mkv"):
+        path = Film(frames=50, channels="stereo", seconds_of_sound=2).write(tmp_path / f"in{suffix}")
+        for excerpt, wanted in (
+            (Excerpt(start=0.8, end=1.2), 10),
+            (Excerpt(start=0.8), 30),
+            (Excerpt(end=0.4), 10),
+        ):
+            frames = list(open_source(path, excerpt).frames())
+            assert len(frames) == wanted, (suffix, excerpt)
+
+
 def test_a_film_of_one_frame(tmp_path: Path) -> None:
     path = Film(frames=1).write(tmp_path / "one.mp4")
     for excerpt in (Excerpt(), Excerpt(start=0.02), Excerpt(fps=Fraction(5)), Excerpt(start=0.01, end=0.03)):

@@ -55,7 +55,8 @@ def decoded(
     if lost:
         warnings.append(f"damaged: about {lost} frames could not be decoded, the rest is painted")
     if walk.jumps:
-        warnings.append(f"its time stamps jump in {walk.jumps} places: bridged, as if nothing were missing")
+        places = "one place" if walk.jumps == 1 else f"{walk.jumps} places"
+        warnings.append(f"its time stamps jump in {places}: bridged, as if nothing were missing")
     if walk.ended_early or (begin is None and packets < stream.frames):
         of = f" of {stream.frames}" if stream.frames else ""
         warnings.append(f"cut off: {packets}{of} frames are there, these are painted")

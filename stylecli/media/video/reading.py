@@ -91,8 +91,10 @@ class VideoSource:
             )
         self._first_tick = self._film_begins(container, stream)
         self.begins = self._first_tick * self._input_base
+        # --start and --end are counted from the first picture: sound often begins a part of a frame before it.
+        self._picture_late = max(0, (stream.start_time or 0) - self._first_tick)
         if excerpt.start is not None:
-            self.begins += _ticks(excerpt.start, self._input_base) * self._input_base
+            self.begins += (self._picture_late + _ticks(excerpt.start, self._input_base)) * self._input_base
         self.clip = Clip(
             self.path,
             *upright,
@@ -171,7 +173,8 @@ class VideoSource:
         """What is shown, with ticks of ``clip.time_base`` from the beginning of the result, strictly increasing."""
         end = None if self.excerpt.end is None else _ticks(self.excerpt.end, self._input_base)
         start = _ticks(self.excerpt.start or 0, self._input_base)
-        high = None if end is None else end - start
+        late = 0 if self.excerpt.start is not None else self._picture_late
+        high = None if end is None else end - start + late
         shown = self._deinterlaced(self._within(high))
         if self.excerpt.fps is not None:
             shown = at_rate(shown, self._input_base * self.excerpt.fps)
