@@ -95,7 +95,7 @@ def test_broken_configurations(tmp_path: Path, kind: str, monkeypatch: pytest.Mo
     for text in broken(config, name):
         count += 1
         save_file({"x": torch.zeros(1)}, path, metadata={"config": text})
-        monkeypatch.setattr("stylecli.models.loading.load_file", lambda _: dict(tensors))
+        monkeypatch.setattr("stylecli.models.loading.load", lambda _: dict(tensors))
         try:
             load(path)
         except WeightsError as error:
