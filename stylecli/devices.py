@@ -100,7 +100,7 @@ def choose_dtype(
 
     Args:
         name: auto, fp32, bf16 or fp16.
-        bf16_on_cpu: whether ``auto`` may be bfloat16 on a CPU, see :class:`stylecli.models.registry.Descriptor`.
+        bf16_on_cpu: whether ``auto`` may be bfloat16 on a CPU, see :class:`stylecli.models.descriptor.Descriptor`.
     """
     if name == "auto":
         if device.type == "cpu":

@@ -192,7 +192,8 @@ class Stylizer:
         """
         if self.encoder is not None:
             raise UsageError(
-                "this network paints like a phrase: use encode_prompt, or stylerwkv-s for style images"
+                "this network paints like a phrase: give it one (--prompt, encode_prompt), or take stylerwkv-s for "
+                "style images"
             )
         photo = Photo(image)
         H, W = photo.height, photo.width
@@ -208,7 +209,8 @@ class Stylizer:
         the network. Raises UsageError where the network takes style images instead."""
         if self.encoder is None:
             raise UsageError(
-                "this network paints like a style image: use encode_style, or stylemamba-s for phrases"
+                "this network paints like a style image: give it one (--style, encode_style), or take stylemamba-s "
+                "for phrases"
             )
         from stylecli.models.siglip import Siglip
 

@@ -163,3 +163,10 @@ def test_files_say_what_they_are(tmp_path):
     (tmp_path / "newer.safetensors").write_bytes(data)
     with pytest.raises(WeightsError, match=r"newer\.safetensors: of format 9.*update"):
         find_model(tmp_path / "newer.safetensors")
+
+
+def test_a_network_that_is_guided_otherwise_is_named(here, capsys):
+    assert _run([*IMAGE, "--model", "stylemamba-s"]) == 2
+    assert "give it one (--prompt" in capsys.readouterr().err
+    assert _run(["image", "a.png", "--prompt", "ukiyo-e", "--model", "stylerwkv-s"]) == 2
+    assert "give it one (--style" in capsys.readouterr().err
