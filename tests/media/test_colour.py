@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -27,7 +28,8 @@ def to_bytes(pixels: np.ndarray) -> np.ndarray:
     return np.rint(to_floats(pixels) * 255).astype(int)
 
 
-def srgb_bytes() -> bytes:
+@cache
+def srgb_bytes() -> bytes:  # with the time of its making in it
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
