@@ -133,7 +133,7 @@ class Console:
     """Shows a run to a person and, if asked, to a program; counts what it shows in ``tally``.
 
     ``quiet`` leaves errors only; ``verbose`` adds details. Used as a context manager it draws a bar while
-    stderr is a terminal; otherwise plain lines, one for each finished picture.
+    stderr is a terminal; otherwise plain lines, one for each finished picture. ``made`` are the results it has shown.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, json_lines: bool = False) -> None:
@@ -148,7 +148,7 @@ class Console:
         self._last_failure: tuple[Path, str] | None = None
         self._failures: list[str] = []
         self._lines_since_failure = 0
-        self._made: list[Path] = []
+        self.made: list[Path] = []
         self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
@@ -214,7 +214,7 @@ class Console:
             self._advanced(event)
         elif isinstance(event, Done):
             self._object("done", **_fields(event))
-            self._made.append(event.target)
+            self.made.append(event.target)
             if self._bar is None or self.verbose:
                 size = f"{event.width}x{event.height}"
                 if isinstance(event, FilmDone):
@@ -295,7 +295,7 @@ class Console:
 
     def _where(self) -> str:
         """Where the results are."""
-        made = [path for path in self._made if path != STREAM]
+        made = [path for path in self.made if path != STREAM]
         if not made:
             return ""
         if len(made) == 1:

@@ -118,6 +118,7 @@ class Telling:
     """What is said, and whether it is done at all."""
 
     dry_run: options.DryRun = False
+    open: options.Open = False
     json: options.Json = False
     quiet: options.Quiet = False
     verbose: options.Verbose = False

@@ -166,6 +166,9 @@ Quality = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=100, help="For formats that trade detail for size.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
+Open = Annotated[
+    bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")
+]
 
 # Where it runs.
 DeviceOption = Annotated[

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import typer
@@ -43,10 +44,19 @@ def paint_files(
                 if plan.todo:
                     _paint(console, job, plan, load)
                 console.summary()
+                if telling.open:
+                    _show([*console.made, *(item.target for item in plan.finished)])
         except KeyboardInterrupt:
             console.summary(interrupted=True)
             raise typer.Exit(130) from None
     raise typer.Exit(console.exit_code)
+
+
+def _show(results: Sequence[Path]) -> None:
+    from stylecli.cli.opening import show
+    from stylecli.run.events import STREAM
+
+    show([path for path in results if path != STREAM])
 
 
 def _check_streams(plan: Plan, *, json: bool, dry_run: bool) -> None:
