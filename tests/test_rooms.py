@@ -31,7 +31,7 @@ PAINTING = {
         "models",
         "ops",
     ),
-    *("paint", "run", "tiling", "weights"),
+    *("paint", "run", "threads", "tiling", "weights"),
 }
 
 
