@@ -28,6 +28,10 @@ def show(paths: Sequence[Path]) -> None:
         raise UsageError(f"--open: nothing here opens files (no xdg-open); the result is {what}")
     # A viewer may stay open for hours, and say what it likes.
     nowhere = subprocess.DEVNULL
-    subprocess.Popen(
+    viewer = subprocess.Popen(
         [opener, str(what)], stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
     )
+    _viewers.append(viewer)
+
+
+_viewers: list[subprocess.Popen[bytes]] = []  # nobody waits for them
