@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from film_kit import Film, look
 
-from stylecli.media.video.clip import Excerpt
+from stylecli.media.video.clip import Excerpt, Frame
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
@@ -22,27 +22,19 @@ from stylecli.run.journal import Journal, Progress
 FRAMES = 380  # one group of pictures (of five groups), two further groups and a half
 
 
-def run(folder: Path, before: Progress, journal: Journal, stop_after: int | None = None) -> FilmRun:
+def run(folder: Path, before: Progress, journal: Journal, stop_in: int | None = None) -> FilmRun:
     """Paint nothing, steady, encode and join."""
     source = open_source(folder / "in.mp4", Excerpt())
     coding = Encoding(crf=20, preset="ultrafast").plan(source.clip)
     sink = FilmSink(folder / "out.mp4", coding, journal.folder, folder / "in.mp4")
     stop = threading.Event()
 
-    def advanced(frames: int) -> None:
-        if stop_after is not None and frames >= stop_after:
-            stop.set()
+    def paint(frames: Sequence[Frame]) -> np.ndarray:
+        if stop_in is not None and frames[0].pts >= stop_in * 512:
+            stop.set()  # the group that is painted is completed
+        return np.stack([frame.pixels for frame in frames]).astype(np.float32) / 255
 
-    film = FilmRun(
-        source,
-        sink,
-        lambda frames: np.stack([frame.pixels for frame in frames]).astype(np.float32) / 255,
-        0.9,
-        journal,
-        before,
-        advanced,
-        stop,
-    )
+    film = FilmRun(source, sink, paint, 0.9, journal, before, stop=stop)
     progress = film.run()
     if film.completed:
         sink.finish(progress.last_duration)
@@ -59,7 +51,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
     run(folder, Progress("job"), journal)
     whole = (folder / "out.mp4").read_bytes()
     journal.begin()
-    run(folder, Progress("job"), journal, stop_after=330)
+    run(folder, Progress("job"), journal, stop_in=300)
     assert journal.read() == Progress("job", 7, 336, 335 * 512, 512)
     return folder / "in.mp4", journal.folder, whole
 
