@@ -328,7 +328,10 @@ def everything(
 
 def _save_plot(section: Section, output: Path | None) -> None:
     if output is not None:
-        section.pictures[0][1].save(output, format="PNG")
+        from stylecli.files.atomic import atomic_file
+
+        with atomic_file(output) as file:
+            section.pictures[0][1].save(file, format="PNG")  # type: ignore[arg-type]
 
 
 def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:
