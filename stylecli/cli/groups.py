@@ -58,11 +58,14 @@ class Painting:
     stroke_size: options.StrokeSize = 1.0
     preserve_color: options.PreserveColor = False
     seed: options.Seed = 0
+    refine: options.Refine = None
 
-    def options(self, refine: int = 0) -> PaintOptions:
+    def options(self, *, refine: int | None = None, polish: int = 0) -> PaintOptions:
+        """``refine``: where the command has a number of its own."""
         from stylecli.paint.options import PaintOptions
 
-        return PaintOptions(self.strength, self.preserve_color, self.stroke_size, self.seed, refine)
+        count = (self.refine or 0) if refine is None else refine
+        return PaintOptions(self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
 
 
 @dataclass(frozen=True)

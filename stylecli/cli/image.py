@@ -21,6 +21,7 @@ def image(
     prompt: options.Prompts = None,
     blend: options.Blends = None,
     painting: Painting,
+    polish: options.Polish = 0,
     output: options.Output = None,
     reading: Reading,
     format: options.Format = None,
@@ -50,7 +51,7 @@ def image(
         memory_limit=engine.limit,
         kept=engine.kept,
         loading=loading,
-        options=painting.options(),
+        options=painting.options(polish=polish),
     )
 
     paint_files(job, loading.load, telling)

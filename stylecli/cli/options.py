@@ -137,6 +137,27 @@ Seed = Annotated[
     int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="The same seed gives the same result.")
 ]
 
+Refine = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=1000,
+        help="Iterations that adapt the network to each style first, kept for later runs: 60 for a style image, 15 to "
+        "40 for a phrase.",
+        show_default="0; 20 with another --backbone",
+    ),
+]
+Polish = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=1000,
+        help="Iterations on every finished painting, towards the strokes of its style; 60 are usual.",
+    ),
+]
+
 # What becomes of it.
 
 

@@ -43,6 +43,7 @@ def sheet(
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     painting: Painting,
+    polish: options.Polish = 0,
     engine: Engine,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -73,7 +74,7 @@ def sheet(
             raise UsageError(f"no style images in {', '.join(styles)}")
         Protected((path, "a style image") for path in paths).refuse(target)
         picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
-        how, loading = painting.options(), engine.loading(PICTURES, painting.seed)
+        how, loading = painting.options(polish=polish), engine.loading(PICTURES, painting.seed)
         settings: Settings = {
             **how.settings,
             **loading.settings,
@@ -124,7 +125,7 @@ def _paint(
     from stylecli.media import read_picture, repaint, visible
     from stylecli.montage import inset
     from stylecli.run.events import Done, Failed, Started
-    from stylecli.run.painters import paint
+    from stylecli.run.painters import paint, refined
 
     height, width = picture.size
     stems = [path.stem for path in paths]
@@ -135,7 +136,8 @@ def _paint(
         begun = time.perf_counter()
         try:
             style = read_picture(path, name=str(path))
-            bound = stylizer.encode_style(visible(style.pixels, style.alpha))
+            bound = stylizer.encode_style(visible(style.pixels, style.alpha), texture=how.needs_texture)
+            bound = refined(bound, how)
             painted = repaint(picture, partial(paint, bound, how))
         except (InputError, OutOfMemoryError) as error:
             reason = str(error).removeprefix(f"{path}: ")

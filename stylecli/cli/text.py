@@ -41,16 +41,6 @@ def text(
             "(or its small sister), as in the paper. No trained weights exist for those: they are refined."
         ),
     ] = Backbone.own,
-    refine: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=1000,
-            help="Iterations that adapt the network to each phrase; 15 to 40 are usual.",
-            show_default="0; 20 with another --backbone",
-        ),
-    ] = None,
     painting: Painting,
     output: options.Output = None,
     reading: Reading,
@@ -86,7 +76,7 @@ def text(
         memory_limit=engine.limit,
         kept=engine.kept,
         loading=loading,
-        options=painting.options(_iterations(refine, loading.model)),
+        options=painting.options(refine=_iterations(painting.refine, loading.model)),
     )
 
     paint_files(job, loading.load, telling)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from stylecli.models.backbones.encoder import PublishedSiglip
     from stylecli.models.siglip import Siglip
+    from stylecli.models.texture import Features
 
 Guide = Literal["picture", "phrase"]
 
@@ -81,6 +82,8 @@ class Descriptor:
             the whole picture). The halo that strips need follows from the network's layers; where displacements are
             learned, from their bound in its configuration.
         bf16_on_cpu: whether it paints in bfloat16 where a CPU computes in it and nobody asked for anything else.
+        texture_features: from the module to what the texture of a style is measured by, for refining and polishing;
+            None where it has nothing for that.
     """
 
     kind: str
@@ -100,3 +103,4 @@ class Descriptor:
     margin: int = 16
     memory: MemoryProfile | None = field(default_factory=MemoryProfile)
     bf16_on_cpu: bool = False
+    texture_features: Callable[[nn.Module], Features] | None = None

@@ -110,8 +110,8 @@ def total_variation(image: Tensor) -> Tensor:
 def lattice(image: Tensor, period: int = 4) -> Tensor:
     """How much of the fine detail of (B, 3, H, W), H, W >= 32, repeats every ``period`` pixels: a scalar, 0..1.
 
-    Luma less its 5 x 5 mean, folded modulo ``period`` in windows of eight periods; the mean square of what is left, over
-    that of the detail. White noise gives 1/64 (own decision, docs/training.md)."""
+    Luma less its 5 x 5 mean, folded modulo ``period`` in windows of eight periods; the mean square of what is left,
+    over that of the detail. White noise gives 1/64 (own decision, docs/training.md)."""
     weight = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     y = (image * weight).sum(1, keepdim=True)
     detail = (y - F.avg_pool2d(F.pad(y, (2, 2, 2, 2), mode="reflect"), 5, 1))[:, 0]  # (B, H, W)

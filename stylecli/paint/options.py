@@ -60,13 +60,19 @@ def _shown(value: object) -> str:
 @dataclass(frozen=True)
 class PaintOptions:
     """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1,
-    ``refine`` iterations that adapt the network to each prompt first."""
+    ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting."""
 
     strength: float = 1.0
     preserve_color: bool = False
     stroke_size: float = 1.0
     seed: int = 0
     refine: int = 0
+    polish: int = 0
+
+    @property
+    def needs_texture(self) -> bool:
+        """Whether a style image's texture is wanted beside its vector."""
+        return bool(self.refine or self.polish)
 
     @property
     def settings(self) -> Settings:
@@ -76,6 +82,7 @@ class PaintOptions:
             "stroke-size": float(self.stroke_size),
             "seed": self.seed,
             "refine": self.refine,
+            "polish": self.polish,
         }
 
     def fingerprint(self) -> str:

@@ -62,7 +62,9 @@ def polish(
     """
     with torch.inference_mode(False), torch.enable_grad():
         # Clones: what was computed in inference mode cannot take part.
-        return _polish(painted.clone(), photo.clone(), style, features, iterations, progress or _Log(iterations))
+        return _polish(
+            painted.clone(), photo.clone(), style, features, iterations, progress or _Log(iterations)
+        )
 
 
 def _polish(

@@ -1,4 +1,4 @@
-"""``--refine N``: a stylizer whose network was adapted to the phrase it holds; adapted networks are kept and reused."""
+"""``--refine N``: a stylizer whose network was adapted to the style it holds; adapted networks are kept and reused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylecli.errors import InputError, UsageError
 from stylecli.files.atomic import atomic_path
@@ -29,56 +29,94 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SIDE = 192  # of the pictures that a network is adapted on
+_TEXTURE_SIDES = (288, 512)  # of those that it is adapted on to a style image
 _REPORT_EVERY = 5
 
 
 def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
-    """``stylizer`` with its network adapted to the phrase in hand (:func:`stylecli.paint.adapt.refine`).
+    """``stylizer`` with its network adapted to the style in hand: a phrase (:mod:`stylecli.paint.adapt`) or a style
+    image encoded with its texture (:mod:`stylecli.paint.adapt_texture`).
 
-    It is adapted on photographs that stylecli draws itself, so that the result depends on phrase, weights, iterations
+    It is adapted on photographs that stylecli draws itself, so that the result depends on style, weights, iterations
     and seed alone: it is kept in the cache under these, and serves every further picture.
 
-    Raises UsageError where the network is not guided by text.
+    Raises UsageError where there is no style yet, or it came without its texture.
     """
-    if stylizer.encoder is None or stylizer.style is None or not isinstance(stylizer.network, TextPainter):
-        raise UsageError("only a network that is guided by text can be refined, and it needs a prompt first")
-    file = _place(stylizer, stylizer.style.statistics, iterations, seed)
-    kept = _kept(file, stylizer.network.fusion.state_dict())
+    network, style = stylizer.network, stylizer.style
+    if style is None:
+        raise UsageError("refining needs a style first")
+    by_phrase = isinstance(network, TextPainter)
+    if not by_phrase and style.texture is None:
+        raise UsageError("refining needs a style image, encoded with its texture")
+    part = "fusion" if by_phrase else "decoder"
+    trained = getattr(network, part)
+    file = _place(stylizer, style.statistics, iterations, seed)
+    kept = _kept(file, trained.state_dict())
     if kept is None:
-        kept = _adapt(stylizer, iterations, seed)
+        adapted = (
+            _adapt(stylizer, iterations, seed) if by_phrase else _adapt_image(stylizer, iterations, seed)
+        )
+        # As it will be read from the cache, so that the first picture is like all others.
+        kept = {k: v.detach().cpu().half().contiguous() for k, v in adapted.state_dict().items()}
         _keep(kept, file)
-    network = stylizer.network
-    fusion = copy.deepcopy(network.fusion)
-    fusion.load_state_dict(kept)
     # All else is shared: a published auto-encoder has 300 MB.
-    return replace(stylizer, network=TextPainter(fusion, network.autoencoder, network.photograph))
+    changed = copy.copy(network)
+    changed._modules = dict(network._modules)
+    module = copy.deepcopy(trained)
+    module.load_state_dict(kept)
+    setattr(changed, part, module)
+    return replace(stylizer, network=changed)
 
 
-def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> dict[str, Tensor]:
+def _adapt_image(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
+    from stylecli.paint.adapt_texture import adapt_to_texture
+
+    assert stylizer.style is not None and stylizer.style.texture is not None
+    device = stylizer.device
+    network = copy.deepcopy(stylizer.network).float()
+    with torch.inference_mode(False), torch.enable_grad():
+        return adapt_to_texture(
+            network,
+            stylizer.style.statistics.to(device).clone(),
+            stylizer.style.texture.to(device),
+            stylizer.texture_features(network),
+            [photo.to(device) for photo in _drawn(*_TEXTURE_SIDES)],
+            iterations,
+            seed,
+            _Log("texture", iterations),
+        )
+
+
+class _Log:
+    """Tells how far it is."""
+
+    def __init__(self, what: str, iterations: int):
+        self.what, self.iterations, self.begun = what, iterations, time.monotonic()
+
+    def __call__(self, iteration: int, loss: float) -> None:
+        if iteration % _REPORT_EVERY == 0 or iteration in (1, self.iterations):
+            left = (time.monotonic() - self.begun) / iteration * (self.iterations - iteration)
+            log.info(
+                f"refining: {iteration} of {self.iterations}, {self.what} loss {loss:.3f}, {left:.0f} s left"
+            )
+
+
+def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
     from stylecli.paint.adapt import Refinement, refine
 
     assert stylizer.encoder is not None and stylizer.style is not None
-    begun = time.monotonic()
-
-    def tell(iteration: int, loss: float) -> None:
-        if iteration % _REPORT_EVERY == 0 or iteration in (1, iterations):
-            left = (time.monotonic() - begun) / iteration * (iterations - iteration)
-            log.info(f"refining: {iteration} of {iterations}, directional loss {loss:.3f}, {left:.0f} s left")
-
     painter = copy.deepcopy(stylizer.network).float()
     assert isinstance(painter, TextPainter)
     encoder = copy.deepcopy(stylizer.encoder).to(stylizer.device)
     with torch.inference_mode(False):
-        fusion = refine(
+        return refine(
             painter,
             encoder,
             _photographs().to(stylizer.device),
             stylizer.style.statistics.to(stylizer.device).clone(),
             Refinement(iterations=iterations, seed=seed),
-            tell,
+            _Log("directional", iterations),
         )
-    # As it will be read from the cache, so that the first picture is like all others.
-    return {k: v.detach().cpu().half().contiguous() for k, v in fusion.state_dict().items()}
 
 
 def _photographs() -> Tensor:
@@ -89,9 +127,16 @@ def _photographs() -> Tensor:
     return to_tensor(np.stack(drawn))
 
 
+def _drawn(*sides: int) -> list[Tensor]:
+    """Photographs drawn at several sizes, each (3, side, side) in 0..1."""
+    from stylecli.samples import CONTENTS
+
+    return [to_tensor(np.array(draw(side))) for side in sides for draw in CONTENTS.values()]
+
+
 def _place(stylizer: Stylizer, style: Tensor, iterations: int, seed: int) -> Path:
-    phrase = hashlib.sha256(style.float().numpy().tobytes()).hexdigest()
-    name = fingerprint({**stylizer.settings, "phrase": phrase, "refine": iterations, "seed": seed})
+    vector = hashlib.sha256(style.float().numpy().tobytes()).hexdigest()
+    name = fingerprint({**stylizer.settings, "style": vector, "refine": iterations, "seed": seed})
     return cache_dir() / "refined" / f"{name}.safetensors"
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -24,10 +25,12 @@ from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_o
 from stylecli.memory import free_memory, give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
+from stylecli.models.texture import Features, Texture
 from stylecli.paint.memory import TilePlan, plan_tiles
 from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
+from stylecli.paint.polish import precision
 from stylecli.paint.size import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
 from stylecli.weights.store import looks_like_path
@@ -51,10 +54,12 @@ class Style:
         statistics: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
             features; of a prompt, its embedding.
         network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
+        texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
     """
 
     statistics: Tensor
     network: str | None = None
+    texture: Texture | None = None
 
     @staticmethod
     def blend(parts: Sequence[tuple[Style, float]]) -> Style:
@@ -74,7 +79,10 @@ class Style:
         mixed = torch.stack(
             [part[0].statistics * share for part, share in zip(parts, shares, strict=True)]
         ).sum(0)
-        return Style(mixed, next(iter(networks), None))
+        textures = [(part[0].texture, share) for part, share in zip(parts, shares, strict=True)]
+        known = [(texture, share) for texture, share in textures if texture is not None]
+        texture = Texture.blend(known) if len(known) == len(parts) else None
+        return Style(mixed, next(iter(networks), None), texture)
 
     def save(self, path: Path | str) -> None:
         """Write the style to a safetensors file of a few kilobytes."""
@@ -182,8 +190,10 @@ class Stylizer:
         dtype = str(self.dtype).removeprefix("torch.")
         return {"weights": self.weights, "device": self.device.type, "dtype": dtype}
 
-    def encode_style(self, image: Image.Image | np.ndarray[Any, Any] | Tensor) -> Stylizer:
-        """A stylizer that paints in the style of ``image``.
+    def encode_style(
+        self, image: Image.Image | np.ndarray[Any, Any] | Tensor, *, texture: bool = False
+    ) -> Stylizer:
+        """A stylizer that paints in the style of ``image``; ``texture``: one that can be refined, and polish, too.
 
         The style is encoded at a short side of 288 pixels, whatever its own size: training saw it 256 pixels large,
         and a little more keeps more of the photograph.
@@ -196,13 +206,34 @@ class Stylizer:
                 "style images"
             )
         photo = Photo(image)
-        H, W = photo.height, photo.width
-        scale = self.descriptor.style_side / min(H, W)
-        longest = _LONGEST * self.descriptor.style_side
-        size = tuple(max(self.descriptor.smallest, min(longest, round(n * scale))) for n in (H, W))
         with torch.inference_mode():
-            encoded = self.network.encode_style(resize(photo, (size[0], size[1]), self.device).to(self.dtype))  # type: ignore[operator]
-        return self.with_style(Style(encoded.float().cpu().clone(), self.weights))
+            seen = self._fitted(photo, self.descriptor.style_side)
+            encoded = self.network.encode_style(seen.to(self.dtype))  # type: ignore[operator]
+        measured = self._texture(photo) if texture else None
+        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured))
+
+    def _fitted(self, photo: Photo, side: int) -> Tensor:
+        """A style image with a short side of ``side`` pixels, (1, 3, h, w); what is very long is squeezed."""
+        scale = side / min(photo.height, photo.width)
+        h, w = (
+            max(self.descriptor.smallest, min(_LONGEST * side, round(n * scale)))
+            for n in (photo.height, photo.width)
+        )
+        return resize(photo, (h, w), self.device)
+
+    def _texture(self, photo: Photo) -> Texture:
+        """Of a style image, as large as what is painted with it: strokes get the size that they have there."""
+        with torch.no_grad(), precision(self.device):
+            image = self._fitted(photo, self.descriptor.working_side)
+            return Texture.of(image, self.texture_features(self.network))
+
+    def texture_features(self, network: nn.Module) -> Features:
+        """What textures are measured by, in float32. Raises UsageError where ``network`` has nothing for that."""
+        if self.descriptor.texture_features is None:
+            raise UsageError("--refine and --polish after a style image need a network such as stylerwkv-s")
+        if self.dtype != torch.float32:
+            network = copy.deepcopy(network).float()
+        return self.descriptor.texture_features(network)
 
     def encode_prompt(self, prompt: str) -> Stylizer:
         """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
@@ -239,6 +270,7 @@ class Stylizer:
         preserve_color: bool = False,
         stroke_size: float = 1.0,
         seed: int = 0,
+        polish: int = 0,
     ) -> Picture:
         """Paint a photograph in the style in hand.
 
@@ -250,6 +282,8 @@ class Stylizer:
             stroke_size: apparent size of the strokes relative to the default, which suits a picture that fills
                 a screen. Smaller strokes than the picture's own pixels allow are not possible.
             seed: decides where strokes fall in flat places; the same seed gives the same painting.
+            polish: iterations on the pixels of the painting itself, towards the texture of its style, which has to be
+                encoded with ``texture=True`` (:mod:`stylecli.paint.polish`).
 
         Returns:
             The painting, of the same type and size as ``photo``.
@@ -263,16 +297,24 @@ class Stylizer:
             raise UsageError(f"strength {strength:g} is not between 0 and 1")
         if not stroke_size > 0:
             raise UsageError(f"stroke size {stroke_size:g} is not above 0")
+        if polish and self.style.texture is None:
+            raise UsageError("only what is painted after a style image can be polished")
         try:
             with torch.inference_mode():
-                return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed)
+                return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed, polish)
         except Exception as error:
             if isinstance(error, OutOfMemoryError) or not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
 
     def _paint(
-        self, photo: Photo, strength: float, preserve_color: bool, stroke_size: float, seed: int
+        self,
+        photo: Photo,
+        strength: float,
+        preserve_color: bool,
+        stroke_size: float,
+        seed: int,
+        polish: int,
     ) -> Any:
         """The painting, of the same kind and size as ``photo``."""
         canvas = Canvas(photo)
@@ -283,7 +325,9 @@ class Stylizer:
         size = working_size(
             photo.height, photo.width, self.descriptor.working_side, stroke_size, self.descriptor.smallest
         )
-        small, painted = self._painted(photo, size, strength, seed)
+        small, painted = self._painted(photo, size, 1.0 if polish else strength, seed)
+        if polish:
+            painted = self._polished(painted, small, strength, polish)
         tight = isinstance(painted, Strips) or self.memory_limit is not None
         for top, bottom, result in self._at_full_size(painted, small, photo):
             if preserve_color:
@@ -293,6 +337,16 @@ class Stylizer:
         if tight:
             give_back()
         return canvas.done()
+
+    def _polished(self, painted: Tensor | Strips, small: Photo, strength: float, iterations: int) -> Tensor:
+        from stylecli.paint.polish import polish
+
+        assert self.style is not None and self.style.texture is not None
+        whole = painted.whole() if isinstance(painted, Strips) else painted
+        photo = small.all().to(whole.device, whole.dtype)
+        features, texture = self.texture_features(self.network), self.style.texture.to(self.device)
+        polished = polish(whole, photo, texture, features, iterations)
+        return polished if strength == 1 else torch.lerp(photo, polished, strength)
 
     def _at_full_size(
         self, painted: Tensor | Strips, small: Photo, photo: Photo

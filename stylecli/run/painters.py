@@ -28,13 +28,18 @@ def bind_painters(
     """
     painters: dict[str, Painter] = {}
     for look in looks:
-        bound = bind(stylizer, look, read)
-        if options.refine:
-            from stylecli.paint.refine import refined
-
-            bound = refined(bound, options.refine, options.seed)
-        painters[look.name] = partial(paint, bound, options)
+        bound = bind(stylizer, look, read, options.needs_texture)
+        painters[look.name] = partial(paint, refined(bound, options), options)
     return painters
+
+
+def refined(stylizer: Stylizer, options: PaintOptions) -> Stylizer:
+    """With its network adapted to the style that it holds, where that was asked for."""
+    if not options.refine:
+        return stylizer
+    from stylecli.paint.refine import refined
+
+    return refined(stylizer, options.refine, options.seed)
 
 
 def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:
@@ -44,12 +49,14 @@ def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:
         strength=options.strength,
         preserve_color=options.preserve_color,
         stroke_size=options.stroke_size,
+        polish=options.polish,
         seed=options.seed,  # for every picture the same: a resumed run gives what one that went through gives
     )
 
 
-def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Stylizer:
-    """``stylizer`` with the style of ``look``, encoded. Raises as ``bind_painters`` does."""
+def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], texture: bool = False) -> Stylizer:
+    """``stylizer`` with the style of ``look``, encoded, with its ``texture`` where that is wanted. Raises as
+    ``bind_painters`` does."""
     encoded: list[tuple[Style, float]] = []
     for part, share in look.parts:
         if isinstance(part, Prompt):
@@ -61,7 +68,7 @@ def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture]) -> Sty
                 raise UsageError(f"style image {error}") from error
             from stylecli.media import visible
 
-            bound = stylizer.encode_style(visible(picture.pixels, picture.alpha))
+            bound = stylizer.encode_style(visible(picture.pixels, picture.alpha), texture=texture)
         if len(look.parts) == 1:
             return bound
         assert bound.style is not None

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from stylecli.models.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from stylecli.models.style_rwkv.model import StyleRwkv
+    from stylecli.models.texture import Features
+
+
+def _reader_maps(network: nn.Module) -> Features:
+    return network.reader.maps  # type: ignore[union-attr,return-value]
 
 
 def _build(config: str) -> StyleRwkv:
@@ -20,5 +27,9 @@ def _build(config: str) -> StyleRwkv:
 # Not in bfloat16 on a CPU: it is no faster so, and the coarse numbers show in flat pictures (30 dB from float32, others
 # 45) and make films flicker half as much again.
 DESCRIPTOR = Descriptor(
-    "style-rwkv", _build, settings=frozenset({"style_blocks", "shift_groups"}), guided_by="picture"
+    "style-rwkv",
+    _build,
+    settings=frozenset({"style_blocks", "shift_groups"}),
+    guided_by="picture",
+    texture_features=_reader_maps,
 )
