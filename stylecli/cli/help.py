@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 _GROUPS = {
-    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --strength "
-    "--stroke-size --preserve-color --colour-only --luma-only --temporal --seed --weights",
+    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --strength "
+    "--stroke-size --preserve-color --colour-only --luma-only --temporal --seed --model",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
     "Which inputs, and how much of them": "--recursive --max-pixels --start --end --max-frames",
@@ -26,6 +26,7 @@ _LEAST = 8  # options: a shorter page needs no groups, and one with options of i
 EXAMPLES = {
     "image": [
         "stylize image photo.jpg --style starry.jpg",
+        "stylize image photo.jpg --style starry.jpg --polish 60",
         "stylize image photos/ -r -s starry.jpg -s wave.jpg -o painted/",
     ],
     "text": [
