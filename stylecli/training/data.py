@@ -96,10 +96,13 @@ class ContentCrops:
 
 
 class StyleImages:
-    """A fixed square of every style, nearly all of its short side: it is to be painted with at about that size."""
+    """A fixed square of every style, nearly all of its short side: it is to be painted with at about that size.
 
-    def __init__(self, paths: list[Path], size: int = 256):
-        self.paths, self.size = paths, size
+    ``centred``: all of its short side, in the middle.
+    """
+
+    def __init__(self, paths: list[Path], size: int = 256, centred: bool = False):
+        self.paths, self.size, self.centred = paths, size, centred
         self._cache: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -117,8 +120,11 @@ class StyleImages:
 
     def _read(self, index: int) -> Tensor:
         """(3, size, size) uint8."""
-        rng = np.random.default_rng([index, self.size])
         image = read_rgb(self.paths[index])
+        if self.centred:
+            square = centre_square(image, self.size)
+            return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+        rng = np.random.default_rng([index, self.size])
         image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.25)))))
         x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
         image = image.crop((x, y, x + self.size, y + self.size))

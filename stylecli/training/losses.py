@@ -14,10 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylecli.metrics.lattice import lattice
 from stylecli.metrics.statistics import gram, instance_normalised, statistics
 from stylecli.paint.guidance import total_variation
 
 _EPS = 1e-4
+_PERIODS = (4, 8, 16)  # pixels: tokens of the three finest levels
 _FAR = 5.0  # spreads; nearly half of what paintings lack of their style lies beyond two of them
 
 
@@ -57,6 +59,15 @@ def feature_difference(output: Tensor, content: Tensor) -> Tensor:
     return squared / (content.float().square().mean((1, 2, 3)) + _EPS)
 
 
+def lattice_loss(image: Tensor) -> Tensor:
+    """How much of the fine detail of pictures (B, 3, H, W) repeats every 4, 8 or 16 pixels, beyond noise: (B,).
+
+    A sum over the periods of which eight fit in; nearly flat pictures count little."""
+    periods = [p for p in _PERIODS if 8 * p <= min(image.shape[2:])]
+    shares = torch.stack([lattice(image, p, 1e-5) for p in periods])  # (periods, B)
+    return (shares - 1 / 64).clamp(min=0).sum(0)
+
+
 def pixel_terms(output: Tensor, wanted: Tensor) -> dict[str, Tensor]:
     """Mean absolute difference of pictures (B, 3, H, W), and of their differences to neighbours (sharp edges)."""
     difference = output - wanted
@@ -80,12 +91,27 @@ def gram_loss(output: Sequence[Tensor], style: Sequence[Tensor]) -> Tensor:
     Returns:
         (B,).
     """
-    total = output[0].new_zeros(len(output[0]), dtype=torch.float32)
-    for found, wanted in zip(output, style, strict=True):
-        for describe in (lambda f: gram(f).flatten(1), statistics):
-            described = describe(wanted)
-            total = total + (describe(found) - described).square().sum(1) / (described.square().sum(1) + _EPS)
-    return (total + 1e-6).sqrt()
+    return (looks_apart(looks(output), [with_length(look) for look in looks(style)]) + 1e-6).sqrt()
+
+
+def looks(features: Sequence[Tensor]) -> list[Tensor]:
+    """What :func:`gram_loss` compares of each map (B, C, H, W): Gram matrix (B, C C) and statistics (B, 2 C)."""
+    return [look for f in features for look in (gram(f).flatten(1), statistics(f))]
+
+
+def with_length(look: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors (B, D) made 1 long, which float16 holds whatever their network's scale, and their lengths (B, 1)."""
+    length = (look.square().sum(1, keepdim=True) + _EPS).sqrt()
+    return look / length, length
+
+
+def looks_apart(output: Sequence[Tensor], style: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Squared difference of :func:`looks` in lengths of the style's (:func:`with_length`), summed over all: (B,)."""
+    apart = [
+        (found / length - wanted).square().sum(1)
+        for found, (wanted, length) in zip(output, style, strict=True)
+    ]
+    return torch.stack(apart).sum(0)
 
 
 def _sorted_difference(output: Tensor, style: Tensor) -> Tensor:

@@ -25,10 +25,12 @@ def half(image: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def content_features(vgg: Vgg16, image: Tensor) -> list[Tensor]:
-    """Image (1, 3, H, W) to instance-normalised features, (1, C, h, w) float16 per layer of CONTENT, at half size."""
+def content_features(vgg: Vgg16, image: Tensor, unit: float = 1.0) -> list[Tensor]:
+    """Image (1, 3, H, W) to instance-normalised features, (1, C, h, w) float16 per layer of CONTENT, at half size.
+
+    They are divided by ``unit`` first: channels that vary by less than about 0.003 of it count little."""
     features = vgg(half(image), CONTENT)
-    return [instance_normalised(features[n]).half() for n in CONTENT]
+    return [instance_normalised(features[n].float() / unit).half() for n in CONTENT]
 
 
 @torch.no_grad()
@@ -61,14 +63,20 @@ class Wanted:
 
 
 def painting_terms(
-    output: Tensor, wanted: Wanted, vgg: Vgg16, spreads: list[Tensor], names: Collection[str]
+    output: Tensor,
+    wanted: Wanted,
+    vgg: Vgg16,
+    spreads: list[Tensor],
+    names: Collection[str],
+    unit: float = 1.0,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Unweighted losses of paintings (B, 3, H, W): those of content, style and fine that ``names`` holds; and
-    their features by layer of COARSE."""
+    their features by layer of COARSE. ``unit``: see :func:`content_features`."""
     terms, n = {}, len(COARSE)
     coarse = vgg(half(output), COARSE)
     if "content" in names:
-        content = [losses.content_loss(coarse[k], t) for k, t in zip(CONTENT, wanted.content, strict=True)]
+        kept = zip(CONTENT, wanted.content, strict=True)
+        content = [losses.content_loss(coarse[k].float() / unit, t) for k, t in kept]
         terms["content"] = torch.stack(content).mean()
     if "style" in names:
         per_layer = [

@@ -18,6 +18,7 @@ from stylecli.errors import UsageError
 from stylecli.metrics.statistics import instance_normalised, statistics
 from stylecli.models.registry import load_network
 from stylecli.models.style_rwkv.model import StyleRwkv
+from stylecli.models.style_rwkv.reader import StyleReader
 from stylecli.training import losses
 from stylecli.training.data import StyleImages, generator
 from stylecli.training.parallel import Worker
@@ -37,6 +38,8 @@ class Texture:
         reader: weights of the StyleRWKV whose style reader gives the feature maps.
         side: of a style as they see it, in pixels.
         keep_low: share of what is coarse in feature maps that counts, see :func:`losses.lighter_lows`.
+        window: side of what the reader sees for ``strokes``, at full size, in pixels. window_maps: how many of its
+            maps count there. coarse, fine: weights in ``strokes`` of VGG-16 at half size, and of the reader.
         projections: directions of the sliced Wasserstein distance.
         others: styles that a painting is contrasted with. temperature: of that contrast.
     """
@@ -44,6 +47,10 @@ class Texture:
     reader: str = "stylerwkv-s"
     side: int = 384
     keep_low: float = 1.0
+    window: int = 144
+    window_maps: int = 3
+    coarse: float = 1.0
+    fine: float = 0.5
     projections: int = 64
     others: int = 15
     temperature: float = 0.1
@@ -67,16 +74,23 @@ class Painted:
     places: range
 
 
+def load_reader(settings: Texture, recipe: Recipe, worker: Worker) -> StyleReader:
+    """The style reader that the losses look with."""
+    network = cast(StyleRwkv, load_network(recipe.weights(settings.reader)))
+    return network.reader.to(worker.device)
+
+
 class TextureTerms:
     """Unweighted losses of texture, those of TEXTURE that are asked for."""
 
-    def __init__(self, settings: Texture, recipe: Recipe, worker: Worker, styles: list[Path]):
+    def __init__(
+        self, settings: Texture, recipe: Recipe, worker: Worker, styles: list[Path], centred: bool = False
+    ):
         if settings.side % 8:
             raise UsageError(f"{recipe.name}: texture.side = {settings.side}: must be a multiple of 8")
-        network = cast(StyleRwkv, load_network(recipe.weights(settings.reader)))
-        self.reader = network.reader.to(worker.device)
+        self.reader = load_reader(settings, recipe, worker)
         self.settings, self.seed, self.device = settings, recipe.seed, worker.device
-        self.styles = StyleImages(styles, settings.side)
+        self.styles = StyleImages(styles, settings.side, centred)
 
     def terms(self, painted: Painted, step: int, names: Collection[str]) -> dict[str, Tensor]:
         found = self.reader.maps(painted.output)

@@ -56,6 +56,20 @@ def test_gram_loss_by_hand():
     assert twice == pytest.approx(2**0.5 * expected, rel=1e-3)
 
 
+def test_lattice_loss_sees_periods_of_4_8_and_16_and_no_noise():
+    noise = 0.2 + 0.6 * torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    pictures = torch.cat([noise, *(noise[..., :p, :p].repeat(1, 1, 128 // p, 128 // p) for p in (4, 8, 16))])
+    none, *found = losses.lattice_loss(pictures).tolist()
+    assert none < 0.01
+    assert found[2] == pytest.approx(1, abs=0.4) and found[0] > found[1] > found[2]  # 4 is 8 and 16, too
+    assert losses.lattice_loss(pictures[..., :32, :32])[1] > 0.9  # where nothing wider fits in
+    grid = (0.5 * pictures[1:] + 0.5 * noise).requires_grad_()
+    before = losses.lattice_loss(grid)
+    before.sum().backward()
+    after = losses.lattice_loss(grid.detach() - 0.1 * grid.grad / grid.grad.abs().max())
+    assert (after < before).all()
+
+
 def test_gram_loss_sees_which_features_occur_together():
     style = torch.eye(2).view(1, 2, 1, 2)  # either the one or the other
     together = torch.tensor([[1.0, 0.0], [1.0, 0.0]]).view(1, 2, 1, 2)  # of the same means and deviations

@@ -10,15 +10,28 @@ from stylecli.errors import InputError, UsageError, WeightsError
 from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.registry import load_network, training_record
-from stylecli.training.data import StyleImages, draw, generator, list_images
+from stylecli.paint import guidance
+from stylecli.training import losses
+from stylecli.training.data import (
+    StyleImages,
+    centre_square,
+    draw,
+    generator,
+    list_images,
+    read_rgb,
+    to_tensor,
+)
 from stylecli.training.parallel import Worker
+from stylecli.training.perceptual import COARSE, half
 from stylecli.training.recipe import parse_recipe
 from stylecli.training.tasks import find_task
 from stylecli.training.tasks.style_reader import Crops, RandomCrops, Teacher
 from stylecli.training.texture import TEXTURE
 
+WINDOW = {"texture__window": 16}
 QUICK = {"steps": 2, "optimizer__warm_up": 1}
 OFF = ("content", "style", "fine", "identity", "identity_features", "tv")
+VGG = ("content", "fine", "identity_features")
 PLAIN = {f"losses__{name}": 0.0 for name in OFF}
 
 
@@ -73,24 +86,30 @@ def test_bfloat16_teaches_nearly_the_same(data, trained):
     assert 0 < difference < 0.01
 
 
-def terms(data, step=1, batch=2, **losses):
-    """Losses of one step of the weights that ``trained`` left; those that are not named are off."""
+def task_of(data, batch=2, **changes):
+    """A task with the weights that ``trained`` left; no loss but total variation."""
     table = changed(
         TINY_RWKV,
         batch=batch,
         warm_start="trained/release.safetensors",
-        texture={"reader": "trained/release.safetensors", "side": 64, "others": 2},
-        **PLAIN,
+        texture={"reader": "trained/release.safetensors", "side": 64, "others": 2, "window": 16},
+        **{**PLAIN, "losses__tv": 1.0, **changes},
     )
-    table["losses"] |= losses
     recipe = parse_recipe(table, "recipe", data)
     task = find_task("style-rwkv")(recipe, Worker(0, 1, torch.device("cpu")), data)
     task.begin()
+    return task
+
+
+def terms(data, step=1, batch=2, **weights):
+    """Losses of one step; those that are not named are off."""
+    named = {f"losses__{name}": weight for name, weight in weights.items()}
+    task = task_of(data, batch, **{"losses__tv": 0.0, **named})
     return task, task.terms(task.batch(step), step)
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("name", sorted({*TEXTURE, "lattice", "tv", "content", "fine", "identity_features"}))
+@pytest.mark.parametrize("name", sorted({*TEXTURE, "tv", "strokes", *VGG}))
 def test_a_loss_by_itself_reaches_the_decoder_and_nothing_else_is_computed(data, name):
     step = 0 if name == "identity_features" else 1
     task, found = terms(data, step, **{name: 1.0})
@@ -98,16 +117,77 @@ def test_a_loss_by_itself_reaches_the_decoder_and_nothing_else_is_computed(data,
     found[name].backward()
     gradient = task.model.decoder.head_out.weight.grad
     assert gradient.isfinite().all() and gradient.abs().max() > 0
-    assert ("vgg" in vars(task.targets)) == (name in ("content", "fine", "identity_features"))
+    assert ("vgg" in vars(task.targets)) == (name in ("strokes", *VGG))
 
 
 @pytest.mark.usefixtures("trained")
 def test_losses_of_texture_leave_out_pictures_that_are_to_be_themselves(data):
-    losses = {"gram": 1.0, "identity": 1.0}
-    _, styled = terms(data, 1, **losses)
-    _, one_of_two = terms(data, 0, **losses)
+    weights = {"gram": 1.0, "strokes": 1.0, "identity": 1.0}
+    _, styled = terms(data, 1, **weights)
+    _, one_of_two = terms(data, 0, **weights)
     assert styled["identity"] == 0 < one_of_two["identity"]
-    assert one_of_two["gram"] < 0.75 * styled["gram"]
+    for name in ("gram", "strokes"):
+        assert one_of_two[name] < 0.75 * styled[name]
+
+
+@pytest.mark.usefixtures("trained")
+def test_strokes_of_a_task_are_those_of_its_maps(data):
+    """Kept in float16 after the first time, and weighed at two scales."""
+    task, found = terms(data, strokes=1.0)
+    again = task.terms(task.batch(1), 1)["strokes"]
+    assert float(again.detach()) == float(found["strokes"].detach())  # from what was kept
+    batch, strokes = task.batch(1), task.strokes
+    output = task.model(batch.content, task.model.encode_style(batch.style), seed=1)
+    (y, x), squared = batch.corner, 0
+    coarse = task.targets.vgg(half(output), COARSE)
+    for i, number in enumerate(batch.drawn):
+        small, large = (images.read(number)[None] for images in (strokes.coarse, strokes.fine))
+        wanted = task.targets.vgg(small, COARSE)
+        one = losses.gram_loss([coarse[k][i : i + 1] for k in COARSE], list(wanted.values()))
+        maps = (strokes.reader.maps(p)[:3] for p in (output[i : i + 1, :, y : y + 16, x : x + 16], large))
+        squared += (one.square() + 0.5 * losses.gram_loss(*maps).square()).sqrt() / len(batch.drawn)
+    assert found["strokes"].item() == pytest.approx(squared.item(), rel=2e-3)
+
+
+@pytest.mark.usefixtures("trained")
+def test_guided_steps_paint_beyond_the_style(data):
+    pictures = {}
+    for share in (0.0, 1.0):
+        task = task_of(data, painting={"guided": share}, network={"guidance": 2.0})
+        batch = task.batch(1)
+        assert batch.guided == bool(share)
+        wanted = task.model.encode_style(batch.style)
+        wanted = task.model.guided(wanted) if share else wanted
+        expected = guidance.total_variation(task.model(batch.content, wanted, seed=1))
+        pictures[share] = task.terms(batch, 1)["tv"]
+        torch.testing.assert_close(pictures[share], expected)
+    assert pictures[0.0] != pictures[1.0]
+
+
+@pytest.mark.usefixtures("trained")
+def test_more_styles_are_drawn_as_often_as_the_recipe_says(data):
+    task = task_of(data, data__more=["content", "style"], data__more_every=2, data__more_share=0.25)
+    targets = task.targets  # 4 styles, and every second one of 3 + 4 pictures
+    assert (targets.first, len(targets.styles)) == (4, 8)
+    drawn = [targets.draw_style(generator(i), i % 4, 4) for i in range(400)]
+    assert set(drawn) == set(range(8))
+    assert 0.2 < sum(n >= 4 for n in drawn) / 400 < 0.3
+    assert max(targets.some_styles()) < 4
+
+
+@pytest.mark.usefixtures("trained")
+def test_styles_can_be_centred_unmirrored_and_seen_at_a_size_of_their_own(data):
+    task = task_of(data, crops__centred=True, crops__mirrored=False, crops__seen=32)
+    assert not any(any(task.batch(step).flipped) for step in range(8))
+    file = task.targets.styles.paths[0]
+    for images, side in ((task.targets.styles, 64), (task.targets.seen, 32)):
+        assert torch.equal(images[0], to_tensor(centre_square(read_rgb(file), side)))
+
+
+def test_the_usual_style_stays_where_nothing_that_reads_styles_learns(data, trained):
+    changes = {"warm_start": "trained/release.safetensors", "freeze": ["reader.", "style_encoder."]}
+    again = run(data, TINY_RWKV, "unread-usual", **QUICK, **changes, crops__style=32)
+    assert torch.equal(load_network(trained).usual, load_network(again).usual)
 
 
 @pytest.mark.parametrize("total", [1, 3, 4, 10])
@@ -126,6 +206,10 @@ def test_what_cannot_be_trained_on_is_named(data, tmp_path):
         ({"data__vgg": "bad.safetensors"}, WeightsError, r"bad\.safetensors"),
         ({"data__vgg": "missing.safetensors"}, WeightsError, r"missing\.safetensors"),
         ({"texture__side": 60, "losses__gram": 1.0}, UsageError, r"texture\.side"),
+        ({"texture__window": 40, "losses__strokes": 1.0}, UsageError, r"texture\.window = 40"),
+        ({"texture__window_maps": 5, **WINDOW, "losses__strokes": 1.0}, UsageError, "choose 1 to 4"),
+        ({"data__more": ["style"], "data__more_every": 0}, UsageError, "more_every from 1"),
+        ({"data__vgg_unit": 0.0}, UsageError, r"data\.vgg_unit"),
         (PLAIN, UsageError, "every weight is 0"),
         ({"freeze": [""]}, UsageError, "nothing to learn"),
         ({"warm_start": "stylerwkv-s"}, UsageError, "network: of other sizes than stylerwkv-s"),

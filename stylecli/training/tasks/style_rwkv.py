@@ -14,12 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stylecli.metrics.lattice import lattice
+from stylecli.errors import UsageError
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
@@ -38,30 +39,52 @@ from stylecli.training.perceptual import (
 )
 from stylecli.training.recipe import Recipe
 from stylecli.training.sheet import write_sheet
+from stylecli.training.strokes import Strokes
 from stylecli.training.tasks.crops import Crops
 from stylecli.training.tasks.task import Release, Task
 from stylecli.training.texture import TEXTURE, Painted, Texture, TextureTerms
 
 _SOME = 200  # styles that stand for all
-_VGG = {"content", "style", "fine", "identity_features"}  # losses that need it
+_VGG = {"content", "style", "fine", "identity_features", "strokes"}  # losses that need it
 
 
 @dataclass(frozen=True)
 class Data:
-    """Folders of photographs and of styles, those of the contact sheets, and VGG-16's weights."""
+    """Folders of photographs and of styles, those of the contact sheets, and VGG-16's weights.
+
+    ``more``: folders of further styles, of which every ``more_every``-th file counts; a style is drawn from them with
+    the probability ``more_share``. What is measured over many styles comes from the first ones.
+    ``vgg_unit``: what VGG-16's maps are divided by for ``content``, see :func:`content_features`.
+    """
 
     content: tuple[str, ...]
     style: tuple[str, ...]
+    more: tuple[str, ...] = ()
+    more_every: int = 1
+    more_share: float = 0.4
     val_content: str = ""
     val_style: str = ""
     vgg: str = "vgg16"
+    vgg_unit: float = 1.0
 
 
 @dataclass(frozen=True)
 class StyleCrops(Crops):
-    """``style``: side of the square of a style, which is nearly all of it, in pixels."""
+    """``style``: side of the square of a style, which is nearly all of it, in pixels; ``seen``: the side at which
+    VGG-16 sees it (0: the same). ``centred``: the square has all of the short side. ``mirrored``: half of the
+    styles are."""
 
     style: int = 256
+    seen: int = 0
+    centred: bool = False
+    mirrored: bool = True
+
+
+@dataclass(frozen=True)
+class Painting:
+    """``guided``: share of steps in which styles are painted beyond themselves, as in use (StyleRwkv.guided)."""
+
+    guided: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,23 +105,40 @@ class Losses:
     local: float = 0.0
     contrast: float = 0.0
     structure: float = 0.0
+    # Of VGG-16's maps and the style reader's, see stylecli/training/strokes.py.
+    strokes: float = 0.0
 
 
 @dataclass(frozen=True)
 class Settings:
     data: Data
     crops: StyleCrops = field(default_factory=StyleCrops)
+    painting: Painting = field(default_factory=Painting)
     losses: Losses = field(default_factory=Losses)
     texture: Texture = field(default_factory=Texture)
     network: dict[str, Any] = field(default_factory=dict, metadata={"changes": StyleRwkvConfig})
 
 
 class Targets:
-    """Contents and styles, and what VGG-16 says of them, which is kept in float16 after the first time."""
+    """Contents and styles, and what VGG-16 says of them, which is kept after the first time.
 
-    def __init__(self, recipe: Recipe, data: Data, side: int, worker: Worker):
+    Attributes:
+        styles: as they are encoded. seen: the same as VGG-16 sees them.
+        first: how many of them are not of the folders ``data.more``.
+    """
+
+    def __init__(self, recipe: Recipe, data: Data, crops: StyleCrops, worker: Worker):
         self.recipe, self.data, self.worker = recipe, data, worker
-        self.styles = StyleImages(list_images(recipe.paths(data.style)), side)
+        if data.vgg_unit <= 0:
+            raise UsageError(f"{recipe.name}: data.vgg_unit = {data.vgg_unit}: must be above 0")
+        paths = list_images(recipe.paths(data.style))
+        self.first = len(paths)
+        if data.more:
+            if data.more_every < 1 or not 0 <= data.more_share < 1:
+                raise UsageError(f"{recipe.name}: data: more_every from 1, more_share from 0 to below 1")
+            paths = paths + list_images(recipe.paths(data.more))[:: data.more_every]
+        self.styles = StyleImages(paths, crops.style, crops.centred)
+        self.seen = StyleImages(paths, crops.seen, crops.centred) if crops.seen else self.styles
         self.contents = ContentCrops(list_images(recipe.paths(data.content)), 0)
         self._content: dict[int, list[Tensor]] = {}
         self._style: dict[int, list[Tensor]] = {}
@@ -115,7 +155,13 @@ class Targets:
 
     def some_styles(self) -> list[int]:
         """Numbers of styles that stand for all."""
-        return generator(0).permutation(len(self.styles))[:_SOME].tolist()
+        return generator(0).permutation(self.first)[:_SOME].tolist()
+
+    def draw_style(self, rng: np.random.Generator, place: int, places: int) -> int:
+        """The number of a style for one place in the batch."""
+        if self.first < len(self.styles) and rng.random() < self.data.more_share:
+            return self.first + draw(rng, len(self.styles) - self.first, place, places)
+        return draw(rng, self.first, place, places)
 
     def set_crop(self, crop: int) -> None:
         """Take content crops of this size from now on."""
@@ -128,13 +174,13 @@ class Targets:
         if index not in self._content:
             image = self.contents[index][None].to(self.worker.device)
             with self.worker.precision():
-                self._content[index] = content_features(self.vgg, image)
+                self._content[index] = content_features(self.vgg, image, self.data.vgg_unit)
         return self._content[index]
 
     def style(self, index: int) -> list[Tensor]:
         """What a style looks like, see :func:`style_statistics`."""
         if index not in self._style:
-            image = self.styles[index][None].to(self.worker.device)
+            image = self.seen.read(index)[None].to(self.worker.device)
             with self.worker.precision():
                 self._style[index] = style_statistics(self.vgg, image)
         return self._style[index]
@@ -147,6 +193,8 @@ class Batch:
     wanted: Wanted
     drawn: list[int]  # numbers of the styles
     flipped: list[bool]  # whether they are mirrored
+    corner: tuple[int, int]  # of the window that ``strokes`` looks at in full size
+    guided: bool  # whether styles are painted beyond themselves
 
 
 class StyleRwkvTask(Task):
@@ -155,13 +203,21 @@ class StyleRwkvTask(Task):
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):
         super().__init__(recipe, worker, out)
         self.own.crops.check(recipe)
-        self.targets = Targets(recipe, self.own.data, self.own.crops.style, worker)
+        self.targets = Targets(recipe, self.own.data, self.own.crops, worker)
         config, self.known = self.start("style-rwkv", StyleRwkvConfig())
         self.model = StyleRwkv(config).to(worker.device)
         self.module = self.model
         self.texture: TextureTerms | None = None
         if TEXTURE & self.weights.keys():
-            self.texture = TextureTerms(self.own.texture, recipe, worker, self.targets.styles.paths)
+            paths = self.targets.styles.paths
+            self.texture = TextureTerms(self.own.texture, recipe, worker, paths, self.own.crops.centred)
+        self.strokes = self._strokes(recipe, worker) if "strokes" in self.weights else None
+
+    def _strokes(self, recipe: Recipe, worker: Worker) -> Strokes:
+        targets, crops, how = self.targets, self.own.crops, self.own.texture
+        fine = StyleImages(targets.styles.paths, how.side, crops.centred)
+        sides = (crops.first, crops.size)
+        return Strokes(how, recipe, worker, targets.vgg, targets.seen, fine, sides)
 
     def begin(self) -> None:
         self.load(self.model, self.known)
@@ -176,15 +232,18 @@ class StyleRwkvTask(Task):
         for place in places:
             rng = generator(recipe.seed, step, place)
             contents.append(draw(rng, len(targets.contents), place, recipe.batch))
-            styles.append(draw(rng, len(targets.styles), place, recipe.batch))
-            flipped.append(bool(rng.random() < 0.5))
+            styles.append(targets.draw_style(rng, place, recipe.batch))
+            flipped.append(self.own.crops.mirrored and bool(rng.random() < 0.5))
         content = torch.stack([targets.contents[i] for i in contents]).to(device)
         style = self._styles(targets.styles, styles, flipped)
         styled = torch.ones(len(places), device=device)
         if step % 2 == 0 and places.start == 0 and {"identity", "identity_features"} & self.weights.keys():
             style[0] = F.interpolate(content[:1], style.shape[-1], mode="bilinear")[0]
             styled[0] = 0
-        y, x = generator(recipe.seed, step).integers(0, crop // 2 + 1, 2).tolist()
+        rng = generator(recipe.seed, step)  # the same for all workers
+        y, x = rng.integers(0, crop // 2 + 1, 2).tolist()
+        down, across = rng.integers(0, max(0, crop - self.own.texture.window) + 1, 2).tolist()
+        guided = bool(rng.random() < self.own.painting.guided)
         wanted = Wanted([], [], styled, (y, x))
         if "content" in self.weights:
             rows = zip(*(targets.content(i) for i in contents), strict=True)
@@ -193,7 +252,7 @@ class StyleRwkvTask(Task):
             wanted.style = [
                 torch.cat(layer) for layer in zip(*(targets.style(i) for i in styles), strict=True)
             ]
-        return Batch(content, style, wanted, styles, flipped)
+        return Batch(content, style, wanted, styles, flipped, (down, across), guided)
 
     def _styles(self, images: StyleImages, numbers: list[int], flipped: list[bool]) -> Tensor:
         """(B, 3, side, side)"""
@@ -203,7 +262,10 @@ class StyleRwkvTask(Task):
         )
 
     def terms(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        output = self.model(batch.content, self.model.encode_style(batch.style), seed=step).float()
+        encoded = self.model.encode_style(batch.style)
+        if batch.guided:
+            encoded = self.model.guided(encoded.float())
+        output = self.model(batch.content, encoded, seed=step).float()
         terms = self._seen_by_vgg(output, batch) if _VGG & self.weights.keys() else {}
         if "identity" in self.weights:
             difference = (output - batch.content).abs().mean((1, 2, 3))
@@ -211,7 +273,7 @@ class StyleRwkvTask(Task):
         if "tv" in self.weights:
             terms["tv"] = guidance.total_variation(output)
         if "lattice" in self.weights:
-            terms["lattice"] = lattice(output).mean()
+            terms["lattice"] = losses.lattice_loss(output).mean()
         if self.texture:
             style = self._styles(self.texture.styles, batch.drawn, batch.flipped)
             places = self.worker.places(self.recipe.batch)
@@ -222,7 +284,8 @@ class StyleRwkvTask(Task):
     def _seen_by_vgg(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         targets = self.targets
         spreads = targets.spreads if {"style", "fine"} & self.weights.keys() else []
-        terms, coarse = painting_terms(output, batch.wanted, targets.vgg, spreads, self.weights)
+        unit = self.own.data.vgg_unit
+        terms, coarse = painting_terms(output, batch.wanted, targets.vgg, spreads, self.weights, unit)
         if "identity_features" in self.weights:
             same = (1 - batch.wanted.styled).nonzero().flatten()
             layers = [output.new_zeros(())]
@@ -231,15 +294,22 @@ class StyleRwkvTask(Task):
                     wanted = targets.vgg(half(batch.content[same]), COARSE)
                 layers = [losses.feature_difference(coarse[k][same], wanted[k]).sum() for k in COARSE]
             terms["identity_features"] = torch.stack(layers).mean() / len(output)
+        if self.strokes:
+            maps = [coarse[k] for k in COARSE]
+            distance = self.strokes.loss(output, maps, batch.drawn, batch.corner)
+            terms["strokes"] = (distance * batch.wanted.styled).mean()
         return terms
 
     def releases(self, averaged: nn.Module) -> list[Release]:
         assert isinstance(averaged, StyleRwkv)
-        styles = self.targets.styles
-        encoded = [
-            averaged.encode_style(styles[i][None].to(self.worker.device)) for i in self.targets.some_styles()
-        ]
-        averaged.usual.copy_(torch.cat(encoded).mean(0))
+        if any(
+            p.requires_grad
+            for part in (self.model.style_encoder, self.model.reader)
+            for p in part.parameters()
+        ):
+            styles, some = self.targets.styles, self.targets.some_styles()
+            encoded = [averaged.encode_style(styles[i][None].to(self.worker.device)) for i in some]
+            averaged.usual.copy_(torch.cat(encoded).mean(0))
         return [Release(averaged.state_dict(), averaged.config.to_json(), READING)]
 
     def sheet(self, averaged: nn.Module, path: Path) -> None:
