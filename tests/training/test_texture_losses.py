@@ -62,7 +62,7 @@ def test_lattice_loss_sees_periods_of_4_8_and_16_and_no_noise():
     none, *found = losses.lattice_loss(pictures).tolist()
     assert none < 0.01
     assert found[2] == pytest.approx(1, abs=0.4) and found[0] > found[1] > found[2]  # 4 is 8 and 16, too
-    assert losses.lattice_loss(pictures[..., :32, :32])[1] > 0.9  # where nothing wider fits in
+    assert losses.lattice_loss(pictures[..., :32, :32])[1] > 0.8  # where nothing wider fits in
     grid = (0.5 * pictures[1:] + 0.5 * noise).requires_grad_()
     before = losses.lattice_loss(grid)
     before.sum().backward()
