@@ -169,9 +169,9 @@ def test_more_styles_are_drawn_as_often_as_the_recipe_says(data):
     task = task_of(data, data__more=["content", "style"], data__more_every=2, data__more_share=0.25)
     targets = task.targets  # 4 styles, and every second one of 3 + 4 pictures
     assert (targets.first, len(targets.styles)) == (4, 8)
-    drawn = [targets.draw_style(generator(i), i % 4, 4) for i in range(400)]
+    drawn = [targets.draw_style(generator(i), i % 4, 4) for i in range(4000)]
     assert set(drawn) == set(range(8))
-    assert 0.2 < sum(n >= 4 for n in drawn) / 400 < 0.3
+    assert 0.23 < sum(n >= 4 for n in drawn) / 4000 < 0.27
     assert max(targets.some_styles()) < 4
 
 
