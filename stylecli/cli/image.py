@@ -24,6 +24,7 @@ def image(
     polish: options.Polish = 0,
     output: options.Output = None,
     reading: Reading,
+    shard: options.Shard = None,
     format: options.Format = None,
     quality: options.Quality = None,
     engine: Engine,
@@ -36,6 +37,7 @@ def image(
     from stylecli.cli.painting import paint_files
     from stylecli.paint.options import PHRASES, PICTURES
     from stylecli.run.images import ImageJob
+    from stylecli.run.shard import Shard
 
     loading = engine.loading(PHRASES if prompt else PICTURES, painting.seed)
     job = ImageJob(
@@ -43,6 +45,7 @@ def image(
         options.looks(style, prompt, blend),
         output=output,
         recursive=reading.recursive,
+        shard=Shard.parse(shard),
         overwrite=reading.overwrite,
         max_size=reading.max_size,
         max_pixels=reading.max_pixels,

@@ -186,6 +186,12 @@ Format = Annotated[
 Quality = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=100, help="For formats that trade detail for size.")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N", help="Only the I-th of N parts, told by name alone: give each of N machines its own."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 Open = Annotated[
     bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")

@@ -44,6 +44,7 @@ def text(
     painting: Painting,
     output: options.Output = None,
     reading: Reading,
+    shard: options.Shard = None,
     format: options.Format = None,
     quality: options.Quality = None,
     engine: Engine,
@@ -58,6 +59,7 @@ def text(
     from stylecli.paint.options import PHRASES
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
+    from stylecli.run.shard import Shard
 
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
     if engine.model is not None and backbone is not Backbone.own:
@@ -68,6 +70,7 @@ def text(
         collect_prompts([*prompts, *(prompt or [])], blend or []),
         output=output,
         recursive=reading.recursive,
+        shard=Shard.parse(shard),
         overwrite=reading.overwrite,
         max_size=reading.max_size,
         max_pixels=reading.max_pixels,

@@ -60,6 +60,7 @@ def video(
     painting: Painting,
     output: Annotated[str | None, options.output_option("; out/%05d.png for numbered pictures.")] = None,
     reading: Reading,
+    shard: options.Shard = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     preview: Annotated[
         bool,
@@ -119,6 +120,7 @@ def video(
     from stylecli.media.video.encoding import Encoding
     from stylecli.paint.options import PHRASES, PICTURES
     from stylecli.run.films import FilmJob
+    from stylecli.run.shard import Shard
 
     loading = engine.loading(PHRASES if prompt else PICTURES, painting.seed)
     job = FilmJob(
@@ -128,6 +130,7 @@ def video(
         Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
         output=output,
         recursive=reading.recursive,
+        shard=Shard.parse(shard),
         overwrite=reading.overwrite,
         resume=resume,
         preview=preview,

@@ -34,6 +34,7 @@ from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.places import exists, is_folder
 from stylecli.run.plan import Item, Naming, Plan, make_plan
+from stylecli.run.shard import Shard
 from stylecli.run.stream import failed
 from stylecli.run.timeline import FilmPainter, Timeline
 
@@ -72,6 +73,7 @@ class FilmJob:
     encoding: Encoding
     output: str | None = None
     recursive: bool = False
+    shard: Shard = field(default_factory=Shard)
     overwrite: bool = False
     resume: bool = False
     preview: bool = False
@@ -102,6 +104,7 @@ class FilmJob:
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite or self.preview,  # a preview stands beside a result that is there
             kept=self._kept(),
+            shard=self.shard,
             made_by_us=lambda path: is_painted(path) or is_marked(path),
         )
         for problem in problems:

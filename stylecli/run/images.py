@@ -18,6 +18,7 @@ from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
+from stylecli.run.shard import Shard
 from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work, stream
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ImageJob:
     looks: Sequence[Look]
     output: str | None = None
     recursive: bool = False
+    shard: Shard = field(default_factory=Shard)
     overwrite: bool = False
     max_size: int | None = None
     max_pixels: int = 400_000_000
@@ -67,6 +69,7 @@ class ImageJob:
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
             kept={**{path: "the style image" for look in self.looks for path in look.files}, **self.kept},
+            shard=self.shard,
             made_by_us=is_marked,
         )
         for problem in problems:

@@ -13,6 +13,7 @@ from stylecli.errors import UsageError
 from stylecli.run.events import STREAM
 from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.places import exists, is_folder, place_of
+from stylecli.run.shard import Shard
 
 
 class Found(Protocol):
@@ -79,12 +80,14 @@ def make_plan(
     overwrite: bool = False,
     kept: Mapping[Path, str] = MappingProxyType({}),
     made_by_us: Callable[[Path], bool] = lambda path: False,
+    shard: Shard = Shard(),  # noqa: B008 - frozen
 ) -> Plan:
     """Pair every input with every style.
 
     ``several`` says that more than one input was asked for although only one was found. ``made_by_us``
     looks into a file; it is asked only about pictures that are named like a result of another input.
     ``kept`` are further files and what they are to the user, such as style images.
+    What is refused is refused for every ``shard`` alike; then only its part is kept.
     Raises UsageError when two results would land on one file, or one on an input or on one of ``kept``.
     """
     naming.suffix_for("", naming.format)  # a wrong --format is refused before all else
@@ -109,8 +112,9 @@ def make_plan(
         for one, _ in pairs
         if place_of(one.path) in targets or (kin.looks_like_result(one.path) and made_by_us(one.path))
     }
-    items = [item for _, item in pairs if item.source not in own]
-    refuse_collisions(items)
+    kept_pairs = [(one, item) for one, item in pairs if item.source not in own]
+    refuse_collisions([item for _, item in kept_pairs])
+    items = [item for one, item in kept_pairs if shard.takes(_below(one) / item.target.name)]
     # Results are renamed into place when complete: one that exists is finished.
     finished = [] if overwrite else [item for item in items if item.target != STREAM and exists(item.target)]
     done = set(finished)
@@ -141,7 +145,7 @@ class _Folder:
             stem, suffix, parent = "stdin", "", Path()
         else:
             stem, suffix = one.path.stem, one.path.suffix
-            parent = one.path.relative_to(one.root).parent if one.root is not None else Path()
+            parent = _below(one)
         written = self.naming.suffix_for(suffix, self.naming.format)
         if suffix.lower() == ".gif" and self.naming.format is None and self.naming.moves(one.path):
             written = ".gif"
@@ -153,6 +157,11 @@ class _Folder:
         if self.path is None:
             return STREAM if one.path == STREAM else one.path.with_name(name)
         return self.path / parent / name
+
+
+def _below(one: Found) -> Path:
+    """The folders between the argument that ``one`` was found under and itself."""
+    return one.path.relative_to(one.root).parent if one.root is not None else Path()
 
 
 def _place(naming: Naming, *, many: bool) -> _OneFile | _Folder:
