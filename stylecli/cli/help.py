@@ -15,7 +15,7 @@ _GROUPS = {
     "--stroke-size --preserve-color --colour-only --luma-only --temporal --seed --model",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
-    "Which inputs, and how much of them": "--recursive --max-pixels --start --end --max-frames",
+    "Which inputs, and how much of them": "--recursive --shard --max-pixels --start --end --max-frames",
     "Where it runs": "--device --dtype --tile --memory-limit --threads --workers --offline",
     "What it says": "--json --markdown --html --quiet --verbose --help",
 }
