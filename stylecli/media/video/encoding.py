@@ -75,6 +75,23 @@ _KINDS = {
 }
 
 
+def open_encoder(context: VideoCodecContext) -> None:
+    """Open an encoder, and keep this thread an ordinary one. Raises FFmpegError.
+
+    Run as root (in a container, say), SVT-AV1 makes the thread that opens it a real-time one, and so all that this
+    thread starts: nothing else would get its core any more.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # macOS, Windows
+        context.open()
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        context.open()
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameter)
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a film is encoded, as asked for; None is the codec's own default, and of the codec: h264, or for a film with
@@ -126,7 +143,7 @@ class Encoding:
             context = CodecContext.create(kind.encoder, "w")
             assert isinstance(context, VideoCodecContext)
             self._set(context, 64, 64, Fraction(1, 25), Fraction(25), self.pix_fmt or kind.pix_fmt)
-            context.open()
+            open_encoder(context)
         except (av.FFmpegError, ValueError) as error:
             words = getattr(error, "strerror", None) or str(error)
             asked = f" --preset {self.preset}" if self.preset else ""
@@ -238,7 +255,7 @@ class Coding:
         context = CodecContext.create(self.encoder, "w")
         assert isinstance(context, VideoCodecContext)
         self.configure(context)
-        context.open()
+        open_encoder(context)
         return context
 
     def configure(self, context: VideoCodecContext) -> None:
