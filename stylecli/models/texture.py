@@ -95,8 +95,9 @@ def halved(image: Tensor) -> Tensor:
     return F.avg_pool2d(image, 2)
 
 
-def normalised_features(features: Tensor) -> Tensor:
-    """(f - mean) / std per picture and channel of (B, C, H, W): where something is, not how it is painted."""
+def instance_normalised(features: Tensor) -> Tensor:
+    """(f - mean) / std per picture and channel of (B, C, H, W): where something is, not how it is painted. StyTr2's
+    content features (arXiv 2105.14576)."""
     mean, std = mean_std(features.float())
     return (features.float() - mean) / (std + 1e-4)
 

@@ -20,8 +20,8 @@ from stylecli.models.texture import (
     Features,
     Texture,
     halved,
+    instance_normalised,
     lattice,
-    normalised_features,
     total_variation,
 )
 from stylecli.paint.polish import precision
@@ -67,10 +67,10 @@ def adapt_to_texture(
             output = student.paint(crops, style, 1.0, seed + iteration).float()  # type: ignore[operator]
             full, half = features(output), features(halved(output))
             with torch.no_grad():
-                structure = normalised_features(features(halved(crops))[-1])
+                structure = instance_normalised(features(halved(crops))[-1])
         distance = Texture.of_maps([*full, *half]).distance(texture).mean()
         loss = TEXTURE * (distance + 1e-4).sqrt() + CONTENT * F.mse_loss(
-            normalised_features(half[-1]), structure
+            instance_normalised(half[-1]), structure
         )
         loss = loss + GRAIN * total_variation(output) + LATTICE * lattice(output)
         optimizer.zero_grad(set_to_none=True)

@@ -22,8 +22,8 @@ from stylecli.models.texture import (
     Features,
     Texture,
     halved,
+    instance_normalised,
     lattice,
-    normalised_features,
     total_variation,
 )
 
@@ -73,7 +73,7 @@ def _polish(
     pixels = painted.requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=RATE, betas=_MOMENTS)
     with torch.no_grad(), precision(photo.device):
-        structure = normalised_features(features(photo)[-1])
+        structure = instance_normalised(features(photo)[-1])
     average = painted.detach().clone()
     for iteration in range(1, iterations + 1):
         left = (iterations - iteration + 1) / iterations
@@ -81,7 +81,7 @@ def _polish(
         with precision(photo.device):
             full, half = features(pixels), features(halved(pixels))
         texture = Texture.of_maps([*full, *half]).distance(style).mean()
-        content = F.mse_loss(normalised_features(full[-1]), structure)
+        content = F.mse_loss(instance_normalised(full[-1]), structure)
         loss = texture + CONTENT * content + GRAIN * total_variation(pixels) + LATTICE * lattice(pixels)
         loss = loss + SPECKLES * total_variation(pixels - pixels.mean(1, keepdim=True))
         optimizer.zero_grad(set_to_none=True)
