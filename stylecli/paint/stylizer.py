@@ -262,6 +262,13 @@ class Stylizer:
             )
         return replace(self, style=style)
 
+    def refine(self, iterations: int = 60, seed: int = 0) -> Stylizer:
+        """A stylizer whose network was adapted to the style in hand; a style image has to be encoded with its texture.
+        Kept in the cache. Raises UsageError as :func:`stylecli.paint.refine.refined` does."""
+        from stylecli.paint.refine import refined
+
+        return refined(self, iterations, seed)
+
     def __call__(
         self,
         photo: Picture,

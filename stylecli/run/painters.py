@@ -35,11 +35,7 @@ def bind_painters(
 
 def refined(stylizer: Stylizer, options: PaintOptions) -> Stylizer:
     """With its network adapted to the style that it holds, where that was asked for."""
-    if not options.refine:
-        return stylizer
-    from stylecli.paint.refine import refined
-
-    return refined(stylizer, options.refine, options.seed)
+    return stylizer.refine(options.refine, options.seed) if options.refine else stylizer
 
 
 def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:

@@ -72,7 +72,7 @@ def test_what_was_encoded_without_its_texture_cannot_be_polished(network, photo)
 def test_a_refined_network_paints_nearer_to_its_style_and_is_kept(stylizer, photo, tmp_path, monkeypatch):
     monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
     monkeypatch.setattr(adapt_texture, "CROP", 128)
-    adapted = refined(stylizer, 6)
+    adapted = stylizer.refine(6)
     before, after = stylizer(photo), adapted(photo)
     assert distance(stylizer, after) < 0.97 * distance(stylizer, before)
     files = list((tmp_path / "refined").iterdir())
