@@ -1,7 +1,8 @@
 """What a weights file says of itself: its kind, format version, configuration, and a fingerprint of its numbers.
 
-Nothing here imports torch. The fingerprint of a file that does not say it is computed from the bytes that are read for
-its numbers anyway. What else the metadata say does not matter to it, nor does the order of tensors.
+Nothing here imports torch. The fingerprint is computed from the bytes that are read for the numbers anyway: what a file
+says of it is for people, for tools that change numbers leave it as it was. The rest of the metadata does not matter to
+it, nor does the order of tensors.
 """
 
 from __future__ import annotations
@@ -27,12 +28,10 @@ class Identity:
 
     Attributes:
         kind: of network, such as "style-rwkv". config: JSON text.
-        fingerprint: of names, shapes and numbers, 16 hex digits.
     """
 
     kind: str | None = None
     config: str | None = None
-    fingerprint: str | None = None
 
 
 def identify(path: Path) -> Identity:
@@ -50,17 +49,14 @@ def read(path: Path) -> tuple[Identity, bytes]:
     try:
         data = path.read_bytes()
         identity = _identity(_header(data[8 : 8 + struct.unpack_from("<Q", data)[0]]), path)
-        _fingerprints[_key(path)] = identity.fingerprint or _fingerprint(data)
+        _fingerprints[_key(path)] = _fingerprint(data)
         return identity, data
     except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise _unreadable(path, error) from None
 
 
 def fingerprint_of(path: Path) -> str:
-    """Of a file's numbers. Raises WeightsError, one line."""
-    said = identify(path).fingerprint
-    if said is not None:
-        return said
+    """Of a file's names, shapes and numbers, 16 hex digits. Raises WeightsError, one line."""
     if _key(path) not in _fingerprints:
         read(path)
     return _fingerprints[_key(path)]
@@ -100,7 +96,7 @@ def _identity(header: Mapping[str, Any], path: Path) -> Identity:
     version = int(said.get("format", FORMAT))
     if version > FORMAT:
         raise WeightsError(f"{path}: of format {version}, this version reads up to {FORMAT}: update stylecli")
-    return Identity(said.get("kind"), said.get("config"), said.get("fingerprint"))
+    return Identity(said.get("kind"), said.get("config"))
 
 
 def _fingerprint(data: bytes) -> str:
