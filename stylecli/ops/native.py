@@ -26,9 +26,12 @@ def takes_float32(operator: str, *tensors: Tensor | None) -> bool:
 
 
 def paints(operator: str, *tensors: Tensor | None) -> bool:
-    """Whether a kernel that is for painting alone computes these: float32, and nobody wants gradients."""
+    """Whether a kernel that is for painting alone computes these: float32, and nobody wants gradients. Not under
+    autocast, which makes the products that some of them take bfloat16."""
     present = [t for t in tensors if t is not None]
     learning = torch.is_grad_enabled() and any(t.requires_grad for t in present)
+    if torch.is_autocast_enabled("cpu"):
+        return False
     return not learning and not any(t.is_meta for t in present) and takes_float32(operator, *present)
 
 
