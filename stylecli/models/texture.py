@@ -18,6 +18,8 @@ from stylecli.models.layers import mean_std
 
 Features = Callable[[Tensor], list[Tensor]]
 """Pictures (B, 3, H, W) in 0..1 to feature maps (B, C, h, w), finest first."""
+_EPS = 1e-8  # mean square of a map in which nothing is seen
+_CELLS = 8  # periods in a window of `lattice`, across and down
 
 
 def gram(features: Tensor) -> Tensor:
@@ -26,69 +28,73 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-@dataclass(frozen=True)
-class MapTexture:
-    """One feature map's Gram matrix (B, C, C), channel means and standard deviations (B, C)."""
-
-    gram: Tensor
-    mean: Tensor
-    std: Tensor
-
-    @classmethod
-    def of(cls, features: Tensor) -> MapTexture:
-        mean, std = mean_std(features.float())
-        return cls(gram(features), mean.flatten(1), std.flatten(1))
-
-    def distance(self, style: MapTexture) -> Tensor:
-        """To the texture of a style, in shares of the style's own: (B,), 0 where all agrees, about 2 where nothing
-        does."""
-        means = _squared(self.mean - style.mean) + _squared(self.std - style.std)
-        scale = _squared(style.mean) + _squared(style.std)
-        return _squared(self.gram - style.gram) / _squared(style.gram) + means / scale
-
-
-def _squared(x: Tensor) -> Tensor:
-    return x.square().flatten(1).sum(1)
+def statistics(features: Tensor) -> Tensor:
+    """Channel means and standard deviations of (B, C, H, W): (B, 2 C). AdaIN's description of a style (arXiv
+    1703.06868)."""
+    return torch.cat(mean_std(features), 1).flatten(1)
 
 
 @dataclass(frozen=True)
 class Texture:
-    """A picture's texture at its full and at half its size, one entry a map."""
+    """What is compared of a style's feature maps, two rows a map: its Gram matrix (B, C C) and its statistics (B, 2 C).
 
-    maps: tuple[MapTexture, ...]
+    Attributes:
+        units: the rows made 1 long, which float16 holds whatever their network's scale.
+        lengths: (B, 1) a row.
+    """
+
+    units: tuple[Tensor, ...]
+    lengths: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, image: Tensor, features: Features) -> Texture:
-        """Of pictures (B, 3, H, W), H, W >= 64."""
-        return cls.of_maps([*features(image), *features(halved(image))])
+    def of(cls, maps: Sequence[Tensor]) -> Texture:
+        """Of feature maps (B, C, H, W)."""
+        return cls._of_rows(_rows(maps))
 
     @classmethod
-    def of_maps(cls, maps: Sequence[Tensor]) -> Texture:
-        return cls(tuple(MapTexture.of(m) for m in maps))
+    def _of_rows(cls, rows: Sequence[Tensor]) -> Texture:
+        lengths = [(row.square().sum(1, keepdim=True) + _EPS).sqrt() for row in rows]
+        return cls(tuple(row / length for row, length in zip(rows, lengths, strict=True)), tuple(lengths))
 
-    def distance(self, style: Texture) -> Tensor:
-        """(B,), the sum over maps: 0 where all agrees, about two for every map where nothing does."""
-        return torch.stack([a.distance(b) for a, b in zip(self.maps, style.maps, strict=True)]).sum(0)
+    def apart(self, maps: Sequence[Tensor]) -> Tensor:
+        """How far the feature maps (B, C, h, w) of paintings are from this texture, in squares of its lengths and
+        summed over rows: (B,). 0 where all agrees, about two for every map where nothing does.
 
-    def to(self, device: torch.device) -> Texture:
-        return Texture(
-            tuple(MapTexture(m.gram.to(device), m.mean.to(device), m.std.to(device)) for m in self.maps)
-        )
+        Per map, with Gram matrices G, channel means m and standard deviations d of painting and style:
+        |G - G_s|^2 / |G_s|^2 + (|m - m_s|^2 + |d - d_s|^2) / (|m_s|^2 + |d_s|^2).
+        """
+        rows = zip(_rows(maps), self.units, self.lengths, strict=True)
+        return torch.stack([(row / length - unit).square().sum(1) for row, unit, length in rows]).sum(0)
+
+    def to(self, target: torch.device | torch.dtype) -> Texture:
+        """On a device; or the units, which are many, in another number format."""
+        lengths = [
+            length.to(target) if isinstance(target, torch.device) else length for length in self.lengths
+        ]
+        return Texture(tuple(unit.to(target) for unit in self.units), tuple(lengths))
+
+    @staticmethod
+    def batch(textures: Sequence[Texture]) -> Texture:
+        """Several as one, in this order."""
+        units = zip(*(texture.units for texture in textures), strict=True)
+        lengths = zip(*(texture.lengths for texture in textures), strict=True)
+        return Texture(tuple(map(torch.cat, units)), tuple(map(torch.cat, lengths)))
 
     @staticmethod
     def blend(parts: Sequence[tuple[Texture, float]]) -> Texture:
         """Weighted mean; the weights sum to 1."""
-
-        def mix(values: Sequence[Tensor]) -> Tensor:
-            return torch.stack([v * share for v, (_, share) in zip(values, parts, strict=True)]).sum(0)
-
-        layers = zip(*(texture.maps for texture, _ in parts), strict=True)
-        return Texture(
-            tuple(
-                MapTexture(mix([m.gram for m in ms]), mix([m.mean for m in ms]), mix([m.std for m in ms]))
-                for ms in layers
-            )
+        rows = zip(
+            *(
+                [unit * length * share for unit, length in zip(t.units, t.lengths, strict=True)]
+                for t, share in parts
+            ),
+            strict=True,
         )
+        return Texture._of_rows([torch.stack(row).sum(0) for row in rows])
+
+
+def _rows(maps: Sequence[Tensor]) -> list[Tensor]:
+    return [row for features in maps for row in (gram(features).flatten(1), statistics(features))]
 
 
 def halved(image: Tensor) -> Tensor:
@@ -102,22 +108,20 @@ def instance_normalised(features: Tensor) -> Tensor:
     return (features.float() - mean) / (std + 1e-4)
 
 
-def total_variation(image: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring pixels of (B, C, H, W)."""
-    down, across = image[..., 1:, :] - image[..., :-1, :], image[..., 1:] - image[..., :-1]
-    return down.abs().mean() + across.abs().mean()
+def lattice(lightness: Tensor, period: int, eps: float) -> Tensor:
+    """Share of the fine detail of (B, 1, H, W) that repeats every ``period`` pixels: (B,), differentiable.
 
-
-def lattice(image: Tensor, period: int = 4) -> Tensor:
-    """How much of the fine detail of (B, 3, H, W), H, W >= 32, repeats every ``period`` pixels: a scalar, 0..1.
-
-    Luma less its 5 x 5 mean, folded modulo ``period`` in windows of eight periods; the mean square of what is left,
-    over that of the detail. White noise gives 1/64 (own decision, docs/training.md)."""
-    weight = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    y = (image * weight).sum(1, keepdim=True)
-    detail = (y - F.avg_pool2d(F.pad(y, (2, 2, 2, 2), mode="reflect"), 5, 1))[:, 0]  # (B, H, W)
-    window = 8 * period
-    B, H, W = detail.shape
-    h, w = H // window, W // window
-    cells = detail[:, : h * window, : w * window].reshape(B, h, 8, period, w, 8, period)
-    return cells.mean((2, 5)).square().mean() / (cells.square().mean() + 1e-5)
+    Fine detail is lightness less its 5 x 5 mean. In windows of 8 x 8 cells of that period the 64 pixels of each phase
+    of a cell are averaged; the mean square of these averages is divided by that of all detail. 1: nothing but a pattern
+    of that period; white noise: 1/64; 0 where no window fits in. ``eps``: a mean square of detail beside which less
+    counts little. Own decision (docs/training.md).
+    """
+    detail = lightness - F.avg_pool2d(F.pad(lightness, (2, 2, 2, 2), mode="reflect"), 5, 1)
+    B, _, H, W = detail.shape
+    side = _CELLS * period
+    if min(H, W) < side:
+        return lightness.new_zeros(B)
+    detail = detail[..., : H // side * side, : W // side * side]
+    windows = detail.reshape(B, H // side, _CELLS, period, W // side, _CELLS, period)
+    folded = windows.mean((2, 5))  # (B, windows down, period, windows across, period)
+    return folded.square().mean((1, 2, 3, 4)) / (detail.square().mean((1, 2, 3)) + eps)

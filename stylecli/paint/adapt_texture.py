@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.texture import (
-    Features,
-    Texture,
-    halved,
-    instance_normalised,
-    lattice,
-    total_variation,
-)
-from stylecli.paint.polish import precision
+from stylecli.models.texture import Features, Texture, halved, instance_normalised
+from stylecli.paint.guidance import total_variation
+from stylecli.paint.polish import pixel_lattice, precision
+from stylecli.paint.progress import Progress
 
 CROP, BATCH = 256, 2  # pixels, crops for each iteration
 RATE = 5e-4  # of Adam
@@ -41,7 +36,7 @@ def adapt_to_texture(
     photos: Sequence[Tensor],
     iterations: int,
     seed: int,
-    progress: Callable[[int, float], None],
+    progress: Progress,
 ) -> nn.Module:
     """The network's decoder, adapted to one style.
 
@@ -68,11 +63,11 @@ def adapt_to_texture(
             full, half = features(output), features(halved(output))
             with torch.no_grad():
                 structure = instance_normalised(features(halved(crops))[-1])
-        distance = Texture.of_maps([*full, *half]).distance(texture).mean()
+        distance = texture.apart([*full, *half]).mean()
         loss = TEXTURE * (distance + 1e-4).sqrt() + CONTENT * F.mse_loss(
             instance_normalised(half[-1]), structure
         )
-        loss = loss + GRAIN * total_variation(output) + LATTICE * lattice(output)
+        loss = loss + GRAIN * total_variation(output) + LATTICE * pixel_lattice(output)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)

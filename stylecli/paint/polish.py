@@ -8,9 +8,6 @@ result is the mean of the last iterates, as crowsonkb/style-transfer-pytorch has
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -18,27 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.devices import has_fast_bf16
-from stylecli.models.texture import (
-    Features,
-    Texture,
-    halved,
-    instance_normalised,
-    lattice,
-    total_variation,
-)
+from stylecli.models.texture import Features, Texture, halved, instance_normalised, lattice
+from stylecli.paint.guidance import total_variation
+from stylecli.paint.photo import luma
+from stylecli.paint.progress import Progress
 
-log = logging.getLogger(__name__)
-
-SMALLEST = 64  # pixels; smaller pictures have no texture to speak of
 RATE = 0.02  # of Adam, in units of white
 CONTENT, GRAIN, SPECKLES, LATTICE = 1.0, 0.5, 1.0, 1.0  # weights beside the texture's 1
 _MOMENTS = (0.9, 0.99)
 _AVERAGE = 0.9  # of the iterates
 _FALLING = 0.4  # share of the iterations in which the rate falls
-_REPORT_EVERY = 10
-
-Progress = Callable[[int, float], None]
-"""Told the iteration, from 1, and its loss."""
 
 
 def polish(
@@ -47,24 +33,23 @@ def polish(
     style: Texture,
     features: Features,
     iterations: int,
-    progress: Progress | None = None,
+    progress: Progress,
 ) -> Tensor:
     """A painting brought nearer to the texture of its style.
 
     Args:
-        painted, photo: (B, 3, H, W) in 0..1, H, W >= SMALLEST, where ``features`` computes.
+        painted, photo: (B, 3, H, W) in 0..1, H, W >= 16, where ``features`` computes.
         style: what the style image's texture is.
         features: the style feature network; its last map says where things are.
         iterations: 20 change strokes, 60 are usual, beyond 150 little happens.
+        progress: told the iteration, from 1, and its loss.
 
     Returns:
         (B, 3, H, W) in 0..1. The same on the same machine every time: nothing here is random.
     """
     with torch.inference_mode(False), torch.enable_grad():
         # Clones: what was computed in inference mode cannot take part.
-        return _polish(
-            painted.clone(), photo.clone(), style, features, iterations, progress or _Log(iterations)
-        )
+        return _polish(painted.clone(), photo.clone(), style, features, iterations, progress)
 
 
 def _polish(
@@ -80,9 +65,9 @@ def _polish(
         optimizer.param_groups[0]["lr"] = RATE * min(1.0, left / _FALLING)
         with precision(photo.device):
             full, half = features(pixels), features(halved(pixels))
-        texture = Texture.of_maps([*full, *half]).distance(style).mean()
+        texture = style.apart([*full, *half]).mean()
         content = F.mse_loss(instance_normalised(full[-1]), structure)
-        loss = texture + CONTENT * content + GRAIN * total_variation(pixels) + LATTICE * lattice(pixels)
+        loss = texture + CONTENT * content + GRAIN * total_variation(pixels) + LATTICE * pixel_lattice(pixels)
         loss = loss + SPECKLES * total_variation(pixels - pixels.mean(1, keepdim=True))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -94,22 +79,12 @@ def _polish(
     return average
 
 
+def pixel_lattice(image: Tensor) -> Tensor:
+    """Of pictures (B, 3, H, W), mean over them: a scalar, 0..1. The period is the finest token's, 4 pixels."""
+    return lattice(luma(image), 4, 1e-5).mean()
+
+
 def precision(device: torch.device) -> AbstractContextManager[object]:
     """Features in bfloat16 where that is fast: gradients need no more."""
     fast = device.type == "cuda" or (device.type == "cpu" and has_fast_bf16())
     return torch.autocast(device.type if fast else "cpu", torch.bfloat16, enabled=fast)
-
-
-class _Log:
-    """Tells how far it is: iteration, loss, seconds for each and left."""
-
-    def __init__(self, iterations: int):
-        self.iterations, self.begun = iterations, time.monotonic()
-
-    def __call__(self, iteration: int, loss: float) -> None:
-        if iteration % _REPORT_EVERY == 0 or iteration in (1, self.iterations):
-            each = (time.monotonic() - self.begun) / iteration
-            left = each * (self.iterations - iteration)
-            log.info(
-                f"polishing: {iteration} of {self.iterations}, loss {loss:.2f}, {each:.2f} s each, {left:.0f} s left"
-            )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.paint.options import fingerprint
 from stylecli.paint.pixels import to_tensor
+from stylecli.paint.progress import ProgressLog
 
 if TYPE_CHECKING:
     from stylecli.paint.stylizer import Stylizer
@@ -79,26 +79,12 @@ def _adapt_image(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
             network,
             stylizer.style.statistics.to(device).clone(),
             stylizer.style.texture.to(device),
-            stylizer.texture_features(network),
+            stylizer.texture_features(),
             [photo.to(device) for photo in _drawn(*_TEXTURE_SIDES)],
             iterations,
             seed,
-            _Log("texture", iterations),
+            ProgressLog("refining", "texture loss", iterations, _REPORT_EVERY),
         )
-
-
-class _Log:
-    """Tells how far it is."""
-
-    def __init__(self, what: str, iterations: int):
-        self.what, self.iterations, self.begun = what, iterations, time.monotonic()
-
-    def __call__(self, iteration: int, loss: float) -> None:
-        if iteration % _REPORT_EVERY == 0 or iteration in (1, self.iterations):
-            left = (time.monotonic() - self.begun) / iteration * (self.iterations - iteration)
-            log.info(
-                f"refining: {iteration} of {self.iterations}, {self.what} loss {loss:.3f}, {left:.0f} s left"
-            )
 
 
 def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
@@ -112,19 +98,11 @@ def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
         return refine(
             painter,
             encoder,
-            _photographs().to(stylizer.device),
+            torch.stack(_drawn(_SIDE)[:2]).to(stylizer.device),
             stylizer.style.statistics.to(stylizer.device).clone(),
             Refinement(iterations=iterations, seed=seed),
-            _Log("directional", iterations),
+            ProgressLog("refining", "directional loss", iterations, _REPORT_EVERY),
         )
-
-
-def _photographs() -> Tensor:
-    """(2, 3, S, S) in 0..1."""
-    from stylecli.samples import CONTENTS
-
-    drawn = [np.array(draw(_SIDE)) for draw in list(CONTENTS.values())[:2]]
-    return to_tensor(np.stack(drawn))
 
 
 def _drawn(*sides: int) -> list[Tensor]:

@@ -25,12 +25,13 @@ from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_o
 from stylecli.memory import free_memory, give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
-from stylecli.models.texture import Features, Texture
+from stylecli.models.texture import Features, Texture, halved
 from stylecli.paint.memory import TilePlan, plan_tiles
 from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
-from stylecli.paint.polish import precision
+from stylecli.paint.polish import polish, precision
+from stylecli.paint.progress import ProgressLog
 from stylecli.paint.size import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
 from stylecli.weights.store import looks_like_path
@@ -223,16 +224,18 @@ class Stylizer:
 
     def _texture(self, photo: Photo) -> Texture:
         """Of a style image, as large as what is painted with it: strokes get the size that they have there."""
-        with torch.no_grad(), precision(self.device):
-            image = self._fitted(photo, self.descriptor.working_side)
-            return Texture.of(image, self.texture_features(self.network))
+        features = self.texture_features()
+        image = self._fitted(photo, self.descriptor.working_side)
+        with torch.no_grad():
+            with precision(self.device):
+                maps = [*features(image), *features(halved(image))]
+            return Texture.of(maps)  # with all digits, as the paintings' are
 
-    def texture_features(self, network: nn.Module) -> Features:
-        """What textures are measured by, in float32. Raises UsageError where ``network`` has nothing for that."""
+    def texture_features(self) -> Features:
+        """What textures are measured by, in float32. Raises UsageError where the network has nothing for that."""
         if self.descriptor.texture_features is None:
             raise UsageError("--refine and --polish after a style image need a network such as stylerwkv-s")
-        if self.dtype != torch.float32:
-            network = copy.deepcopy(network).float()
+        network = self.network if self.dtype == torch.float32 else copy.deepcopy(self.network).float()
         return self.descriptor.texture_features(network)
 
     def encode_prompt(self, prompt: str) -> Stylizer:
@@ -346,13 +349,12 @@ class Stylizer:
         return canvas.done()
 
     def _polished(self, painted: Tensor | Strips, small: Photo, strength: float, iterations: int) -> Tensor:
-        from stylecli.paint.polish import polish
-
         assert self.style is not None and self.style.texture is not None
         whole = painted.whole() if isinstance(painted, Strips) else painted
         photo = small.all().to(whole.device, whole.dtype)
-        features, texture = self.texture_features(self.network), self.style.texture.to(self.device)
-        polished = polish(whole, photo, texture, features, iterations)
+        features, texture = self.texture_features(), self.style.texture.to(self.device)
+        progress = ProgressLog("polishing", "loss", iterations, every=10)
+        polished = polish(whole, photo, texture, features, iterations, progress)
         return polished if strength == 1 else torch.lerp(photo, polished, strength)
 
     def _at_full_size(

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.metrics.lattice import lattice
-from stylecli.metrics.statistics import gram, instance_normalised, statistics
+from stylecli.metrics.statistics import instance_normalised, statistics
+from stylecli.models.texture import Texture
 from stylecli.paint.guidance import total_variation
 
 _EPS = 1e-4
@@ -82,8 +83,7 @@ def pixel_terms(output: Tensor, wanted: Tensor) -> dict[str, Tensor]:
 def gram_loss(output: Sequence[Tensor], style: Sequence[Tensor]) -> Tensor:
     """Which features occur together, and how strong each is; a distance, that is, the root of a sum over layers.
 
-    Per layer, with Gram matrices G (arXiv 1508.06576), channel means m and standard deviations d of output and style:
-    |G - G_s|^2 / |G_s|^2 + (|m - m_s|^2 + |d - d_s|^2) / (|m_s|^2 + |d_s|^2).
+    Per layer as :meth:`Texture.apart` has it.
 
     Args:
         output, style: (B, C, H, W) per layer, the two of any sizes.
@@ -91,27 +91,7 @@ def gram_loss(output: Sequence[Tensor], style: Sequence[Tensor]) -> Tensor:
     Returns:
         (B,).
     """
-    return (looks_apart(looks(output), [with_length(look) for look in looks(style)]) + 1e-6).sqrt()
-
-
-def looks(features: Sequence[Tensor]) -> list[Tensor]:
-    """What :func:`gram_loss` compares of each map (B, C, H, W): Gram matrix (B, C C) and statistics (B, 2 C)."""
-    return [look for f in features for look in (gram(f).flatten(1), statistics(f))]
-
-
-def with_length(look: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors (B, D) made 1 long, which float16 holds whatever their network's scale, and their lengths (B, 1)."""
-    length = (look.square().sum(1, keepdim=True) + _EPS).sqrt()
-    return look / length, length
-
-
-def looks_apart(output: Sequence[Tensor], style: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Squared difference of :func:`looks` in lengths of the style's (:func:`with_length`), summed over all: (B,)."""
-    apart = [
-        (found / length - wanted).square().sum(1)
-        for found, (wanted, length) in zip(output, style, strict=True)
-    ]
-    return torch.stack(apart).sum(0)
+    return (Texture.of(style).apart(output) + 1e-6).sqrt()
 
 
 def _sorted_difference(output: Tensor, style: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The loss ``strokes``: texture at two scales, with what it wants of every style kept after the first time.
 
 VGG-16 sees the painting at half size, so that strokes are wide enough to be seen; the style reader, which is cheaper,
-sees a window of it at full size. Both compare Gram matrices, means and deviations (:func:`losses.looks`).
+sees a window of it at full size. Both compare what :class:`stylecli.models.texture.Texture` holds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from torch import Tensor
 
 from stylecli.errors import UsageError
 from stylecli.metrics.vgg import Vgg16
-from stylecli.training import losses
+from stylecli.models.texture import Texture
 from stylecli.training.data import StyleImages
 from stylecli.training.parallel import Worker
 from stylecli.training.perceptual import COARSE
 from stylecli.training.recipe import Recipe
-from stylecli.training.texture import Texture, load_reader
-
-Looks = list[tuple[Tensor, Tensor]]  # of one style: unit vectors (1, D), and their lengths (1, 1)
+from stylecli.training.texture import TextureSettings, load_reader
 
 
 class Strokes:
@@ -31,7 +29,7 @@ class Strokes:
 
     def __init__(
         self,
-        settings: Texture,
+        settings: TextureSettings,
         recipe: Recipe,
         worker: Worker,
         vgg: Vgg16,
@@ -49,7 +47,7 @@ class Strokes:
         self.settings, self.worker, self.vgg = settings, worker, vgg
         self.reader = load_reader(settings, recipe, worker)
         self.coarse, self.fine = coarse, fine
-        self._kept: dict[int, tuple[Looks, Looks]] = {}
+        self._kept: dict[int, tuple[Texture, Texture]] = {}
 
     def loss(
         self, output: Tensor, coarse: Sequence[Tensor], drawn: list[int], corner: tuple[int, int]
@@ -71,28 +69,21 @@ class Strokes:
             for scale, (weight, maps) in enumerate(
                 ((self.settings.coarse, coarse), (self.settings.fine, fine))
             ):
-                style = [
-                    (torch.cat([u for u, _ in one]).float(), torch.cat([n for _, n in one]))
-                    for one in zip(*(both[scale] for both in wanted), strict=True)
-                ]
-                squared = squared + weight * losses.looks_apart(losses.looks(maps), style)
+                style = Texture.batch([both[scale] for both in wanted]).to(torch.float32)
+                squared = squared + weight * style.apart(maps)
         return (squared + 1e-4).sqrt()
 
     def _maps(self, image: Tensor) -> list[Tensor]:
         return self.reader.maps(image)[: self.settings.window_maps]
 
     @torch.no_grad()
-    def _wanted(self, number: int) -> tuple[Looks, Looks]:
+    def _wanted(self, number: int) -> tuple[Texture, Texture]:
         if number not in self._kept:
             small, large = (s.read(number)[None].to(self.worker.device) for s in (self.coarse, self.fine))
             with self.worker.precision():
                 seen = self.vgg(small, COARSE)
                 maps = ([seen[k] for k in COARSE], self._maps(large))
             with torch.autocast(self.worker.device.type, enabled=False):
-                self._kept[number] = (_keep(maps[0]), _keep(maps[1]))
+                coarse, fine = (Texture.of(seen).to(torch.float16) for seen in maps)
+            self._kept[number] = coarse, fine
         return self._kept[number]
-
-
-def _keep(maps: list[Tensor]) -> Looks:
-    found = (losses.with_length(look) for look in losses.looks(maps))
-    return [(unit.half(), length) for unit, length in found]

@@ -31,7 +31,7 @@ _FAR = 8.0  # spreads
 
 
 @dataclass(frozen=True)
-class Texture:
+class TextureSettings:
     """How the losses of texture look at pictures.
 
     Attributes:
@@ -74,7 +74,7 @@ class Painted:
     places: range
 
 
-def load_reader(settings: Texture, recipe: Recipe, worker: Worker) -> StyleReader:
+def load_reader(settings: TextureSettings, recipe: Recipe, worker: Worker) -> StyleReader:
     """The style reader that the losses look with."""
     network = cast(StyleRwkv, load_network(recipe.weights(settings.reader)))
     return network.reader.to(worker.device)
@@ -84,7 +84,12 @@ class TextureTerms:
     """Unweighted losses of texture, those of TEXTURE that are asked for."""
 
     def __init__(
-        self, settings: Texture, recipe: Recipe, worker: Worker, styles: list[Path], centred: bool = False
+        self,
+        settings: TextureSettings,
+        recipe: Recipe,
+        worker: Worker,
+        styles: list[Path],
+        centred: bool = False,
     ):
         if settings.side % 8:
             raise UsageError(f"{recipe.name}: texture.side = {settings.side}: must be a multiple of 8")

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from stylecli.models.texture import MapTexture, Texture, gram, lattice, total_variation
+from stylecli.metrics.lattice import lattice
+from stylecli.models.texture import Texture, gram, statistics
+from stylecli.paint.guidance import total_variation
 
 
 def test_gram_is_the_mean_product_of_channels():
@@ -13,28 +15,35 @@ def test_gram_is_the_mean_product_of_channels():
 
 def test_distance_is_in_shares_of_the_style():
     a, b = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
-    near, far = MapTexture.of(a), MapTexture.of(b)
-    assert near.distance(near).item() == 0
+    near = Texture.of([a])
+    assert near.apart([a]).item() == 0
     # Ten times as strong a style, and a painting of it: the same distance.
-    assert far.distance(near).item() == pytest.approx(
-        MapTexture.of(10 * b).distance(MapTexture.of(10 * a)).item(), rel=1e-4
-    )
+    assert near.apart([b]).item() == pytest.approx(Texture.of([10 * a]).apart([10 * b]).item(), rel=1e-4)
 
 
 def test_texture_sees_what_means_and_deviations_do_not():
     """Two maps with the same channels' means and deviations: once they rise together, once against one another."""
     wave = torch.sin(torch.arange(64.0) / 3).view(1, 1, 8, 8)
-    together = MapTexture.of(torch.cat([wave, wave], 1))
-    against = MapTexture.of(torch.cat([wave, wave.flip(-1)], 1))
-    assert torch.allclose(together.mean, against.mean) and torch.allclose(together.std, against.std)
-    assert against.distance(together).item() > 0.1
+    together, against = torch.cat([wave, wave], 1), torch.cat([wave, wave.flip(-1)], 1)
+    assert torch.allclose(statistics(together), statistics(against))
+    assert Texture.of([together]).apart([against]).item() > 0.1
 
 
 def test_blend_lies_between():
-    one, other = (Texture.of(torch.rand(1, 3, 64, 64), lambda x: [x]) for _ in range(2))
+    maps = [torch.rand(1, 3, 64, 64) for _ in range(2)]
+    one, other = (Texture.of([m]) for m in maps)
     mixed = Texture.blend([(one, 0.25), (other, 0.75)])
-    assert len(mixed.maps) == 2  # full and half size
-    assert torch.allclose(mixed.maps[0].mean, 0.25 * one.maps[0].mean + 0.75 * other.maps[0].mean)
+    rows = [unit * length for unit, length in zip(mixed.units, mixed.lengths, strict=True)]
+    assert len(rows) == 2
+    assert torch.allclose(rows[1], 0.25 * statistics(maps[0]) + 0.75 * statistics(maps[1]), atol=1e-6)
+
+
+def test_a_batch_is_its_textures_and_float16_tells_nearly_the_same():
+    maps = torch.rand(2, 3, 16, 16)
+    both = Texture.batch([Texture.of([m[None]]) for m in maps])
+    assert both.apart([maps]).tolist() == pytest.approx([0, 0], abs=1e-10)
+    huge = Texture.of([1e4 * maps]).to(torch.float16)  # a Gram matrix of 1e8, which float16 does not hold
+    assert huge.apart([1e4 * maps]).tolist() == pytest.approx([0, 0], abs=1e-5)
 
 
 def test_lattice_of_a_pattern_of_noise_and_of_a_flat_picture():

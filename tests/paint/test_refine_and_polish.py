@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylecli import Stylizer
 from stylecli.errors import UsageError
-from stylecli.models.texture import Texture
+from stylecli.models.texture import halved
 from stylecli.paint import adapt_texture
 from stylecli.paint.polish import polish
 from stylecli.paint.refine import refined
@@ -38,8 +38,8 @@ def distance(stylizer, painting):
     """Of a painting's texture from its style's."""
     image = torch.from_numpy(painting.copy()).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        texture = Texture.of(image, stylizer.texture_features(stylizer.network))
-    return texture.distance(stylizer.style.texture).item()
+        features = stylizer.texture_features()
+        return stylizer.style.texture.apart([*features(image), *features(halved(image))]).item()
 
 
 def test_polishing_brings_the_texture_nearer_the_same_way_every_time(stylizer, photo):
@@ -51,7 +51,7 @@ def test_polishing_brings_the_texture_nearer_the_same_way_every_time(stylizer, p
 def test_polish_tells_iterations_and_falling_losses(stylizer, photo):
     image = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None] / 255
     told = []
-    features = stylizer.texture_features(stylizer.network)
+    features = stylizer.texture_features()
     polish(image, image, stylizer.style.texture, features, 5, lambda i, loss: told.append((i, loss)))
     assert [i for i, _ in told] == [1, 2, 3, 4, 5] and told[-1][1] < told[0][1]
 

@@ -42,7 +42,7 @@ from stylecli.training.sheet import write_sheet
 from stylecli.training.strokes import Strokes
 from stylecli.training.tasks.crops import Crops
 from stylecli.training.tasks.task import Release, Task
-from stylecli.training.texture import TEXTURE, Painted, Texture, TextureTerms
+from stylecli.training.texture import TEXTURE, Painted, TextureSettings, TextureTerms
 
 _SOME = 200  # styles that stand for all
 _VGG = {"content", "style", "fine", "identity_features", "strokes"}  # losses that need it
@@ -115,7 +115,7 @@ class Settings:
     crops: StyleCrops = field(default_factory=StyleCrops)
     painting: Painting = field(default_factory=Painting)
     losses: Losses = field(default_factory=Losses)
-    texture: Texture = field(default_factory=Texture)
+    texture: TextureSettings = field(default_factory=TextureSettings)
     network: dict[str, Any] = field(default_factory=dict, metadata={"changes": StyleRwkvConfig})
 
 
