@@ -306,8 +306,8 @@ class FilmJob:
 
         silent = [f"its sound is left out: {item.target.suffix} holds none"] if source.clip.sound else []
         if self._is_numbered(item):
-            first = source.first if isinstance(source, SequenceSource) else 1
-            return SequenceSink(item.target, first), silent
+            numbers = source.numbers if isinstance(source, SequenceSource) else None
+            return SequenceSink(item.target, numbers), silent
         if item.target.suffix.lower() in _ANIMATED:
             return AnimationSink(item.target, source.clip), silent
         coding = self.encoding.holding(source.clip, item.target.suffix.lower()).plan(source.clip)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -66,7 +66,8 @@ class SequenceSource:
     excerpt: Excerpt
     clip: Clip = field(init=False)
     origin: int = field(init=False, default=0)
-    first: int = field(init=False, default=1)
+    numbers: Sequence[int] | None = field(init=False, default=None)
+    """Of the pictures, in the order of ``Frame.pts``; None for a folder, whose names are what they are."""
     warnings: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,14 +79,16 @@ class SequenceSource:
             )
         if not files:
             raise InputError(f"{self.path}: no such pictures")
-        self.first = files[0][0]
         rate = self.excerpt.fps or RATE
         begin = 0 if self.excerpt.start is None else round(self.excerpt.start * rate)
         end = len(files) if self.excerpt.end is None else round(self.excerpt.end * rate)
-        paths = [path for _, path in files][begin:end][: self.excerpt.max_frames]
+        files = files[begin:end][: self.excerpt.max_frames]
+        paths = [path for _, path in files]
         if not paths:
             raise InputError(f"{self.path}: no pictures between --start and --end")
         self._paths = paths
+        if is_pattern(self.path):
+            self.numbers = [number for number, _ in files]
         first = self._read(paths[0])
         H, W = first.size
         self._dtype = first.pixels.dtype  # of all frames: several are painted at once
@@ -120,20 +123,22 @@ class SequenceSink:
     """Numbered pictures, each complete as soon as it has its name. Raises InputError."""
 
     pattern: Path
-    first: int = 1
+    numbers: Sequence[int] | None = None
+    """Of the pictures, by ``Frame.pts``; None: they are counted from 1."""
     quality: int | None = None
     resumable = True
     bytes: int = field(init=False, default=0)
 
     def begin(self, groups: int, frames: int) -> None:
-        self._number = self.first + frames
+        self._count = frames
         self._files: list[Path] = []
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
-        target = numbered_name(self.pattern, self._number)
+        self._count += 1
+        number = self._count if self.numbers is None else self.numbers[frame.pts]
+        target = numbered_name(self.pattern, number)
         whole = to_whole(painted, frame.pixels.dtype)
         write_picture(Picture(whole, alpha=frame.alpha), target, quality=self.quality)
-        self._number += 1
         self._files.append(target)
         self.bytes += target.stat().st_size
 
