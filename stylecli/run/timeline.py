@@ -15,7 +15,7 @@ from stylecli.paint.options import PaintOptions, Settings, fingerprint
 from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.run.abreast import painted_abreast, painted_at_once
 from stylecli.run.looks import Look
-from stylecli.run.painters import bind, paint
+from stylecli.run.painters import bind, paint, refined
 from stylecli.run.places import is_file
 
 if TYPE_CHECKING:
@@ -86,11 +86,9 @@ class FilmPainter:
         self._stylizer = stylizer
         self._options = options
         self._times = [seconds for seconds, _ in timeline.keys]
-        self._styles: list[Style] = []
-        for _, look in timeline.keys:
-            style = bind(stylizer, look, read).style
-            assert style is not None
-            self._styles.append(style)
+        self._bound = [
+            refined(bind(stylizer, look, read, options.needs_texture), options) for _, look in timeline.keys
+        ]
 
     @property
     def settings(self) -> Settings:
@@ -105,16 +103,31 @@ class FilmPainter:
         """How many frames of that size should be given in one call."""
         return painted_at_once(self._stylizer, width, height)
 
+    def _seen_at(self, seconds: float) -> list[tuple[Stylizer, float]]:
+        """What is seen at a time, with shares that sum to 1: one key's, or between two keys both's."""
+        after = bisect.bisect_right(self._times, seconds)
+        if after == 0 or after == len(self._times):
+            return [(self._bound[max(0, after - 1)], 1.0)]
+        begin, end = self._times[after - 1], self._times[after]
+        share = (seconds - begin) / (end - begin)
+        return [(self._bound[after - 1], 1 - share), (self._bound[after], share)]
+
     def style_at(self, seconds: float) -> Style:
         """The style at a time; statistics between two keys are mixed in proportion."""
         from stylecli.paint.stylizer import Style
 
-        after = bisect.bisect_right(self._times, seconds)
-        if after == 0 or after == len(self._times):
-            return self._styles[max(0, after - 1)]
-        begin, end = self._times[after - 1], self._times[after]
-        share = (seconds - begin) / (end - begin)
-        return Style.blend([(self._styles[after - 1], 1 - share), (self._styles[after], share)])
+        styles = []
+        for bound, share in self._seen_at(seconds):
+            assert bound.style is not None
+            styles.append((bound.style, share))
+        return styles[0][0] if len(styles) == 1 else Style.blend(styles)
+
+    def _painters_at(self, seconds: float) -> list[tuple[Stylizer, float]]:
+        """Whose paintings, in which shares, are the one at a time: refined networks are of one style each, so that
+        between two keys both paint."""
+        if self._options.refine:
+            return self._seen_at(seconds)
+        return [(self._stylizer.with_style(self.style_at(seconds)), 1.0)]
 
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
@@ -122,12 +135,15 @@ class FilmPainter:
 
         from stylecli.devices import own_stream
 
-        if len(self._styles) > 1 and len(frames) > 1:  # each in its own mixture
+        if len(self._bound) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
         batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
-        style = self._stylizer.with_style(self.style_at(seconds[0]))
+        painters = self._painters_at(seconds[0])
         with own_stream(self._stylizer.device):  # of this thread: others send and fetch meanwhile
-            painted = paint(style, self._options, batch).permute(0, 2, 3, 1).contiguous().numpy()
+            made, *others = (paint(one, self._options, batch) for one, _ in painters)
+            if others:
+                made = made.lerp(others[0], painters[1][1])
+            painted = made.permute(0, 2, 3, 1).contiguous().numpy()
         for number, frame in enumerate(frames):
             share = np.float32(seen(frame.pixels))
             if share < 1:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stylecli.errors import UsageError
 from stylecli.media import read_picture
 from stylecli.media.video.clip import Frame
 from stylecli.paint.options import PaintOptions
+from stylecli.paint.pixels import to_floats
 from stylecli.paint.stylizer import Stylizer
 from stylecli.run.timeline import FilmPainter, parse_keys, parse_seconds
 
@@ -52,6 +55,40 @@ def test_styles_are_crossfaded(styles: list[Path]) -> None:
     assert together.shape == (2, 32, 48, 3)
     assert np.abs(together[0] - together[1]).mean() > 0.01
     assert np.allclose(together[1], paint([frame], [9.0])[0], atol=1e-6)
+
+
+def test_films_are_painted_by_refined_networks(styles: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """--refine: each style by a network of its own, and between two keys by both."""
+    from stylecli.paint import refine
+
+    def adapt(stylizer: Stylizer, iterations: int, seed: int) -> torch.nn.Module:
+        """Quickly, and to each style another way."""
+        assert stylizer.style is not None and stylizer.style.texture is not None
+        decoder = copy.deepcopy(stylizer.network.decoder)
+        assert isinstance(decoder, torch.nn.Module)
+        shift = 0.2 * float(stylizer.style.statistics.abs().mean().clamp(max=1))
+        with torch.no_grad():
+            for number in decoder.parameters():
+                number.mul_(1 + shift)
+        return decoder
+
+    monkeypatch.setattr(refine, "_adapt_image", adapt)
+    monkeypatch.setattr(refine, "_keep", lambda tensors, file: None)
+    stylizer = Stylizer.from_pretrained(device="cpu", dtype="fp32")
+    line = parse_keys([f"1:{styles[0]}", f"3:{styles[1]}"])
+    plain, paint = (FilmPainter(stylizer, line, read_picture, PaintOptions(refine=count)) for count in (0, 7))
+    pixels = np.tile(np.linspace(20, 220, 48).astype(np.uint8)[None, :, None], (32, 1, 3))
+    frame = Frame(0, 1, pixels)
+    wanted = [
+        stylizer.encode_style(read_picture(path).pixels, texture=True).refine(7)(to_floats(pixels))
+        for path in styles
+    ]
+    assert np.abs(wanted[0] - plain([frame], [0.0])[0]).mean() > 0.01
+    painted = paint([frame] * 3, [0.0, 2.5, 9.0])
+    for found, exact in zip(
+        painted, (wanted[0], 0.25 * wanted[0] + 0.75 * wanted[1], wanted[1]), strict=True
+    ):
+        assert np.allclose(found, exact, atol=1e-4)
 
 
 def test_a_fade_from_black_is_painted_as_one(styles: list[Path]) -> None:
