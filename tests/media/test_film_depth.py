@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from film_kit import through
 
+from stylecli.media import Picture, write_picture
 from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.colour import Colour
 from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.hdr import ToneMapper
+from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
+from stylecli.paint.pixels import to_depth, to_floats
 
 
 def glass(number: int) -> np.ndarray:
@@ -75,6 +79,37 @@ def test_transparency_is_kept_or_named(name: str, tmp_path: Path) -> None:
                 continue
             assert frame.alpha is not None, (suffix, codec)
             assert np.abs(frame.alpha.astype(float) - glass(number)[..., 3]).mean() < 4, (suffix, codec)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("suffix", "encoding"),
+    [
+        (".mkv", Encoding("ffv1", pix_fmt="yuva444p")),
+        (".mov", Encoding("prores", pix_fmt="yuva444p10le")),
+        (".mp4", Encoding()),
+    ],
+)
+def test_pictures_of_any_depth_with_transparency(
+    suffix: str, encoding: Encoding, dtype: type[np.integer[Any]], tmp_path: Path
+) -> None:
+    wanted = glass(0)[..., 3] // 2 + 128  # never more than half transparent
+    for number in range(2):
+        picture = Picture(to_depth(glass(0)[..., :3], dtype), to_depth(wanted, dtype))
+        write_picture(picture, tmp_path / f"{number}.png")
+    source = open_source(tmp_path / "%d.png", Excerpt())
+    sink = FilmSink(tmp_path / f"out{suffix}", encoding.plan(source.clip), tmp_path, None)
+    sink.begin(0, 0)
+    for frame in source.frames():
+        sink.add(frame, to_floats(frame.pixels))
+    sink.cut()
+    lost = any("transparency is left out" in text for text in sink.finish(1))
+    assert lost is (suffix == ".mp4")
+    for frame in open_source(tmp_path / f"out{suffix}", Excerpt()).frames():
+        assert np.abs(to_floats(frame.pixels) * 255 - 200).mean() < 2
+        if not lost:
+            assert frame.alpha is not None
+            assert np.abs(frame.alpha.astype(float) - wanted).mean() < 4
 
 
 def test_colours_that_transparency_hides_are_not_seen(tmp_path: Path) -> None:

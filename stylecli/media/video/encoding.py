@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stylecli.errors import InputError, UsageError
 from stylecli.media.video.clip import Clip, Pixels
 from stylecli.media.video.colour import Converter
+from stylecli.paint.pixels import to_depth
 
 GROUP = 48
 """Frames after each of which a film can be taken up again."""
@@ -292,7 +293,7 @@ class Encoder:
         self.size = 0
 
     def prepared(
-        self, pixels: Pixels, pts: int, duration: int, alpha: NDArray[np.uint8] | None = None
+        self, pixels: Pixels, pts: int, duration: int, alpha: NDArray[Any] | None = None
     ) -> av.VideoFrame:
         """A frame as it is encoded, of (H, W, 3), uint8 or uint16, of the clip's size, and its transparency (H, W)."""
         coding = self._coding
@@ -335,12 +336,11 @@ def _has_alpha(pix_fmt: str) -> bool:
     return any(component.is_alpha for component in av.VideoFormat(pix_fmt).components)
 
 
-def _with_alpha(pixels: Pixels, alpha: NDArray[np.uint8] | None) -> Pixels:
-    """(H, W, 4); opaque where nothing is said."""
-    deep = pixels.dtype == np.uint16
+def _with_alpha(pixels: Pixels, alpha: NDArray[Any] | None) -> Pixels:
+    """(H, W, 4) of the pixels' kind; opaque where nothing is said."""
     if alpha is None:
         alpha = np.full(pixels.shape[:2], 255, np.uint8)
-    return np.dstack([pixels, alpha.astype(np.uint16) * 257 if deep else alpha])
+    return np.dstack([pixels, to_depth(alpha, pixels.dtype)])
 
 
 def _bits(pix_fmt: str) -> int:

@@ -71,7 +71,7 @@ class FilmSink:
             self._waiting.add(ready, self._waiting_path(self._groups))
         self._encoder.encode(ready)
         self._added = True
-        hidden = frame.alpha is not None and frame.alpha.min() < 255
+        hidden = frame.alpha is not None and frame.alpha.min() < np.iinfo(frame.alpha.dtype).max
         self._alpha_lost |= hidden and not self.coding.has_alpha and not self.coding.clip.alpha
         self.bytes = self._written + self._encoder.size
 
