@@ -68,7 +68,7 @@ class Journal:
         """The last entry; None where there is none that can be used."""
         try:
             said = json.loads(self._file.read_text())
-            if said.pop("digest") != _digest_of([_text(said).encode()]):
+            if said.pop("digest") != _digest_of(_text(said).encode()):
                 return None
             entries = [
                 _Entry(groups, covers, frames, pts, duration, tuple(files), digest, state)
@@ -107,7 +107,7 @@ class Journal:
         if state is not None:
             buffer = BytesIO()  # np.save's own writing does not say why it fails
             np.save(buffer, state)
-            digest = _digest_of([buffer.getbuffer()])
+            digest = _digest_of(buffer.getbuffer())
             with atomic_file(self._state(progress.groups)) as file:
                 file.write(buffer.getbuffer())
         names = [os.path.relpath(path, self.folder) for path in part.files]  # so that all may be moved
@@ -119,7 +119,7 @@ class Journal:
         self._entries = [*(one for one in self._entries if one.groups <= before), entry]
         said = asdict(progress) | {"parts": [astuple(one) for one in self._entries]}
         with atomic_file(self._file) as file:
-            file.write(_text(said | {"digest": _digest_of([_text(said).encode()])}).encode())
+            file.write(_text(said | {"digest": _digest_of(_text(said).encode())}).encode())
         # Of the last entry, and of those to go back to should files of the last be damaged.
         whole = [one for one in self._entries if one.covers > 1]
         kept = {self._state(one.groups) for one in (*self._entries[-2:], *whole[-1:])}
@@ -152,16 +152,17 @@ def _text(said: dict[str, object]) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _digest_of(parts: Iterable[bytes | memoryview]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+def _digest_of(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _digest_of_files(paths: Iterable[Path]) -> str | None:
-    """Of all files one after the other; None where one is not there."""
+    """Of all files one after the other, read in pieces: waiting frames are large; None where one is not there."""
+    digest = hashlib.sha256()
     try:
-        return _digest_of(path.read_bytes() for path in paths)
+        for path in paths:
+            with path.open("rb") as file:
+                hashlib.file_digest(file, lambda: digest)
     except OSError:
         return None
+    return digest.hexdigest()
