@@ -28,7 +28,7 @@ class Source(Protocol):
 
 def open_source(path: Path, excerpt: Excerpt) -> Source:
     """A video file, an animated picture, numbered pictures or a folder of them. Raises InputError in one line."""
-    if path.is_dir() or (is_pattern(path) and not path.exists()):
+    if path.is_dir() or is_pattern(path):
         return SequenceSource(path, excerpt)
     if is_animation(path):
         return AnimationSource(path, excerpt)
