@@ -79,7 +79,8 @@ class FilmSink:
         if not self._added:
             return Part()
         self._added = False
-        for number in range(self._gops * self._per):  # nothing waits for those any more
+        done = self._gops * self._per
+        for number in range(max(0, done - self._per), done):  # nothing waits for those any more
             self._waiting_path(number).unlink(missing_ok=True)
         self._waiting.close()
         self._groups += 1
