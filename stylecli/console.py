@@ -191,7 +191,7 @@ class Console:
         if not self._json or self._stdout_gone:
             return
         try:
-            print(json.dumps({"event": event, **fields}, default=str), flush=True)
+            print_json({"event": event, **fields})
         except OSError as error:
             self._stdout_gone = True  # the pictures are wanted all the same
             if not isinstance(error, BrokenPipeError):  # then the reader has just seen enough
@@ -289,9 +289,10 @@ class Console:
     def _repeat_failures(self) -> None:
         """Those that have left the screen by now."""
         if self._lines_since_failure > _SCREEN and self._failures and not self.quiet:
-            more = len(self._failures) - _REPEATED
-            for text in [*self._failures[:_REPEATED], *([f"and {more} more"] if more > 0 else [])]:
-                self.say(f"failed {text}" if not text.startswith("and ") else text)
+            for text in self._failures[:_REPEATED]:
+                self.say(f"failed {text}")
+            if len(self._failures) > _REPEATED:
+                self.say(f"and {len(self._failures) - _REPEATED} more")
 
     def _where(self) -> str:
         """Where the results are."""

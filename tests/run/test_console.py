@@ -127,6 +127,17 @@ def test_failures_are_named_once_more_at_the_end(capsys: pytest.CaptureFixture[s
     assert said[-1].startswith("30 done, 26 failed, 1 not begun in ") and said[-1].endswith("s, in out/")
 
 
+def test_a_failure_named_once_more_is_one_whatever_its_file_is_called(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Console() as console:
+        console.show(Failed(Path("and so on.jpg"), "damaged"))
+        for number in range(30):
+            console.show(Done(A, Path(f"out/{number}.jpg"), "starry", 0.1, 64, 48))
+        console.summary()
+    assert capsys.readouterr().err.splitlines()[-2] == "failed and so on.jpg: damaged"
+
+
 def test_the_one_result_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with Console() as console:
         console.show(DONE)
