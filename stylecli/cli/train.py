@@ -79,14 +79,14 @@ def run_recipe(
     overrides += [f"device={device}"] if device else []
     loaded = load_recipe(recipe, data, overrides)
     out = out or Path("runs") / Path(recipe).stem
-    with Console():  # shows downloads and notes
+    with Console() as console:
         loaded.fetch()
         try:
             released = run(loaded, out, fresh=not resume)
         except KeyboardInterrupt:
-            typer.echo(f"interrupted: the same command goes on from the last checkpoint in {out}", err=True)
+            console.say(f"interrupted: the same command goes on from the last checkpoint in {out}")
             raise typer.Exit(130) from None
-    typer.echo(f"weights: {released}", err=True)
+        console.say(f"weights: {released}")
 
 
 @train.command()
@@ -97,8 +97,10 @@ def average(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the mean goes.")],
 ) -> None:
     """Write the weighted mean of weights files, such as 'a.safetensors:0.65 b.safetensors:0.35'."""
+    from stylecli.console import Console
     from stylecli.training.average import average as run
     from stylecli.training.average import parse_shares
 
-    run(parse_shares(weights), output)
-    typer.echo(f"weights: {output}", err=True)
+    with Console() as console:
+        run(parse_shares(weights), output)
+        console.say(f"weights: {output}")

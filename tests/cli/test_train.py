@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import torch
 from conftest import environment
 from training_kit import TINY, painting_data, same
 
 from stylecli.models.registry import training_record
-from stylecli.training.checkpoint import load_record
+from stylecli.training.checkpoint import load_record, save_release
 
 RECIPE = f"""
 task = "style-rwkv"
@@ -106,6 +108,22 @@ def test_what_is_wrong_is_one_line(folder, arguments, code, words, capfd, monkey
     assert _run(["train", *arguments]) == code
     err = capfd.readouterr().err
     assert words in err and err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_a_stderr_that_is_full_is_not_worth_a_run(folder):
+    save_release(folder / "first.safetensors", {"w": torch.ones(2, 3)}, '{"width": 3}', {})
+    arguments = ["average", "first.safetensors:1", "first.safetensors:1", "-o", "mean.safetensors"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stylecli", "train", *arguments],
+            cwd=folder,
+            stderr=full,
+            env=environment(),
+            timeout=60,
+        )
+    assert done.returncode == 0
+    assert (folder / "mean.safetensors").exists()
 
 
 def test_training_needs_neither_av_nor_platformdirs(folder):
