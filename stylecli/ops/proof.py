@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -76,21 +76,35 @@ class Proof:
         verdict = self.operators.get(operator)
         return verdict is not None and not verdict.problem
 
+    def shows(self, painting: Painting | None) -> bool:
+        """Whether it says all that is asked: of painting with that, or of operators alone."""
+        return painting is None or painting.name in self.paintings
+
     def painting(self, network: str, weights: Path | None = None) -> Mapping[str, Look]:
         """What was seen of painting with a network, by number format."""
-        return self.paintings.get(_name_of(network, weights), {})
+        return self.paintings.get(Painting(network, weights).name, {})
 
 
 @dataclass(frozen=True)
 class Painting:
-    """What is painted with: an entry of ``weights.toml``, a file instead of its own; ``name`` in records."""
+    """What is painted with: an entry of ``weights.toml``, a file instead of its own."""
 
     network: str
-    weights: Path | None
-    name: str
+    weights: Path | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """In records."""
+        try:
+            status = None if self.weights is None else self.weights.stat()
+        except OSError:  # whoever loads it will say so
+            status = None
+        if self.weights is None or status is None:
+            return self.network
+        return f"{self.network} {self.weights.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
-DEFAULT = Painting("stylerwkv-s", None, "stylerwkv-s")
+DEFAULT = Painting("stylerwkv-s")
 
 
 def allows(operator: str, device: torch.device) -> bool:
@@ -115,16 +129,14 @@ def of(device: torch.device, network: str | None = None, weights: Path | None = 
         network: an entry of ``weights.toml``, to look at its painting too. weights: a file instead of its own.
     """
     which = f"{device.type}:{0 if device.index is None else device.index}"
-    painting = None if network is None else _name_of(network, weights)
+    painting = None if network is None else Painting(network, weights)
     found = _seen.get(which)
-    if found is not None and (painting is None or painting in found.paintings):
+    if found is not None and found.shows(painting):
         return found
     with _lock:
         found = _seen.get(which)
-        if found is None or (painting is not None and painting not in found.paintings):
-            found = _seen[which] = _looked_up(
-                device, Painting(network, weights, painting) if network and painting else None
-            )
+        if found is None or not found.shows(painting):
+            found = _seen[which] = _looked_up(device, painting)
         return found
 
 
@@ -141,7 +153,7 @@ def renew(device: torch.device, full: bool = True) -> Outcome:
     """Look again, whatever is recorded, and record it. Longer inputs and every number format if ``full``."""
     with _lock:
         forget()
-        return _proven(device, DEFAULT, full, _library(device))[1]
+        return _proven(device, DEFAULT, full, _library(device), Proof())[1]
 
 
 def _looked_up(device: torch.device, painting: Painting | None) -> Proof:
@@ -151,11 +163,9 @@ def _looked_up(device: torch.device, painting: Painting | None) -> Proof:
     def look(library: Path | None) -> None:
         key = _key(device, library)
         found = _read(key)
-        if found is not None and (painting is None or painting.name in found.paintings):
-            made.append(found)
-            return
-        new = _proven(device, painting or DEFAULT, False, library, found)[0]
-        made.append(new)
+        if found is None or not found.shows(painting):
+            found = _proven(device, painting or DEFAULT, False, library, found or Proof())[0]
+        made.append(found)
 
     if device.type == "cpu":
         if build.outcome(opened=look).library is None:
@@ -172,19 +182,21 @@ def _library(device: torch.device) -> Path | None:
 
 
 def _proven(
-    device: torch.device, painting: Painting, full: bool, library: Path | None, before: Proof | None = None
+    device: torch.device, painting: Painting, full: bool, library: Path | None, before: Proof
 ) -> tuple[Proof, Outcome]:
     """A new proof, recorded; operators that ``before`` knows are not looked at again. Says what disagreed."""
-    operators = KERNELS.get(device.type, ()) if before is None else ()
-    without = [] if before is None else [op for op in before.operators if not before.agrees(op)]
+    kernels = KERNELS.get(device.type, ())
+    operators = tuple(op for op in kernels if op not in before.operators)
+    without = [op for op in before.operators if not before.agrees(op)]
     if kernel_mode() == "off":
-        operators, without = (), [*KERNELS.get(device.type, ())]
+        operators, without = (), [*kernels]
     log.info("trying out the kernels on %s, once", name_of(device))
     job = Job(str(device), library, operators, without, painting.network, painting.weights, full)
     outcome = prove(job)
     verdicts = {op: Verdict(o.errors, o.problem) for op, o in outcome.operators.items()}
     looks = {dtype: Look(*pair) for dtype, pair in outcome.paintings.items()}
     wrong = {op: verdict.problem for op, verdict in verdicts.items() if verdict.problem}
+    verdicts = {**before.operators, **verdicts}
     if outcome.painting_problem:
         wrong |= {"painting": outcome.painting_problem}
         verdicts |= {
@@ -203,9 +215,9 @@ def _proven(
         )
     proof = Proof(
         datetime.now(UTC).isoformat(timespec="seconds"),
-        {**(before.operators if before else {}), **verdicts},
-        {**(before.paintings if before else {}), painting.name: looks},
-        str(where or (before.log if before else "")),
+        verdicts,
+        {**before.paintings, painting.name: looks},
+        str(where or before.log),
     )
     if outcome.started:
         # Of a network that could not be loaded nothing was seen; next time it may be there.
@@ -266,16 +278,6 @@ def _sources(cuda: bool) -> str:
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _name_of(network: str, weights: Path | None) -> str:
-    if weights is None:
-        return network
-    try:
-        status = weights.stat()
-    except OSError:  # whoever loads it will say so
-        return network
-    return f"{network} {weights.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
 def _place(key: str) -> Path:

@@ -212,3 +212,26 @@ def test_what_was_not_seen_is_not_recorded(
             proof.of(device, "siglip-sd")
     assert len(asked) == 1 + again
     proof.forget()
+
+
+def test_a_painting_that_goes_wrong_later_takes_back_what_was_proven(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
+    monkeypatch.delenv("STYLIZE_KERNELS", raising=False)
+    monkeypatch.setitem(proof.KERNELS, "mps", ("adain", "moments"))
+    fine = prover.Outcome(
+        {"adain": prover.OperatorOutcome(), "moments": prover.OperatorOutcome(problem="crashed")}
+    )
+    answers = {"stylerwkv-s": fine, "siglip-sd": prover.Outcome(painting_problem="crashed, SIGSEGV")}
+    jobs: list[prover.Job] = []
+    monkeypatch.setattr(proof, "prove", lambda job: jobs.append(job) or answers[job.network])
+    device = torch.device("mps")
+    proof.forget()
+    assert proof.allows("adain", device) and not proof.allows("moments", device)
+    proof.of(device, "siglip-sd")
+    assert [(job.operators, job.without) for job in jobs] == [(("adain", "moments"), []), ((), ["moments"])]
+    for _ in range(2):  # in this process and in the next one
+        assert not proof.allows("adain", device)
+        assert proof.of(device).operators["moments"].problem == "crashed"
+        proof.forget()
