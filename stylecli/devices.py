@@ -17,12 +17,12 @@ from torch import Tensor
 
 from stylecli.errors import UsageError
 from stylecli.ops import proof
+from stylecli.ops.prover import FAITHFUL
 
 log = logging.getLogger(__name__)
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _NAME = re.compile(r"(cpu|cuda|mps|xpu)(?::(\d+))?")
-_FAITHFUL = 45.0  # decibels from float32 that a painting in another number format must reach
 _CPU = torch.device("cpu")
 
 
@@ -76,7 +76,7 @@ def _fastest(network: str, weights: Path | None) -> torch.device:
     for device in accelerators():
         looks = proof.of(device, network, weights).painting(network, weights)
         took = min(
-            (look.seconds for look in looks.values() if look.decibels >= _FAITHFUL), default=float("inf")
+            (look.seconds for look in looks.values() if look.decibels >= FAITHFUL), default=float("inf")
         )
         if took < min(least, looks["reference"].seconds if "reference" in looks else 0.0):
             best, least = device, took
@@ -120,7 +120,7 @@ def choose_dtype(
 def _fastest_dtype(device: torch.device, network: str, weights: Path | None) -> torch.dtype:
     looks = proof.of(device, network, weights).painting(network, weights)
     faithful = {
-        t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= _FAITHFUL
+        t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= FAITHFUL
     }
     return min(faithful, key=lambda dtype: faithful[dtype], default=torch.float32)
 

@@ -14,11 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-ENOUGH = 45.0
-"""Decibels from float32 that a painting has to reach."""
 _SIDES = {"cpu": (64, 96)}  # of the picture; on a card a larger one, or its time would say nothing
 _CARD_SIDES = (256, 384)
-_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def main(task: dict[str, Any]) -> None:
@@ -69,6 +66,7 @@ def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
 
     from stylecli import Stylizer
     from stylecli.errors import StylizeError
+    from stylecli.ops.prover import FAITHFUL
 
     height, width = _SIDES.get(device.type, _CARD_SIDES)
     file = None if weights is None else Path(weights)
@@ -89,7 +87,7 @@ def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
     expected, seconds = _painted(paint, photo)
     _say(dtype="reference", decibels=float("inf"), seconds=seconds)
     os.environ["STYLIZE_KERNELS"] = "all"
-    for name in _DTYPES if device.type != "cpu" else ("fp32",):
+    for name in ("fp32",) if device.type == "cpu" else ("fp32", "bf16", "fp16"):
         try:
             if device.type != "cpu":
                 paint = load(str(device), name)
@@ -100,10 +98,9 @@ def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
             continue
         apart = (painted.double() - expected.double()).square().mean()
         decibels = float(-10 * apart.log10()) if torch.isfinite(apart) else float("-inf")
-        dtype = _DTYPES[name]
-        _say(dtype=dtype, decibels=decibels, seconds=seconds)
-        if name == "fp32" and decibels < ENOUGH:
-            _say(problem=f"{decibels:.0f} dB from plain torch on the CPU, {ENOUGH:.0f} are needed")
+        _say(dtype=str(paint.dtype).removeprefix("torch."), decibels=decibels, seconds=seconds)
+        if name == "fp32" and decibels < FAITHFUL:
+            _say(problem=f"{decibels:.0f} dB from plain torch on the CPU, {FAITHFUL:.0f} are needed")
 
 
 def _painted(paint: Any, photo: Any) -> tuple[Any, float]:
