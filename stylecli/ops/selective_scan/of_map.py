@@ -6,6 +6,7 @@ In one compiled kernel where nobody wants gradients on the CPU; else one directi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -80,19 +81,20 @@ def gated_scan_of_map(
     everything = (u, gate, choices, step, step_bias, decay, direct)
     if all(isinstance(t, Tensor) for t in everything) and native.paints("scan_of_map", *everything):
         return _compiled(*everything)
-    parameters = [Recurrence(step[d], step_bias[d], decay[d], direct[d]) for d in range(DIRECTIONS)]
-    parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), parameters, strict=True)
-    return torch.cat([along(*part, d) for d, part in enumerate(parts)], -1) * F.silu(gate)
+    return _in_turn(along, *everything)
 
 
-def gated_scan_of_map_reference(u: Tensor, gate: Tensor, choices: Tensor, *parameters: Tensor) -> Tensor:
+def gated_scan_of_map_reference(*inputs: Tensor) -> Tensor:
     """The same in float64, token after token."""
-    u, gate, choices, step, step_bias, decay, direct = (t.double() for t in (u, gate, choices, *parameters))
-    scanned = []
-    for d, (own, choice) in enumerate(zip(u.chunk(4, -1), choices.chunk(4, -1), strict=True)):
-        by = Recurrence(step[d], step_bias[d], decay[d], direct[d])
-        scanned.append(scan_along(own, choice, by, d, selective_scan_reference))
-    return torch.cat(scanned, -1) * F.silu(gate)
+    along = partial(scan_along, scan=selective_scan_reference)
+    return _in_turn(along, *(t.double() for t in inputs))
+
+
+def _in_turn(along: Along, u: Tensor, gate: Tensor, choices: Tensor, *parameters: Tensor) -> Tensor:
+    """One direction after the other."""
+    recurrences = [Recurrence(*own) for own in zip(*parameters, strict=True)]
+    parts = zip(u.chunk(DIRECTIONS, dim=-1), choices.chunk(DIRECTIONS, dim=-1), recurrences, strict=True)
+    return torch.cat([along(*part, d) for d, part in enumerate(parts)], -1) * F.silu(gate)
 
 
 def _compiled(
