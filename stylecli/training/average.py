@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from stylecli.errors import UsageError, WeightsError
 from stylecli.models.packing import unpack
+from stylecli.models.registry import training_record
 from stylecli.training.checkpoint import save_release
 from stylecli.weights import load_manifest, locate
+from stylecli.weights.identity import identify
 
 
 def parse_shares(texts: Sequence[str]) -> list[tuple[str, float]]:
@@ -51,14 +53,12 @@ def average(parts: Sequence[tuple[str, float]], output: Path) -> None:
     for name, share in parts:
         path = locate(name if name in known else Path(name))
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
+            config = json.dumps(json.loads(identify(path).config or "null"), sort_keys=True)
             stored = load_file(path)
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
             raise WeightsError(f"{path}: weights cannot be read ({str(error).splitlines()[0]})") from None
         tensors = unpack(stored)
         shapes = frozenset(f"{k} {tuple(v.shape)}" for k, v in tensors.items())
-        config = json.dumps(json.loads(metadata.get("config", "null")), sort_keys=True)
         if settings is None:
             settings, first = (config, shapes), name
             # Stored as the first one is.
@@ -71,6 +71,6 @@ def average(parts: Sequence[tuple[str, float]], output: Path) -> None:
             )
         for key, value in tensors.items():
             mean[key] = share * value + mean[key] if key in mean else share * value
-        record.append({"file": name, "share": share, **json.loads(metadata.get("training", "{}"))})
+        record.append({"file": name, "share": share, **training_record(path)})
     assert settings is not None
     save_release(output, mean, settings[0], {"average": record}, eight_bits)

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from stylecli.errors import WeightsError
+from stylecli.files.atomic import atomic_path
 from stylecli.models.packing import pack
 from stylecli.models.registry import kind_of
 from stylecli.weights.identity import described
@@ -26,7 +27,7 @@ def save_checkpoint(path: Path, parts: dict[str, dict[str, Tensor]], record: dic
     tensors = {
         f"{part}.{k}": v.detach().cpu().contiguous() for part, of in parts.items() for k, v in of.items()
     }
-    _write(path, tensors, {"record": json.dumps(record)})
+    write_tensors(path, tensors, {"record": json.dumps(record)})
 
 
 def load_record(path: Path) -> dict[str, Any]:
@@ -58,15 +59,13 @@ def save_release(
     """Safetensors for the package: parameters as :func:`pack` stores them, configuration and training record."""
     packed = pack(weights, eight_bits)
     said = described(save(packed), kind_of(config))
-    _write(path, packed, {"config": config, "training": json.dumps(training), **said})
+    write_tensors(path, packed, {"config": config, "training": json.dumps(training), **said})
 
 
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """By way of a temporary file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata=metadata)
-    part.replace(path)
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all. Raises WriteError, one line."""
+    with atomic_path(path) as part:
+        part.write_bytes(save(tensors, metadata))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -37,6 +37,11 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
 
 
+def to_bytes(image: Image.Image) -> Tensor:
+    """RGB picture to (3, H, W) uint8."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
 def resize_short_side(image: Image.Image, size: int) -> Image.Image:
     """Scaled so that the short side is ``size`` pixels."""
     k = size / min(image.size)
@@ -49,6 +54,12 @@ def centre_square(image: Image.Image, size: int) -> Image.Image:
     """The middle of the picture, scaled to size x size."""
     image = resize_short_side(image, size)
     x, y = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((x, y, x + size, y + size))
+
+
+def random_square(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
+    """size x size of a picture that is at least as large, anywhere in it."""
+    x, y = (int(rng.integers(0, n - size + 1)) for n in image.size)
     return image.crop((x, y, x + size, y + size))
 
 
@@ -86,12 +97,10 @@ class ContentCrops:
             rng = np.random.default_rng([index, self.crop])
             image = read_rgb(self.paths[index // self.VARIANTS])
             short = int(np.exp(rng.uniform(np.log(self.crop * 1.02), np.log(max(400, self.crop * 1.6)))))
-            image = resize_short_side(image, short)
-            x, y = (int(rng.integers(0, n - self.crop + 1)) for n in image.size)
-            image = image.crop((x, y, x + self.crop, y + self.crop))
+            image = random_square(resize_short_side(image, short), self.crop, rng)
             if index % 2:
                 image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            self._cache[index] = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+            self._cache[index] = to_bytes(image)
         return self._cache[index].float() / 255
 
 
@@ -122,10 +131,7 @@ class StyleImages:
         """(3, size, size) uint8."""
         image = read_rgb(self.paths[index])
         if self.centred:
-            square = centre_square(image, self.size)
-            return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+            return to_bytes(centre_square(image, self.size))
         rng = np.random.default_rng([index, self.size])
         image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.25)))))
-        x, y = (int(rng.integers(0, n - self.size + 1)) for n in image.size)
-        image = image.crop((x, y, x + self.size, y + self.size))
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return to_bytes(random_square(image, self.size, rng))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.siglip import Siglip
+from stylecli.training.checkpoint import write_tensors
 from stylecli.training.data import StyleImages
 from stylecli.training.perceptual import style_statistics
 from stylecli.training.prompts import Prompts
@@ -65,8 +66,7 @@ def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list
         image = images.read(i)[None].to(device)
         rows.append([s.half().cpu() for s in style_statistics(network, image)])
     layers = [torch.cat(layer) for layer in zip(*rows, strict=True)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({str(i): layer for i, layer in enumerate(layers)} | {key: torch.zeros(1)}, file)
+    write_tensors(file, {str(i): layer for i, layer in enumerate(layers)} | {key: torch.zeros(1)}, {})
     return layers
 
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from stylecli.devices import choose_device, has_fast_bf16
 from stylecli.errors import UsageError, WeightsError
+from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.memory import give_back
 from stylecli.models.registry import training_record
 from stylecli.training import checkpoint, parallel
@@ -52,6 +53,7 @@ def train(recipe: Recipe, out: Path, fresh: bool = False) -> Path:
                 f"{recipe.name}: {kept} is of another recipe: {changed}; take --fresh or another --out"
             )
     out.mkdir(parents=True, exist_ok=True)
+    remove_stale_temporaries(out)  # of a run that was killed
     if fresh:
         kept.unlink(missing_ok=True)
     parallel.run(workers, _work, recipe, out)

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from stylecli.errors import UsageError, WeightsError
+from stylecli.files.atomic import WriteError
 from stylecli.models.registry import training_record
 from stylecli.training.average import average, parse_shares
 from stylecli.training.checkpoint import save_release
@@ -25,6 +26,8 @@ def files(tmp_path, monkeypatch):
     weights = {"read.w": torch.ones(2, 3), "paint.w": torch.ones(4)}
     save_release(tmp_path / "deep.safetensors", weights, '{"width": 3, "depth": 2}', {})
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    save_file(weights, tmp_path / "odd.safetensors", {"config": "width 3"})
+    save_file(weights, tmp_path / "foreign.safetensors", {"config": "{}", "training": "by hand"})
 
 
 @pytest.mark.usefixtures("files")
@@ -63,6 +66,7 @@ def test_the_mean_by_hand_and_where_it_comes_from(tmp_path):
         (["a.safetensors:1", "b.safetensors:-1"], UsageError, "a sum above 0"),
         (["a.safetensors:half", "b.safetensors:1"], UsageError, "write it as FILE:SHARE"),
         (["a.safetensors:1", "broken.safetensors:1"], WeightsError, "broken.safetensors"),
+        (["a.safetensors:1", "odd.safetensors:1"], WeightsError, "odd.safetensors"),
         (["a.safetensors:1", "missing.safetensors:1"], WeightsError, "missing.safetensors"),
     ],
 )
@@ -71,3 +75,18 @@ def test_what_has_no_mean_is_one_line(texts, kind, says, tmp_path):
         average(parse_shares(texts), tmp_path / "c.safetensors")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "c.safetensors").exists()
+
+
+@pytest.mark.usefixtures("files")
+def test_a_record_of_somebody_else_is_left_out(tmp_path):
+    average(parse_shares(["foreign.safetensors:1", "foreign.safetensors:1"]), tmp_path / "c.safetensors")
+    assert training_record(tmp_path / "c.safetensors")["average"][0].keys() == {"file", "share"}
+
+
+@pytest.mark.usefixtures("files")
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    with pytest.raises(WriteError, match="part of the path is a file") as error:
+        average(
+            parse_shares(["a.safetensors:1", "b.safetensors:1"]), tmp_path / "a.safetensors" / "c.safetensors"
+        )
+    assert "\n" not in str(error.value)

@@ -78,6 +78,7 @@ def test_the_autoencoder_learns(data):
     assert training_record(path)["psnr"] > 20
     for changes, says in (
         ({"crops__size": 30}, "multiples of 4"),
+        ({"crops__size": 0}, "multiples of 4"),
         ({"losses__latent": 0.3}, r"losses\.latent: not without data\.teacher"),
     ):
         with pytest.raises(UsageError, match=says):

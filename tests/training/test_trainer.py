@@ -1,11 +1,14 @@
 """The training loop, run for real on small pictures: repetition, resumption, workers, averages."""
 
+import os
+
 import pytest
 import torch
 from training_kit import TINY_RWKV, painting_data, run, same
 
 from stylecli.errors import UsageError
-from stylecli.training.checkpoint import load_checkpoint, load_record
+from stylecli.files.atomic import WriteError
+from stylecli.training.checkpoint import load_checkpoint, load_record, save_checkpoint
 from stylecli.training.recipe import Optimizer
 from stylecli.training.schedule import rate
 
@@ -72,9 +75,27 @@ def test_another_recipe_is_not_resumed(data):
     with pytest.raises(UsageError, match=r"losses.fine was 0.0 and is 0.5 now"):
         run(data, TINY_RWKV, "first", steps=1)
     assert (data / "first" / "checkpoint.safetensors").read_bytes() == before
+    left = data / "first" / ".stylize-00000000-00000000-1-00000000.part"  # by a run that was killed
+    left.touch()
+    os.utime(left, (0, 0))
     run(data, TINY_RWKV, "first", steps=1, losses__fine=0.0, save_every=7)  # changes no number
+    assert not left.exists()
     run(data, TINY_RWKV, "first", fresh=True, steps=1, optimizer__lr=0.5)
     assert load_record(data / "first" / "checkpoint.safetensors")["recipe"]["optimizer"]["lr"] == 0.5
+
+
+def test_a_file_that_there_is_no_room_for_leaves_the_old_one(tmp_path):
+    resource = pytest.importorskip("resource")
+    path, usual = tmp_path / "checkpoint.safetensors", resource.getrlimit(resource.RLIMIT_FSIZE)
+    save_checkpoint(path, {"model": {"w": torch.ones(3)}}, {"step": 1})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, usual[1]))
+    try:
+        with pytest.raises(WriteError, match=r"checkpoint\.safetensors: cannot be written: larger"):
+            save_checkpoint(path, {"model": {"w": torch.ones(10_000)}}, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert load_record(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_learning_rate_warms_up_holds_and_falls():

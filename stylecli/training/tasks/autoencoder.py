@@ -29,6 +29,7 @@ from stylecli.training.parallel import Worker
 from stylecli.training.prompts import PROBE_CLASSES
 from stylecli.training.recipe import Recipe
 from stylecli.training.sheet import PROMPTS
+from stylecli.training.tasks.crops import check_side
 from stylecli.training.tasks.task import Release, Task
 
 _FIRST = 300  # crops whose principal components it begins with
@@ -111,8 +112,7 @@ class AutoencoderTask(Task):
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):
         super().__init__(recipe, worker, out)
         size, data = self.own.crops.size, self.own.data
-        if size % 4:
-            raise UsageError(f"{recipe.name}: crops of {size} pixels must be multiples of 4")
+        check_side(recipe, size, 4)
         other = {"latent", "spread"} if not data.teacher else {"kl"}
         for name in other & self.weights.keys():
             raise UsageError(

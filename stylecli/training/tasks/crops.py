@@ -19,8 +19,13 @@ class Crops:
     def at(self, step: int, steps: int) -> int:
         return self.first if step < self.first_share * steps else self.size
 
-    def check(self, recipe: Recipe, multiple: int = 32) -> None:
+    def check(self, recipe: Recipe) -> None:
         """Raises UsageError."""
         for side in (self.first, self.size):
-            if side % multiple or side < multiple:
-                raise UsageError(f"{recipe.name}: crops of {side} pixels must be multiples of {multiple}")
+            check_side(recipe, side, 32)
+
+
+def check_side(recipe: Recipe, side: int, multiple: int) -> None:
+    """Raises UsageError for a side of crops that a network cannot take."""
+    if side % multiple or side < multiple:
+        raise UsageError(f"{recipe.name}: crops of {side} pixels must be multiples of {multiple}")

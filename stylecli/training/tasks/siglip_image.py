@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from stylecli.errors import UsageError
 from stylecli.models.siglip import Siglip, load_siglip
-from stylecli.training.data import generator, read_rgb, resize_short_side
+from stylecli.training.data import generator, read_rgb, resize_short_side, to_bytes
 from stylecli.training.parallel import Worker
 from stylecli.training.phrases import Labels, describe, read_manifest
 from stylecli.training.recipe import Recipe
@@ -95,8 +95,7 @@ class SiglipImageTask(Task):
 
     def _read(self, label: Labels) -> Tensor:
         """(3, H, W) bytes."""
-        image = resize_short_side(read_rgb(self.folder / label.file), SHORT_SIDE)
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return to_bytes(resize_short_side(read_rgb(self.folder / label.file), SHORT_SIDE))
 
     def terms(self, batch: None, step: int) -> dict[str, Tensor]:
         recipe, data = self.recipe, self.own.data

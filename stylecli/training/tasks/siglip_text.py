@@ -12,14 +12,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
 from tokenizers import trainers
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from stylecli.files.atomic import atomic_path
 from stylecli.models.siglip import Siglip, SiglipConfig
 from stylecli.models.siglip.spelling import learn_spelling
 from stylecli.models.siglip.text import PAD, START, UNKNOWN, bare_tokenizer
+from stylecli.training.checkpoint import write_tensors
 from stylecli.training.minilm import MiniLm
 from stylecli.training.parallel import Worker
 from stylecli.training.phrases import phrases, read_manifest
@@ -78,7 +79,9 @@ class SiglipTextTask(Task):
         # Kept, because the tokenizers library breaks ties at random: learned again, it would not be the same.
         kept = out / "vocabulary.txt"
         if not kept.exists():
-            kept.write_text(" ".join(learn_vocabulary(self.texts, data.entries)), encoding="utf-8")
+            learned = " ".join(learn_vocabulary(self.texts, data.entries))
+            with atomic_path(kept) as part:
+                part.write_text(learned, encoding="utf-8")
         self.vocabulary = kept.read_text(encoding="utf-8").split(" ")
         config = replace(SiglipConfig(), **self.own.network)
         config = replace(config, vocabulary=" ".join(self.vocabulary), width=self.teacher.width)
@@ -166,9 +169,7 @@ def teacher_embeddings(path: Path, teacher: MiniLm, texts: list[str], chunk: int
     while len(done) < len(texts):
         new = teacher.encode(texts[len(done) : len(done) + chunk]).half()
         done = torch.cat([done, new])
-        part = path.with_suffix(".part")
-        save_file({"embeddings": done}, part, metadata={"phrases": digest})
-        part.replace(path)
+        write_tensors(path, {"embeddings": done}, {"phrases": digest})
         bar.update(len(new))
     bar.close()
     return done

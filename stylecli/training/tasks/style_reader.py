@@ -18,16 +18,23 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from stylecli.errors import UsageError
 from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
 from stylecli.paint.photo import luma
-from stylecli.training.data import generator, list_images, read_rgb, resize_short_side, to_tensor
+from stylecli.training.data import (
+    generator,
+    list_images,
+    random_square,
+    read_rgb,
+    resize_short_side,
+    to_tensor,
+)
 from stylecli.training.parallel import Worker
 from stylecli.training.perceptual import mean_and_spread
 from stylecli.training.recipe import Recipe
+from stylecli.training.tasks.crops import check_side
 from stylecli.training.tasks.task import Release, Task
 
 LAYERS = ("3_3", "4_3")
@@ -82,8 +89,7 @@ class RandomCrops:
             image = read_rgb(self.paths[index])
             self._kept[index] = resize_short_side(image, most) if min(image.size) > most else image
         image = resize_short_side(self._kept[index], max(size, int(rng.integers(least, most + 1))))
-        x, y = (int(rng.integers(0, n - size + 1)) for n in image.size)
-        tensor = to_tensor(image.crop((x, y, x + size, y + size)))
+        tensor = to_tensor(random_square(image, size, rng))
         return recoloured(tensor.flip(-1) if rng.random() < 0.5 else tensor, rng)
 
 
@@ -123,8 +129,7 @@ class StyleReaderTask(Task):
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):
         super().__init__(recipe, worker, out)
         how: Crops = self.own.crops
-        if how.size % 8:
-            raise UsageError(f"{recipe.name}: crops of {how.size} pixels must be multiples of 8")
+        check_side(recipe, how.size, 8)
         self.crops = RandomCrops(list_images(recipe.paths(self.own.data.images)), how)
         vgg = Vgg16(recipe.weights(self.own.data.vgg)).to(worker.device)
         with worker.precision():

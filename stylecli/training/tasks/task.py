@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stylecli.errors import UsageError
 from stylecli.models.config import JsonConfig
 from stylecli.models.registry import load_network
+from stylecli.training.checkpoint import RELEASE
 from stylecli.training.parallel import Worker
 from stylecli.training.recipe import Recipe
 
@@ -31,7 +32,7 @@ class Release:
     config: str
     eight_bits: Sequence[str] = ()
     measured: dict[str, float] = field(default_factory=dict)
-    file: str = "release.safetensors"
+    file: str = RELEASE
 
 
 class Task(ABC):
