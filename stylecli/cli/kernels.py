@@ -40,10 +40,8 @@ def build(
     """Compile the kernels now instead of at first use. Exit code 1 where that fails."""
     from stylecli.console import Console
     from stylecli.ops.status import status as take_stock
-    from stylecli.ops.switch import VARIABLE, kernels_wanted
 
-    if not kernels_wanted():
-        raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")
+    _check_wanted()
     with Console() as console:
         if force:
             _clean()
@@ -70,10 +68,8 @@ def test() -> None:
     from stylecli.console import Console
     from stylecli.devices import here
     from stylecli.ops import proof
-    from stylecli.ops.switch import VARIABLE, kernels_wanted
 
-    if not kernels_wanted():
-        raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")
+    _check_wanted()
     row = "{:<18}{:<8}{:<10}{:<10}{:<10}{:>10}{:>10}  {}".format
     failed = total = 0
     with Console() as console:
@@ -101,6 +97,13 @@ def test() -> None:
                     )
         console.say(f"{failed} of {total} failed" if failed else f"all {total} within their limits")
     raise typer.Exit(1 if failed else 0)
+
+
+def _check_wanted() -> None:
+    from stylecli.ops.switch import VARIABLE, kernels_wanted
+
+    if not kernels_wanted():
+        raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")
 
 
 def _clean() -> int:

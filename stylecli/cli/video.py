@@ -147,24 +147,17 @@ def _timelines(
     styles: list[Path] | None, texts: list[str] | None, blends: list[str] | None, keys: list[str] | None
 ) -> list[Timeline]:
     """What to paint with. Raises UsageError where the options do not go together."""
-    from stylecli.run.looks import collect_looks, collect_prompts
     from stylecli.run.timeline import Timeline, parse_keys
 
     if keys:
         if styles or texts or blends:
             raise UsageError("--style-at says which styles are seen when: drop --style, --blend and --prompt")
         return [parse_keys(keys)]
-    if texts:
-        if styles or blends:
-            raise UsageError(
-                "--prompt paints with another network than --style and --blend: run them one after the other"
-            )
-        return [Timeline.constant(look) for look in collect_prompts(texts, [])]
-    if not styles and not blends:
+    if not (styles or texts or blends):
         raise UsageError(
             'no style given: add --style IMAGE, --prompt "TEXT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
         )
-    return [Timeline.constant(look) for look in collect_looks(styles or [], blends or [])]
+    return [Timeline.constant(look) for look in options.looks(styles, texts, blends)]
 
 
 def _excerpt(
