@@ -15,7 +15,9 @@ class StyleMambaConfig(JsonConfig):
     Attributes:
         latent: channels of the auto-encoder's latent (stride 4).
         embedding: width of a prompt embedding.
-        code: width of the style code made from it, which modulates every block.
+        style: length of a style vector, which the network is conditioned on beside the prompt; 0: on the prompt alone.
+        components, hidden: principal components of style vectors that count, and width of the layer behind them.
+        code: width of the style code made from style and prompt, which modulates every block.
         widths: channels at strides 4, 8 and 16.
         blocks: conditional Mamba blocks at stride 8 on the way in, at stride 16, and at stride 8 on the way out.
         texture: styled residual convolutions at stride 8 and at stride 4, on the way out.
@@ -26,10 +28,20 @@ class StyleMambaConfig(JsonConfig):
         detail: channels of the photograph's outlines, at stride 4, that the way out may see.
     """
 
-    LIMITS: ClassVar = {"state": (1, 256), "rank": (1, 256), "mix_ratio": (1, 16), "limit": (0.1, 1000)}
+    LIMITS: ClassVar = {
+        "components": (1, 4096),
+        "hidden": (1, 4096),
+        "state": (1, 256),
+        "rank": (1, 256),
+        "mix_ratio": (1, 16),
+        "limit": (0.1, 1000),
+    }
 
     latent: int = 12
     embedding: int = 384
+    style: int = 0
+    components: int = 256
+    hidden: int = 512
     code: int = 192
     widths: tuple[int, int, int] = (64, 128, 224)
     blocks: tuple[int, int, int] = (1, 4, 2)

@@ -1,12 +1,11 @@
-"""StyleMamba (arXiv 2405.05027): the style-fusion module, latent and prompt embedding in, latent out.
+"""StyleMamba (arXiv 2405.05027): the style-fusion module, latent and style in, latent out.
 
 From the paper: a conditional selective state space model between the encoder and the decoder of a VAE aligns the
-latent of the photograph with the prompt. Own decisions, where it is silent: three levels (strides 4, 8, 16 of the
-image) with a full skip connection at stride 8 only, because with a finer one a network learns to recolour and
-nothing else; at stride 4 a few normalised channels of outlines pass, or eyes and windows are lost; AdaIN from the
-prompt before every block and in the head; noise for flat places; *guidance*: "a photo" is a prompt that was trained
-to change nothing, and the style code of any other prompt is pushed away from its code, as classifier-free guidance
-does (arXiv 2207.12598).
+latent of the photograph with the prompt. Own decisions, where it is silent: the prompt is joined by a style vector, one
+language with StyleRWKV's (see ``style_code.py``); three levels (strides 4, 8, 16 of the image) with a full skip
+connection at stride 8 only, because with a finer one a network learns to recolour and nothing else; at stride 4 a few
+normalised channels of outlines pass, or eyes and windows are lost; AdaIN from the style code before every block and in
+the head; noise for flat places.
 """
 
 from __future__ import annotations
@@ -28,20 +27,17 @@ from stylecli.models.layers import (
 )
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.models.style_mamba.style_code import PromptCode, StyleCode
 
 
 class StyleMamba(nn.Module):
-    """Latent (B, Z, h, w), any h and w, and prompt embedding (B, E), unit length, to a latent of the same size."""
+    """Latent (B, Z, h, w), any h and w, and style code (B, code) to a latent of the same size."""
 
     def __init__(self, config: StyleMambaConfig | None = None):
         super().__init__()
         self.config = config = config or StyleMambaConfig()
         top, fine, coarse = config.widths
-        self.code = nn.Sequential(
-            nn.Linear(config.embedding, 2 * config.code),
-            nn.LeakyReLU(0.2),
-            nn.Linear(2 * config.code, config.code),
-        )
+        self.code = StyleCode(config) if config.style else PromptCode(config)
         self.stem = Conv3x3(config.latent, top)
         self.down_fine = strided_conv(top, fine)
         self.enter = self._blocks(fine, config.blocks[0])
@@ -72,22 +68,14 @@ class StyleMamba(nn.Module):
     def _blocks(self, channels: int, count: int) -> nn.ModuleList:
         return nn.ModuleList(ConditionalBlock(channels, self.config) for _ in range(count))
 
-    def style_code(
-        self, embedding: Tensor, photograph: Tensor | None = None, guidance: float = 1.0
-    ) -> Tensor:
-        """Prompt embedding (B, E) to style code (B, code).
+    @property
+    def style_size(self) -> int:
+        """How many numbers describe a style: those of its vector, then those of the prompt's embedding."""
+        return self.config.style + self.config.embedding
 
-        ``guidance`` above 1 goes further in the direction from the code of ``photograph`` (1, E), the embedding of
-        a prompt that changes nothing, to the prompt's own."""
-        code = self._code(embedding)
-        if photograph is None or guidance == 1:
-            return code
-        neutral = self._code(photograph)
-        return neutral + guidance * (code - neutral)
-
-    def _code(self, embedding: Tensor) -> Tensor:
-        # Of unit length, an embedding's numbers are tiny: without the factor no layer listens to the prompt.
-        return self.code(F.normalize(embedding, dim=-1) * self.config.embedding**0.5)  # type: ignore[no-any-return]
+    def style_code(self, style: Tensor) -> Tensor:
+        """Style (B, style_size) to style code (B, code), see :class:`StyleCode`."""
+        return self.code(style)  # type: ignore[no-any-return]
 
     def forward(self, latent: Tensor, code: Tensor, seed: int = 0) -> Tensor:
         """Latent (B, Z, h, w) and style code (B or 1, code) to the stylized latent (B, Z, h, w).

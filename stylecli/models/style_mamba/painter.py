@@ -9,12 +9,9 @@ from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.backbones.autoencoder import PublishedAutoencoder
 from stylecli.models.style_mamba.model import StyleMamba
 
-# How far to go beyond a prompt's own style code, away from "a photo" (see StyleMamba.style_code): chosen by eye.
-GUIDANCE = 1.0
-
 
 class TextPainter(nn.Module):
-    """Images are (B, 3, H, W) in 0..1, sRGB; a style is a prompt embedding (1 or B, E).
+    """Images are (B, 3, H, W) in 0..1, sRGB; a style is what ``fusion`` takes, (1 or B, style_size).
 
     Args:
         fusion, autoencoder: its parts. photograph: (1, E) embedding of "a photo".
@@ -31,17 +28,16 @@ class TextPainter(nn.Module):
 
     @property
     def style_size(self) -> int:
-        """E, how many numbers describe a style."""
-        return self.photograph.shape[1]
+        return self.fusion.style_size
 
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
-        """Paint content (B, 3, H, W), any size, as the prompt says: (B, 3, H, W), about in 0..1.
+        """Paint content (B, 3, H, W), any size, as the style says: (B, 3, H, W), about in 0..1.
 
         Between the photograph (``strength`` 0) and the full style (1) latents are mixed, and what the auto-encoder
         cannot reconstruct of the photograph is given back in proportion."""
         H, W = content.shape[2:]
         latent = self.autoencoder.encode(content)
-        painted = self.fusion(latent, self.fusion.style_code(style, self.photograph, GUIDANCE), seed)
+        painted = self.fusion(latent, self.fusion.style_code(style), seed)
         if strength == 1:
             return self.autoencoder.decode(painted, (H, W))
         mixed = self.autoencoder.decode(torch.lerp(latent, painted, strength), (H, W))

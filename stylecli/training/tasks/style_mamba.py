@@ -192,7 +192,7 @@ class StyleMambaTask(Task):
             # Small, so that one step of Adam in the many layers that read the code cannot overturn a picture.
             every = model.style_code(torch.stack(list(targets.embeddings.values())).to(device))
             scale = _CODE_SIZE / every.square().mean().sqrt()
-            last = cast(nn.Linear, model.code[-1])
+            last = cast(nn.Linear, cast(nn.Sequential, model.code)[-1])
             last.weight.mul_(scale), last.bias.mul_(scale), probe.weight.div_(scale)
 
     def batch(self, step: int) -> Batch:
