@@ -18,32 +18,42 @@ log = logging.getLogger(__name__)
 
 NAME = ".stylize-results"
 _LARGEST = 64 << 20  # bytes of the file
+_LONGEST = 1 << 20  # bytes of a line
 
 
 def add(path: Path, mark: str) -> None:
     """List the result at ``path`` with its ``mark``. What cannot be listed is painted all the same."""
     try:
-        line = {"name": path.name, "size": path.stat().st_size, "sha256": digest_of(path), "mark": mark}
+        line = _line(path.name, size=path.stat().st_size, sha256=digest_of(path), mark=mark)
         with (path.parent / NAME).open("ab", buffering=0) as file:  # one write: other runs add lines too
-            file.write(json.dumps(line).encode() + b"\n")
+            file.write(line + b"\n")
     except OSError as error:
         log.debug("%s is not listed in %s: %s", path, NAME, error)
 
 
 def mark_of(path: Path) -> str:
     """The mark of the result at ``path``; empty where it is not listed, or has been changed. Never raises."""
-    found: dict[str, object] = {}
     with suppress(OSError, ValueError, RecursionError):
-        for line in _lines(path.parent / NAME):
-            with suppress(ValueError, RecursionError):
-                entry = json.loads(line)
-                if isinstance(entry, dict) and entry.get("name") == path.name:
-                    found = entry
+        found = _last_entry(path.parent / NAME, path.name)
         if found and os.stat(path).st_size == found.get("size") and digest_of(path) == found.get("sha256"):  # noqa: PTH116
             return str(found.get("mark", ""))
     return ""
 
 
-def _lines(listing: Path) -> list[bytes]:
+def _last_entry(listing: Path, name: str) -> dict[str, object]:
+    """Of a name, as :func:`add` wrote it. Searched for as bytes: each of the thousands of results in a folder may
+    ask for its own line."""
     with listing.open("rb") as file:
-        return file.read(_LARGEST).splitlines()
+        text = file.read(_LARGEST)
+    begin = _line(name)[:-1]
+    at = len(text)
+    while (at := text.rfind(begin, 0, at)) >= 0:
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(text[at : at + _LONGEST].split(b"\n", 1)[0])
+            if isinstance(entry, dict):
+                return entry
+    return {}
+
+
+def _line(name: str, **said: object) -> bytes:
+    return json.dumps({"name": name, **said}).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -108,3 +109,21 @@ def test_the_same_bytes_made_with_other_settings(tmp_path: Path, suffix: str) ->
         remember(result, {"strength": strength, "sizes": (1, 2)})
         assert settings_of(result) == {"strength": strength, "sizes": [1, 2]}
     assert (tmp_path / listing.NAME).exists() == (suffix == ".bmp")
+
+
+def test_a_long_list_is_not_taken_apart_for_each_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [tmp_path / f"{number}.one.bmp" for number in (1, 11, 111, 1)]
+    for count, result in enumerate(results):
+        write_picture(Picture(np.full((4, 4, 3), count, np.uint8)), result)
+        remember(result, {"seed": count})
+    taken, loads = [], json.loads
+
+    def counted(text: bytes) -> object:
+        taken.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(json, "loads", counted)
+    assert [settings_of(result) for result in results] == [{"seed": n} for n in (3, 1, 2, 3)]
+    assert len(taken) <= 2 * len(results)  # a line, and the settings in it
