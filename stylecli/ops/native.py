@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from stylecli.ops import build, proof
 
 _CPU = torch.device("cpu")
+Given = TypeVar("Given", Tensor, Tensor | None)
 
 
 def usable(operator: str, *tensors: Tensor | None) -> bool:
@@ -41,9 +43,9 @@ def storage(*tensors: Tensor | None) -> torch.dtype:
     return torch.bfloat16 if same else torch.float32
 
 
-def stored(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Contiguous tensors of that format; no copy where they are already."""
-    return tuple(t.to(dtype).contiguous() for t in tensors)
+def stored(dtype: torch.dtype, *tensors: Given) -> tuple[Given, ...]:
+    """Contiguous tensors of that format; no copy where they are already. None stays None."""
+    return tuple(t if t is None else t.to(dtype).contiguous() for t in tensors)
 
 
 def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | float | None) -> None:

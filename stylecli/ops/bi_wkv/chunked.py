@@ -148,9 +148,16 @@ def bi_wkv_chunked_backward(
     return grad_w, grad_u, grad_k, grad_v
 
 
-def decays(w: Tensor, steps: int, length: int) -> Tensor:
-    """(steps, C): what is left of a token after 0, 1, ... steps in a sequence of ``length``."""
-    return torch.exp(torch.arange(steps, device=w.device)[:, None] * (-w / length))
+def decays(w: Tensor, steps: Tensor, length: int) -> Tensor:
+    """(n, C): what is left of a token after so many steps (n,) in a sequence of ``length``."""
+    return torch.exp(steps[:, None] * (-w / length))
+
+
+def highest(top: Tensor, *states: Tensor | None) -> Tensor:
+    """The largest keys (B, C) of tokens and of the states (B, 3, C) that are to be added to them."""
+    for state in states:
+        top = top if state is None else torch.maximum(top, state[:, 0])
+    return top
 
 
 def bi_wkv_segment(
@@ -166,13 +173,11 @@ def bi_wkv_segment(
     """See :func:`stylecli.ops.bi_wkv.segment.bi_wkv_segment`; y is None unless ``results``."""
     w, u, k, v = (t.float() for t in (w, u, k, v))
     L = k.shape[1]
-    top = k.amax(1)  # (B, C)
-    for state in (left, right):
-        top = top if state is None else torch.maximum(top, state[:, 0])
+    top = highest(k.amax(1), left, right)
     e = torch.exp(k - top[:, None])
     x = torch.stack([e * v, e])  # (2, B, L, C)
     left, right = (x.new_zeros(x[:, :, 0].shape) if s is None else relative(s, top) for s in (left, right))
-    far = decays(w, L + 1, length)
+    far = decays(w, torch.arange(L + 1, device=w.device), length)
     to_right = left * far[L] + (x * far[:L].flip(0)).sum(2)
     to_left = right * far[L] + (x * far[:L]).sum(2)
     y = None

@@ -42,7 +42,7 @@ def bi_wkv_segment(
     dtype = native.storage(k, v)
     w, u = native.stored(torch.float32, w, u)
     k, v = native.stored(dtype, k, v)
-    left, right = (None if s is None else s.float().contiguous() for s in (left, right))
+    left, right = native.stored(torch.float32, left, right)
     B, T, C = k.shape
     y = torch.empty_like(v) if results else None
     to_right, to_left = (w.new_empty(B, 3, C) for _ in range(2))

@@ -91,17 +91,15 @@ def bi_wkv_segment(
     first = scan.sums[:, 0, [0, 3, 4]]  # (B, 3, C): what the first chunk adds to those on its left
     scan.carry(own)
     sums = scan.sums  # (B, chunks, 5, C)
-    highest = sums[:, 0, 0]  # (B, C), of all chunks by now
-    top = highest
-    for state in (left, right):
-        top = top if state is None else torch.maximum(top, state[:, 0])
-    sums[:, :, 1:] *= torch.exp(highest - top)[:, None, None]
+    own_top = sums[:, 0, 0]  # (B, C), of all chunks by now
+    top = chunked.highest(own_top, left, right)
+    sums[:, :, 1:] *= torch.exp(own_top - top)[:, None, None]
     sums[:, :, 0] = top[:, None]
     begins = torch.arange(0, T, scan.chunk, device=k.device)
     behind = T - (begins + scan.chunk).clamp(max=T)  # tokens behind each chunk
     for state, fields, steps in ((left, slice(1, 3), begins), (right, slice(3, 5), behind)):
         if state is not None:
-            far = torch.exp(steps[:, None] * (-w / length))  # (chunks, C)
+            far = chunked.decays(w, steps, length)  # (chunks, C)
             sums[:, :, fields] += chunked.relative(state, top).transpose(0, 1)[:, None] * far[:, None]
     across = torch.exp(min(scan.chunk, T) * (-w / length))
     to_left = sums[:, 0, 3:].transpose(0, 1) * across + chunked.relative(first, top)

@@ -14,14 +14,6 @@ def usable(*tensors: Tensor | None) -> bool:
     return native.usable("selective_scan", *tensors)
 
 
-def _small(*tensors: Tensor) -> tuple[Tensor, ...]:
-    return native.stored(torch.float32, *tensors)
-
-
-def _maybe(dtype: torch.dtype, tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else native.stored(dtype, tensor)[0]
-
-
 def selective_scan(
     u: Tensor,
     delta: Tensor,
@@ -39,25 +31,12 @@ def selective_scan(
     dtype = native.storage(u, delta, z)
     sizes = (*u.shape, A.shape[1], int(softplus))
     u, delta = native.stored(dtype, u, delta)
-    A, B, C, D = _small(A, B, C, D)
-    z, delta_bias = _maybe(dtype, z), _maybe(torch.float32, delta_bias)
+    A, B, C, D = native.stored(torch.float32, A, B, C, D)
+    (z,) = native.stored(dtype, z)
+    delta_bias, h0 = native.stored(torch.float32, delta_bias, h0)
     y = torch.empty_like(u)
-    native.call(
-        "selective_scan_forward",
-        dtype,
-        *sizes,
-        u,
-        delta,
-        A,
-        B,
-        C,
-        D,
-        z,
-        delta_bias,
-        y,
-        _maybe(torch.float32, h0),
-        ht,
-    )
+    inputs = (u, delta, A, B, C, D, z, delta_bias)
+    native.call("selective_scan_forward", dtype, *sizes, *inputs, y, h0, ht)
     return y
 
 
@@ -77,8 +56,8 @@ def selective_scan_backward(
     dtype = native.storage(grad, u, delta, z)
     sizes = (*u.shape, A.shape[1], int(softplus))
     grad, u, delta = native.stored(dtype, grad, u, delta)
-    A, B, C, D = _small(A, B, C, D)
-    z, delta_bias = _maybe(dtype, z), _maybe(torch.float32, delta_bias)
+    A, B, C, D = native.stored(torch.float32, A, B, C, D)
+    (z,), (delta_bias,) = native.stored(dtype, z), native.stored(torch.float32, delta_bias)
     inputs = (u, delta, A, B, C, D, z, delta_bias)
     grads = Gradients(*(None if x is None else torch.empty_like(x) for x in inputs))  # type: ignore[arg-type]
     native.call("selective_scan_backward", dtype, *sizes, grad, *inputs, *grads)
