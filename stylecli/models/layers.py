@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import wrap_torch_function
 
@@ -77,6 +78,93 @@ class EnlargingConv(_PreparedConv):
     def forward(self, x: Tensor, after: float = 1.0) -> Tensor:
         assert self.bias is not None
         return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
+
+
+class _StyledKernels(_PreparedConv):
+    """A convolution whose kernels depend on the style (own decision): to its own every style adds, for each output
+    channel by itself, a mixture of ``experts`` kernels that it chooses (as in CondConv, arXiv 1904.04971, which has one
+    choice for all channels). AdaIN moves and scales what a layer sees; strokes need other things to be seen.
+
+    They cost a picture nothing: the kernels are mixed once for its style. The bank starts at zero.
+    """
+
+    bank: Tensor
+
+    def __init__(self, inputs: int, outputs: int, code: int, experts: int):
+        super().__init__(inputs, outputs)
+        self.experts = experts
+        if experts:
+            self.bank = nn.Parameter(torch.zeros(experts * outputs, inputs, 3, 3))
+            self.choose = nn.Linear(code, experts * outputs)
+        self._mixed: tuple[object, Tensor, Tensor] | None = None  # of which state, for which code, what
+
+    def _choices(self, code: Tensor) -> Tensor:
+        """(B, code) to (B, experts, outputs)."""
+        return self.choose(code).unflatten(1, (self.experts, -1))  # type: ignore[no-any-return]
+
+    def _mix(self, code: Tensor) -> Tensor:
+        choices = self._choices(code)[0]
+        bank = self.bank.unflatten(0, (self.experts, -1))  # (experts, D, C, 3, 3)
+        mixed = self.weight + torch.einsum("kd,kdchw->dchw", choices, bank)
+        return mixed.contiguous(memory_format=torch.channels_last)
+
+    def kernels(self, code: Tensor) -> Tensor:
+        """The kernels (D, C, 3, 3) of one style's code (1, code). On a CPU those of the last style are kept, and what
+        fast paths keep with them: the next picture or frame has most likely the same."""
+        if self.weight.requires_grad or code.device.type != "cpu":
+            return self._mix(code)
+        parts = (self.weight, self.bank, self.choose.weight, self.choose.bias)
+        state = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in parts]
+        if self._mixed is None or self._mixed[0] != state or not torch.equal(self._mixed[1], code):
+            self.prepared = ops.Prepared()
+            self._mixed = state, code.clone(), self._mix(code)
+        return self._mixed[2]
+
+    def _each_its_own(self, x: Tensor, code: Tensor, before: float, after: float) -> Tensor:
+        """Pictures of different styles on a graphics card: all kernels of the bank in one go, then their mixture."""
+        x = x if before == 1 else F.leaky_relu(x, before)
+        weight = torch.cat([self.weight, self.bank])
+        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight)
+        own, *others = y.chunk(1 + self.experts, 1)
+        assert self.bias is not None
+        y = own + self.bias[:, None, None].to(own.dtype)
+        for choice, other in zip(self._choices(code).unbind(1), others, strict=True):
+            y = torch.addcmul(y, choice[..., None, None].to(y.dtype), other)
+        return y if after == 1 else F.leaky_relu(y, after)
+
+
+def of_one_style(code: Tensor) -> bool:
+    """Whether codes (B, code) are one, or one that was expanded."""
+    return len(code) == 1 or code.stride(0) == 0
+
+
+class StyledConv3x3(_StyledKernels):
+    """:class:`Conv3x3` with kernels of the style: (B, C, H, W) and its code (B or 1, code) to (B, D, H, W)."""
+
+    def forward(self, x: Tensor, code: Tensor, before: float = 1.0, after: float = 1.0) -> Tensor:
+        assert self.bias is not None
+        if not self.experts:
+            return conv3x3(x, self.weight, self.bias, self.prepared, before, after, None)
+        if of_one_style(code):
+            return conv3x3(x, self.kernels(code[:1]), self.bias, self.prepared, before, after, None)
+        if x.device.type == "cuda":
+            return self._each_its_own(x, code, before, after)
+        return torch.cat([self(a, c, before, after) for a, c in zip(x.split(1), code.split(1), strict=True)])
+
+
+class StyledEnlargingConv(_StyledKernels):
+    """:class:`EnlargingConv` with kernels of the style."""
+
+    def forward(self, x: Tensor, code: Tensor, after: float = 1.0) -> Tensor:
+        assert self.bias is not None
+        if not self.experts:
+            return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
+        if of_one_style(code):
+            return enlarged_conv3x3(x, self.kernels(code[:1]), self.bias, self.prepared, after)
+        if x.device.type == "cuda":
+            large = F.interpolate(x, scale_factor=2, mode="bilinear")
+            return self._each_its_own(large, code, 1.0, after)
+        return torch.cat([self(a, c, after) for a, c in zip(x.split(1), code.split(1), strict=True)])
 
 
 class BlocksConv(Conv3x3):
@@ -171,6 +259,8 @@ def noise(height: int, width: int, seed: int, device: torch.device, dtype: torch
 def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         n = torch.randn(height, width, generator=torch.Generator().manual_seed(seed))
+        if device.type == "cuda":
+            return n.to(dtype).pin_memory().to(device, non_blocking=True)  # nobody waits for what was begun before
         return n.to(device, dtype)
 
 
@@ -185,13 +275,13 @@ class StyledResidual(nn.Module):
     ``gain`` starts at zero, so that a network can grow these while it trains.
     """
 
-    def __init__(self, channels: int, code: int, limit: float | None = None):
+    def __init__(self, channels: int, code: int, limit: float | None = None, experts: int = 0):
         super().__init__()
-        self.conv1, self.norm1 = Conv3x3(channels, channels), AdaIn(channels, code, limit)
-        self.conv2, self.norm2 = Conv3x3(channels, channels), AdaIn(channels, code, limit)
+        self.conv1, self.conv2 = (StyledConv3x3(channels, channels, code, experts) for _ in range(2))
+        self.norm1, self.norm2 = (AdaIn(channels, code, limit) for _ in range(2))
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         x = held(x)
-        y = self.norm1(self.conv1(x), code, after=SLOPE)
-        return torch.addcmul(x, self.gain, self.norm2(self.conv2(y), code))
+        y = self.norm1(self.conv1(x, code), code, after=SLOPE)
+        return torch.addcmul(x, self.gain, self.norm2(self.conv2(y, code), code))

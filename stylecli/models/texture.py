@@ -73,6 +73,11 @@ class Texture:
         ]
         return Texture(tuple(unit.to(target) for unit in self.units), tuple(lengths))
 
+    def row(self, place: int) -> Texture:
+        """That of one picture of a batch, with memory of its own."""
+        rows = (tuple(x[place : place + 1].clone() for x in part) for part in (self.units, self.lengths))
+        return Texture(*rows)
+
     @staticmethod
     def batch(textures: Sequence[Texture]) -> Texture:
         """Several as one, in this order."""

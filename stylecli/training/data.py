@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,17 +78,23 @@ def draw(rng: np.random.Generator, total: int, place: int, places: int) -> int:
     return int(rng.integers(0, (total - place + places - 1) // places)) * places + place
 
 
-class ContentCrops:
-    """Fixed crops of photographs: ``VARIANTS`` per file, differing in scale, place and mirroring.
+def _together(read: Callable[[int], Tensor], numbers: Sequence[int]) -> list[Tensor]:
+    """Pictures by number, decoded by as many threads as there are processors."""
+    if len(numbers) < 2:
+        return [read(n) for n in numbers]
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(read, numbers))
 
-    The crops are fixed so that what a feature network says of them can be kept.
-    """
+
+class ContentCrops:
+    """Fixed crops of photographs: ``VARIANTS`` per file, differing in scale, place and mirroring."""
 
     VARIANTS = 4
 
     def __init__(self, paths: list[Path], crop: int):
         self.paths, self.crop = paths, crop
         self._cache: dict[int, Tensor] = {}
+        self._all: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.paths) * self.VARIANTS
@@ -94,24 +102,35 @@ class ContentCrops:
     def __getitem__(self, index: int) -> Tensor:
         """(3, crop, crop) in 0..1."""
         if index not in self._cache:
-            rng = np.random.default_rng([index, self.crop])
-            image = read_rgb(self.paths[index // self.VARIANTS])
-            short = int(np.exp(rng.uniform(np.log(self.crop * 1.02), np.log(max(400, self.crop * 1.6)))))
-            image = random_square(resize_short_side(image, short), self.crop, rng)
-            if index % 2:
-                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            self._cache[index] = to_bytes(image)
+            self._cache[index] = self._read(index)
         return self._cache[index].float() / 255
+
+    def preload(self, device: torch.device) -> None:
+        """Decode all of them now, and keep them on a device."""
+        self._all = torch.stack(_together(self._read, range(len(self)))).to(device)
+
+    def stack(self, indices: Sequence[int], device: torch.device) -> Tensor:
+        """(B, 3, crop, crop) in 0..1 on a device."""
+        if self._all is None:
+            return torch.stack([self[i] for i in indices]).to(device)
+        return self._all[torch.tensor(indices)].float() / 255
+
+    def _read(self, index: int) -> Tensor:
+        """(3, crop, crop) uint8."""
+        rng = np.random.default_rng([index, self.crop])
+        image = read_rgb(self.paths[index // self.VARIANTS])
+        short = int(np.exp(rng.uniform(np.log(self.crop * 1.02), np.log(max(400, self.crop * 1.6)))))
+        image = random_square(resize_short_side(image, short), self.crop, rng)
+        if index % 2:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return to_bytes(image)
 
 
 class StyleImages:
-    """A fixed square of every style, nearly all of its short side: it is to be painted with at about that size.
+    """The square in the middle of every style, all of its short side: it is to be painted with at that size."""
 
-    ``centred``: all of its short side, in the middle.
-    """
-
-    def __init__(self, paths: list[Path], size: int = 256, centred: bool = False):
-        self.paths, self.size, self.centred = paths, size, centred
+    def __init__(self, paths: list[Path], size: int = 256):
+        self.paths, self.size = paths, size
         self._cache: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -123,15 +142,12 @@ class StyleImages:
             self._cache[index] = self._read(index)
         return self._cache[index].float() / 255
 
-    def read(self, index: int) -> Tensor:
-        """The same without keeping it in memory."""
-        return self._read(index).float() / 255
+    def stack(self, indices: Sequence[int], device: torch.device, keep: bool = True) -> Tensor:
+        """(B, 3, size, size) in 0..1 on a device; ``keep``: in main memory for the next time."""
+        if keep:
+            return torch.stack([self[i] for i in indices]).to(device)
+        return torch.stack(_together(self._read, indices)).to(device).float() / 255
 
     def _read(self, index: int) -> Tensor:
         """(3, size, size) uint8."""
-        image = read_rgb(self.paths[index])
-        if self.centred:
-            return to_bytes(centre_square(image, self.size))
-        rng = np.random.default_rng([index, self.size])
-        image = resize_short_side(image, int(self.size * np.exp(rng.uniform(0, np.log(1.25)))))
-        return to_bytes(random_square(image, self.size, rng))
+        return to_bytes(centre_square(read_rgb(self.paths[index]), self.size))

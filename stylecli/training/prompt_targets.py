@@ -63,7 +63,7 @@ def all_statistics(prompts: Prompts, vgg: Path, file: Path, device: str) -> list
     images, network = StyleImages(prompts.paths, _SIDE), Vgg16(vgg).to(device)
     rows = []
     for i in tqdm(range(len(prompts.paths)), desc="statistics of the artworks", mininterval=10):
-        image = images.read(i)[None].to(device)
+        image = images.stack([i], torch.device(device), keep=False)
         rows.append([s.half().cpu() for s in style_statistics(network, image)])
     layers = [torch.cat(layer) for layer in zip(*rows, strict=True)]
     write_tensors(file, {str(i): layer for i, layer in enumerate(layers)} | {key: torch.zeros(1)}, {})

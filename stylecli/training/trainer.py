@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -142,7 +143,7 @@ class _Run:
             if (chosen := [p for p in parameters if (p.ndim > 1) == wide])
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas)
-        self.averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(recipe.ema))
+        self.averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(recipe.ema, lambda: self.step - 1))
         self.averaged.requires_grad_(False).eval()
         if resumed:
             self._load(path)
@@ -207,12 +208,14 @@ class _Run:
             self.task.sheet(averaged, self.out / f"sheet-{self.step:06d}.png")
 
 
-def _moving_average(decay: float):  # type: ignore[no-untyped-def]
-    """Exponential moving average with a short memory at first; torch's own has one decay for all of the run."""
+def _moving_average(decay: float, steps: Callable[[], int]):  # type: ignore[no-untyped-def]
+    """Exponential moving average with a short memory at first; torch's own has one decay for all of the run.
+
+    ``steps``: how many were averaged so far. torch's own count lies on the graphics card, which would have to be waited
+    for."""
 
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        steps = float(count)
-        get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averaged, current, count)
+        get_ema_multi_avg_fn(min(decay, (1 + steps()) / (10 + steps())))(averaged, current, count)
 
     return update
 

@@ -28,6 +28,10 @@ class StyleRwkvConfig(JsonConfig):
         max_offset: bound of a learned displacement, in tokens of its level (tiles need it as a halo).
         mix_ratio: hidden width of the channel mix, relative to the level's width.
         code: width of the global style code that modulates every AdaIN site.
+        mapping: hidden width of what adds to the style code, from all numbers that describe a style; 0: nothing
+            (own decision).
+        experts: kernels that a style mixes its own from, in the convolutions of the way out; 0: one for all styles
+            (own decision, see :class:`stylecli.models.layers.StyledConv3x3`).
         reader: channels at strides 2, 4 and 8 of the network that reads the style (own decision, see its file).
         reader_blocks: its residual blocks at strides 4 and 8.
         underdrawing: how much of the photograph's detail shines through the painting where the network is undecided,
@@ -45,6 +49,8 @@ class StyleRwkvConfig(JsonConfig):
         "mix_ratio": (1, 16),
         "underdrawing": (0, 0.5),
         "guidance": (-4, 4),
+        "mapping": (0, 4096),
+        "experts": (0, 16),
     }
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
@@ -62,6 +68,8 @@ class StyleRwkvConfig(JsonConfig):
     max_offset: float = 2.0
     mix_ratio: int = 2
     code: int = 192
+    mapping: int = 0
+    experts: int = 0
     reader: tuple[int, int, int] = (32, 80, 192)
     reader_blocks: tuple[int, int] = (2, 3)
     underdrawing: float = 0.5

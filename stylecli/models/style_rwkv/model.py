@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from stylecli.models.layers import (
     SLOPE,
     AdaIn,
-    Conv3x3,
-    EnlargingConv,
     Noise,
+    StyledConv3x3,
+    StyledEnlargingConv,
     StyledResidual,
     held,
     mean_std,
@@ -37,6 +37,7 @@ from stylecli.models.style_rwkv.reader import StyleReader
 READING = ("reader.", "read.")
 """Parts that describe the style and do not paint: eight bits are enough for them (stylecli/models/packing.py)."""
 _AREA = 16  # pixels
+_SEEN = 4.0  # what the reader gives in sixteenths, beside the encoder's own numbers
 
 
 class Encoder(nn.Module):
@@ -67,31 +68,35 @@ class Decoder(nn.Module):
 
     def __init__(self, config: StyleRwkvConfig):
         super().__init__()
-        widths, code = config.widths, config.code
+        widths, code, experts = config.widths, config.code, config.experts
         self.enter = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(widths, config.decoder_blocks, strict=True)
         )
         self.texture = nn.ModuleList(
-            nn.ModuleList(StyledResidual(c, code) for _ in range(n))
+            nn.ModuleList(StyledResidual(c, code, experts=experts) for _ in range(n))
             for c, n in zip(widths, config.texture_convs, strict=True)
         )
         self.leave = nn.ModuleList(AdaIn(c, code) for c in widths)
         self.up = nn.ModuleList(
-            EnlargingConv(deep, c) for deep, c in zip(widths[1:], widths[:-1], strict=True)
+            StyledEnlargingConv(deep, c, code, experts)
+            for deep, c in zip(widths[1:], widths[:-1], strict=True)
         )
         self.noise = nn.ModuleList(Noise(c) for c in (*widths, config.stem)) if config.noise else None
         self.finest_skip = config.finest_skip
         self.fuse = nn.ModuleDict(
-            {str(i): Conv3x3(2 * widths[i], widths[i]) for i in range(config.finest_skip, len(widths) - 1)}
+            {
+                str(i): StyledConv3x3(2 * widths[i], widths[i], code, experts)
+                for i in range(config.finest_skip, len(widths) - 1)
+            }
         )
-        self.head_conv = EnlargingConv(widths[0], config.stem)
+        self.head_conv = StyledEnlargingConv(widths[0], config.stem, code, experts)
         self.head_norm = AdaIn(config.stem, code)
-        self.head_mid = Conv3x3(config.stem, config.stem)
+        self.head_mid = StyledConv3x3(config.stem, config.stem, code, experts)
         self.head_mid_norm = AdaIn(config.stem, code)
-        self.head_narrow = Conv3x3(config.stem, 12)
-        self.head_out = EnlargingConv(12, 4)
+        self.head_narrow = StyledConv3x3(config.stem, 12, code, experts)
+        self.head_out = StyledEnlargingConv(12, 4, code, experts)
         with torch.no_grad():  # begins undecided: half of what may shine through
             self.head_out.weight[3], self.head_out.bias[3] = 0, 0  # type: ignore[index]
 
@@ -99,9 +104,9 @@ class Decoder(nn.Module):
         x = features.pop()
         for level in reversed(range(len(self.levels))):
             if level < len(self.levels) - 1:
-                x = self.up[level](x, after=SLOPE)
+                x = self.up[level](x, code, after=SLOPE)
                 if level >= self.finest_skip:
-                    x = self.fuse[str(level)](torch.cat([x, features.pop()], 1), after=SLOPE)
+                    x = self.fuse[str(level)](torch.cat([x, features.pop()], 1), code, after=SLOPE)
             if self.noise is not None:
                 x = self.noise[level](x, seed)
             x = self.enter[level](x, code, statistics[level])
@@ -109,13 +114,13 @@ class Decoder(nn.Module):
             for texture in self.texture[level]:  # type: ignore[attr-defined]
                 x = texture(x, code)
             x = self.leave[level](x, code, statistics[level])
-        x = self.head_conv(x)  # stride 2
+        x = self.head_conv(x, code)  # stride 2
         if self.noise is not None:
             x = self.noise[-1](x, seed)
         x = self.head_norm(x, code, after=SLOPE)
-        x = self.head_mid_norm(self.head_mid(x), code, after=SLOPE)
-        x = self.head_narrow(x, after=SLOPE)
-        return torch.sigmoid(self.head_out(x))
+        x = self.head_mid_norm(self.head_mid(x, code), code, after=SLOPE)
+        x = self.head_narrow(x, code, after=SLOPE)
+        return torch.sigmoid(self.head_out(x, code))
 
 
 def underdrawn(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
@@ -148,6 +153,13 @@ class StyleRwkv(nn.Module):
         self.reader = StyleReader(config)
         self.read = nn.Linear(self.reader.seen, config.code, bias=False)
         nn.init.zeros_(self.read.weight)
+        self.mapping = None
+        if config.mapping:
+            self.mapping = nn.Sequential(
+                nn.Linear(self.style_size, config.mapping), nn.LeakyReLU(0.2), nn.Linear(config.mapping, config.code)
+            )
+            nn.init.zeros_(self.mapping[-1].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.mapping[-1].bias)  # type: ignore[arg-type]
         self.decoder = Decoder(config)
         self.register_buffer("usual", torch.zeros(self.style_size))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -167,7 +179,8 @@ class StyleRwkv(nn.Module):
     def encode_code(self, style: Tensor) -> Tensor:
         """Statistics (B, S) to the style code (B, code) that modulates every AdaIN site."""
         own, seen = style.tensor_split([style.shape[1] - self.reader.seen], dim=1)
-        return self.code(own) + self.read(seen)
+        code = self.code(own) + self.read(seen)
+        return code if self.mapping is None else code + self.mapping(torch.cat([own, _SEEN * seen], 1))
 
     def guided(self, style: Tensor) -> Tensor:
         """Statistics (B, S) farther from the usual style's: what was learned from thousands of styles, a few looks at
@@ -187,11 +200,12 @@ class StyleRwkv(nn.Module):
 
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
         H, W = content.shape[2:]
+        code = self.encode_code(style).expand(content.shape[0], -1)
         style = style.expand(content.shape[0], -1)
         *statistics, _ = style.split([*(2 * c for c in self.config.widths), self.reader.seen], dim=1)
         content = self._pad(content)
         features = self.content_encoder(content)[self.config.finest_skip :]
-        painted, through = self.decoder(features, statistics, self.encode_code(style), seed).split([3, 1], 1)
+        painted, through = self.decoder(features, statistics, code, seed).split([3, 1], 1)
         return underdrawn(painted, content, through * (2 * self.config.underdrawing))[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:
