@@ -260,7 +260,9 @@ def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torc
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         n = torch.randn(height, width, generator=torch.Generator().manual_seed(seed))
         if device.type == "cuda":
-            return n.to(dtype).pin_memory().to(device, non_blocking=True)  # nobody waits for what was begun before
+            return (
+                n.to(dtype).pin_memory().to(device, non_blocking=True)
+            )  # nobody waits for what was begun before
         return n.to(device, dtype)
 
 

@@ -77,7 +77,9 @@ class Gallery:
         if not 1 <= texture.maps <= len(COARSE):
             raise UsageError(f"{recipe.name}: texture.maps = {texture.maps}: choose 1 to {len(COARSE)}")
         if texture.side % 16 or texture.side < 32:
-            raise UsageError(f"{recipe.name}: texture.side = {texture.side}: must be a multiple of 16, from 32")
+            raise UsageError(
+                f"{recipe.name}: texture.side = {texture.side}: must be a multiple of 16, from 32"
+            )
         paths = list_images(recipe.paths(data.style))
         self.first = len(paths)
         if data.more:
@@ -138,7 +140,9 @@ class Gallery:
         """Spread of channel means and deviations over many styles, (2 C,) per layer of COARSE."""
         some = self.some_styles()
         groups = (some[i : i + _AT_ONCE] for i in range(0, len(some), _AT_ONCE))
-        return mean_and_spread(texture_statistics(self._seen(self._coarse, of, len(COARSE))) for of in groups)[1]
+        return mean_and_spread(
+            texture_statistics(self._seen(self._coarse, of, len(COARSE))) for of in groups
+        )[1]
 
     def _describe(self, numbers: Sequence[int]) -> None:
         if not numbers:

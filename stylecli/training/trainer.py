@@ -143,7 +143,9 @@ class _Run:
             if (chosen := [p for p in parameters if (p.ndim > 1) == wide])
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas)
-        self.averaged = AveragedModel(task.module, multi_avg_fn=_moving_average(recipe.ema, lambda: self.step - 1))
+        self.averaged = AveragedModel(
+            task.module, multi_avg_fn=_moving_average(recipe.ema, lambda: self.step - 1)
+        )
         self.averaged.requires_grad_(False).eval()
         if resumed:
             self._load(path)

@@ -156,7 +156,9 @@ class StyleRwkv(nn.Module):
         self.mapping = None
         if config.mapping:
             self.mapping = nn.Sequential(
-                nn.Linear(self.style_size, config.mapping), nn.LeakyReLU(0.2), nn.Linear(config.mapping, config.code)
+                nn.Linear(self.style_size, config.mapping),
+                nn.LeakyReLU(0.2),
+                nn.Linear(config.mapping, config.code),
             )
             nn.init.zeros_(self.mapping[-1].weight)  # type: ignore[arg-type]
             nn.init.zeros_(self.mapping[-1].bias)  # type: ignore[arg-type]

@@ -151,9 +151,7 @@ class PaintingTask(Task):
         how, terms = self.own.texture, {}
         coarse, fine = self.gallery.textures(batch.drawn)
         if "style" in self.weights:
-            layers = zip(
-                COARSE.values(), seen, texture_statistics(coarse), self.gallery.spreads, strict=True
-            )
+            layers = zip(COARSE.values(), seen, texture_statistics(coarse), self.gallery.spreads, strict=True)
             each = torch.stack([share * losses.style_loss(x, wanted, s) for share, x, wanted, s in layers])
             # The root, a distance: a picture that is far from its style pulls no harder than one nearly there.
             terms["style"] = ((each.sum(0) + 1e-6).sqrt() * batch.styled).mean()
