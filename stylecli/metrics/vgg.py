@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from stylecli.errors import WeightsError
+from stylecli.ops.border import bordered
 
 LAYERS = ("1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3", "5_1")
 _TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24), strict=True))
@@ -67,7 +68,7 @@ class Vgg16(nn.Module):
             if name[0] != block:
                 x, block = F.max_pool2d(x, 2), name[0]
             # Reflected: zeros around a small crop would show in every statistic, more so the smaller the crop.
-            x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            x = bordered(x, reflect=True)
             x = F.relu(F.conv2d(x, getattr(self, f"w{name}"), getattr(self, f"b{name}")), inplace=True)
             if name in wanted:
                 out[name] = x

@@ -14,6 +14,7 @@ from torch.overrides import wrap_torch_function
 from stylecli.ops import adain as ops_adain
 from stylecli.ops import conv3x3 as ops
 from stylecli.ops import depthwise3x3 as ops_depthwise
+from stylecli.ops.border import bordered
 from stylecli.ops.moments import moments
 
 EPS = 1e-5
@@ -124,7 +125,7 @@ class _StyledKernels(_PreparedConv):
         """Pictures of different styles on a graphics card: all kernels of the bank in one go, then their mixture."""
         x = x if before == 1 else F.leaky_relu(x, before)
         weight = torch.cat([self.weight, self.bank])
-        y = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight)
+        y = F.conv2d(bordered(x), weight)
         own, *others = y.chunk(1 + self.experts, 1)
         assert self.bias is not None
         y = own + self.bias[:, None, None].to(own.dtype)
@@ -141,7 +142,9 @@ def of_one_style(code: Tensor) -> bool:
 class StyledConv3x3(_StyledKernels):
     """:class:`Conv3x3` with kernels of the style: (B, C, H, W) and its code (B or 1, code) to (B, D, H, W)."""
 
-    def forward(self, x: Tensor, code: Tensor, before: float = 1.0, after: float = 1.0) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, x: Tensor, code: Tensor, before: float = 1.0, after: float = 1.0
+    ) -> Tensor:
         assert self.bias is not None
         if not self.experts:
             return conv3x3(x, self.weight, self.bias, self.prepared, before, after, None)
@@ -155,7 +158,7 @@ class StyledConv3x3(_StyledKernels):
 class StyledEnlargingConv(_StyledKernels):
     """:class:`EnlargingConv` with kernels of the style."""
 
-    def forward(self, x: Tensor, code: Tensor, after: float = 1.0) -> Tensor:
+    def forward(self, x: Tensor, code: Tensor, after: float = 1.0) -> Tensor:  # type: ignore[override]
         assert self.bias is not None
         if not self.experts:
             return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
@@ -243,8 +246,15 @@ class Noise(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
-    def forward(self, x: Tensor, seed: int) -> Tensor:
-        return torch.addcmul(x, self.gain, noise(x.shape[2], x.shape[3], seed, x.device, x.dtype))
+    def forward(self, x: Tensor, seed: int | None) -> Tensor:
+        """``seed`` None: the next numbers of torch's own generator on x's device, for training there."""
+        H, W = x.shape[2:]
+        n = (
+            torch.randn(H, W, device=x.device, dtype=x.dtype)
+            if seed is None
+            else noise(H, W, seed, x.device, x.dtype)
+        )
+        return torch.addcmul(x, self.gain, n)
 
 
 _KEPT_NUMBERS = 1 << 20  # of a map of noise that is kept for the next frame of a film

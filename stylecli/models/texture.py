@@ -49,10 +49,10 @@ class Texture:
     @classmethod
     def of(cls, maps: Sequence[Tensor]) -> Texture:
         """Of feature maps (B, C, H, W)."""
-        return cls._of_rows(_rows(maps))
+        return cls._measured(_rows(maps))
 
     @classmethod
-    def _of_rows(cls, rows: Sequence[Tensor]) -> Texture:
+    def _measured(cls, rows: Sequence[Tensor]) -> Texture:
         lengths = [(row.square().sum(1, keepdim=True) + _EPS).sqrt() for row in rows]
         return cls(tuple(row / length for row, length in zip(rows, lengths, strict=True)), tuple(lengths))
 
@@ -72,6 +72,16 @@ class Texture:
             length.to(target) if isinstance(target, torch.device) else length for length in self.lengths
         ]
         return Texture(tuple(unit.to(target) for unit in self.units), tuple(lengths))
+
+    def rows(self) -> tuple[Tensor, ...]:
+        """All of it, see :meth:`of_rows`."""
+        return *self.units, *self.lengths
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Tensor]) -> Texture:
+        """That whose :meth:`rows` these are."""
+        half = len(rows) // 2
+        return cls(tuple(rows[:half]), tuple(rows[half:]))
 
     def row(self, place: int) -> Texture:
         """That of one picture of a batch, with memory of its own."""
@@ -95,7 +105,7 @@ class Texture:
             ),
             strict=True,
         )
-        return Texture._of_rows([torch.stack(row).sum(0) for row in rows])
+        return Texture._measured([torch.stack(row).sum(0) for row in rows])
 
 
 def _rows(maps: Sequence[Tensor]) -> list[Tensor]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.ops import native
+from stylecli.ops.border import bordered
 
 Activation = Literal["none", "silu", "gelu"]
 _ACTIVATIONS = {"none": lambda x: x, "silu": F.silu, "gelu": F.gelu}
@@ -38,7 +39,7 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> Tensor:
     """The torch path of ``depthwise3x3``."""
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    padded = bordered(x)
     return _ACTIVATIONS[activation](F.conv2d(padded, weight, bias, groups=x.shape[1]))
 
 

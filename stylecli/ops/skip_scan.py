@@ -13,9 +13,13 @@ from torch import Tensor
 
 from stylecli.ops.register import operator
 
+_CPU = torch.device("cpu")
+
 
 @lru_cache(maxsize=64)
-def skip_scan_order(height: int, width: int, stride: int, columns: bool = False) -> tuple[Tensor, Tensor]:
+def skip_scan_order(
+    height: int, width: int, stride: int, columns: bool = False, device: torch.device = _CPU
+) -> tuple[Tensor, Tensor]:
     """Visiting order of an image's tokens and its inverse.
 
     Args:
@@ -25,13 +29,13 @@ def skip_scan_order(height: int, width: int, stride: int, columns: bool = False)
 
     Returns:
         ``order`` (H W,): position t of the sequence holds token ``order[t]`` of the raster; and its inverse,
-        both int64 on the CPU.
+        both int64 on ``device``.
     """
     with torch.inference_mode(False):  # what is kept must serve a later training step too
         raster = torch.arange(height * width).view(height, width)
         parts = [raster[a::stride, b::stride] for a in range(stride) for b in range(stride)]
         order = torch.cat([(p.T if columns else p).reshape(-1) for p in parts])
-        return order, torch.argsort(order)
+        return order.to(device), torch.argsort(order).to(device)
 
 
 @operator("stylecli::reorder")

@@ -98,6 +98,7 @@ class _Losses(nn.Module):
 def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     torch.manual_seed(recipe.seed)
+    torch.backends.cudnn.benchmark = worker.device.type == "cuda"  # crops are of one size
     task = find_task(recipe.task)(recipe, worker, out)
     _freeze(task.module, recipe)
     run = _Run(task, recipe, out)
@@ -142,7 +143,9 @@ class _Run:
             for wide in (True, False)
             if (chosen := [p for p in parameters if (p.ndim > 1) == wide])
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=settings.lr, betas=settings.betas, fused=task.worker.device.type == "cuda" or None
+        )
         self.averaged = AveragedModel(
             task.module, multi_avg_fn=_moving_average(recipe.ema, lambda: self.step - 1)
         )

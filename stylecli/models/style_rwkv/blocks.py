@@ -40,7 +40,7 @@ def wkv_of_map(w: Tensor, u: Tensor, k: Tensor, v: Tensor, skip: int, columns: b
     """bi-WKV of keys and values (B, H, W, C) in the order of S-Scanning, along rows or columns: (B, H, W, C)."""
     H, W = k.shape[1:3]
     in_order = skip == 1 and not columns
-    order = None if in_order else skip_scan_order(H, W, skip, columns)
+    order = None if in_order else skip_scan_order(H, W, skip, columns, k.device)
     return bi_wkv(w, u, k.flatten(1, 2), v.flatten(1, 2), order).unflatten(1, (H, W))
 
 

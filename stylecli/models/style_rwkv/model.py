@@ -100,7 +100,9 @@ class Decoder(nn.Module):
         with torch.no_grad():  # begins undecided: half of what may shine through
             self.head_out.weight[3], self.head_out.bias[3] = 0, 0  # type: ignore[index]
 
-    def forward(self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int) -> Tensor:
+    def forward(
+        self, features: list[Tensor], statistics: list[Tensor], code: Tensor, seed: int | None
+    ) -> Tensor:
         x = features.pop()
         for level in reversed(range(len(self.levels))):
             if level < len(self.levels) - 1:
@@ -197,10 +199,11 @@ class StyleRwkv(nn.Module):
         painted = self(content, self.guided(style), seed)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
-    def forward(self, content: Tensor, style: Tensor, seed: int = 0) -> Tensor:
+    def forward(self, content: Tensor, style: Tensor, seed: int | None = 0) -> Tensor:
         """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1.
 
-        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
+        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch. None: as
+        :class:`Noise` says."""
         H, W = content.shape[2:]
         code = self.encode_code(style).expand(content.shape[0], -1)
         style = style.expand(content.shape[0], -1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.ops import native
+from stylecli.ops.border import bordered
 from stylecli.ops.conv3x3 import compiled
 
 _FEWEST_CHANNELS = 8  # in and out; below, rearranging takes as long as the products that it saves
@@ -96,7 +97,7 @@ def plain(
     added: Tensor | None = None,
 ) -> Tensor:
     """The torch path of ``conv3x3``."""
-    y = F.conv2d(F.pad(_leaky(x, before), (1, 1, 1, 1), mode="replicate"), weight, bias)
+    y = F.conv2d(bordered(_leaky(x, before)), weight, bias)
     return _leaky(y if added is None else y + added, after)
 
 

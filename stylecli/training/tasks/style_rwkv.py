@@ -64,19 +64,21 @@ class StyleRwkvTask(PaintingTask):
     def encoder(self) -> Callable[[Tensor], Tensor] | None:
         return None if any(p.requires_grad for p in self.reading) else self.model.encode_style
 
-    def paint(self, batch: Batch, step: int) -> Tensor:
+    def style_vectors(self, batch: Batch) -> Tensor:
         gallery, encode = self.gallery, self.encoder()
         if encode is None:
             pictures = gallery.styles.stack(batch.drawn, self.worker.device)
-            encoded = self.model.encode_style(pictures)
+            with self.worker.precision():
+                encoded = self.model.encode_style(pictures).float()
         else:
             encoded = gallery.vectors(batch.drawn, encode)
         if "identity" in self.weights or "identity_features" in self.weights:
             themselves = self.model.encode_style(own_pictures(batch, self.own.crops.style))
             encoded = torch.where(batch.styled[:, None] > 0, encoded, themselves)
-        if batch.chance < self.own.painting.guided:
-            encoded = self.model.guided(encoded.float())
-        return self.model(batch.content, encoded, seed=step)
+        return self.model.guided(encoded) if batch.chance < self.own.painting.guided else encoded
+
+    def paint(self, content: Tensor, style: Tensor, seed: int | None) -> tuple[Tensor, ...]:
+        return (self.model(content, style, seed),)
 
     def releases(self, averaged: nn.Module) -> list[Release]:
         assert isinstance(averaged, StyleRwkv)
