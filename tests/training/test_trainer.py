@@ -4,7 +4,8 @@ import os
 
 import pytest
 import torch
-from training_kit import TINY_RWKV, painting_data, run, same
+from safetensors.torch import load_file
+from training_kit import TINY_READER, TINY_RWKV, painting_data, random_vgg, run, same
 
 from stylecli.errors import UsageError
 from stylecli.files.atomic import WriteError
@@ -96,6 +97,13 @@ def test_a_file_that_there_is_no_room_for_leaves_the_old_one(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert load_record(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_style_reader_in_bfloat16(data):
+    """What ``dtype = "auto"`` takes where the processor has it, as README begins with."""
+    random_vgg(data / "whole.safetensors")
+    path = run(data, TINY_READER, "reader", steps=1, dtype="bf16", data__vgg="whole.safetensors")
+    assert all(value.isfinite().all() for value in load_file(path).values())
 
 
 def test_learning_rate_warms_up_holds_and_falls():

@@ -8,6 +8,7 @@ random: the teacher answers for any picture, and styles of users are more colour
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,20 @@ def recoloured(image: Tensor, rng: np.random.Generator) -> Tensor:
 class Teacher:
     """VGG-16's feature maps, every channel in units of its root mean square over ``samples`` crops."""
 
-    def __init__(self, vgg: Vgg16, crops: Callable[[np.random.Generator], Tensor], samples: int):
+    def __init__(
+        self,
+        vgg: Vgg16,
+        crops: Callable[[np.random.Generator], Tensor],
+        samples: int,
+        precision: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ):
         self.vgg, device = vgg, vgg.mean.device
         self.units = [torch.ones((), device=device) for _ in LAYERS]
-        first = [self(crops(generator(1, i))[None].to(device)) for i in range(samples)]
+        first = []
+        for i in range(samples):
+            image = crops(generator(1, i))[None].to(device)  # as in a step: drawn in float32
+            with precision():
+                first.append(self(image))
         squares = [torch.stack([seen[i].square().mean((0, 2, 3)) for seen in first]).mean(0) for i in (0, 1)]
         units = [(s.sqrt() + 1e-3 * s.sqrt().mean())[:, None, None] for s in squares]
         described = ([statistics(x / u) for x, u in zip(seen, units, strict=True)] for seen in first)
@@ -132,8 +143,7 @@ class StyleReaderTask(Task):
         check_side(recipe, how.size, 8)
         self.crops = RandomCrops(list_images(recipe.paths(self.own.data.images)), how)
         vgg = Vgg16(recipe.weights(self.own.data.vgg)).to(worker.device)
-        with worker.precision():
-            self.teacher = Teacher(vgg, self.crops, how.samples)
+        self.teacher = Teacher(vgg, self.crops, how.samples, worker.precision)
         config, known = self.start("style-rwkv", StyleRwkvConfig())
         self.model = StyleRwkv(config).to(worker.device)
         self.load(self.model, known)
