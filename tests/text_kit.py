@@ -1,16 +1,19 @@
 """Captioned pictures, and tiny text-guided networks with random weights, in the files that the real ones have."""
 
 import csv
+import json
 import string
 from dataclasses import asdict
 
 import torch
-from training_kit import pictures, random_vgg
+from training_kit import TINY, pictures, random_vgg
 
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.siglip import Siglip, SiglipConfig
 from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.models.style_rwkv.config import StyleRwkvConfig
+from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.training.checkpoint import save_release
 
 NETWORK = StyleMambaConfig(latent=4, code=8, widths=(8, 8, 8), blocks=(1, 1, 1), state=2, rank=2)
@@ -37,6 +40,13 @@ def tiny_autoencoder():
     return Autoencoder(AutoencoderConfig(latent=4, coarse=8, fine=8)).eval().requires_grad_(False)
 
 
+def tiny_reader():
+    """A StyleRWKV that sees styles."""
+    torch.manual_seed(0)
+    config = StyleRwkvConfig.from_json(json.dumps(TINY))
+    return StyleRwkv(config).eval().requires_grad_(False)
+
+
 def captioned(folder):
     """Eight artworks of two classes (held out is every fourth of each), two photographs."""
     pictures(folder / "style", 8)
@@ -61,6 +71,8 @@ def text_data(folder):
     autoencoder, siglip = tiny_autoencoder(), tiny_siglip()
     save_release(folder / "ae.safetensors", autoencoder.state_dict(), autoencoder.config.to_json(), {})
     save_release(folder / "siglip.safetensors", siglip.state_dict(), siglip.config.to_json(), {})
+    reader = tiny_reader()
+    save_release(folder / "reader.safetensors", reader.state_dict(), reader.config.to_json(), {})
     return folder
 
 
@@ -73,13 +85,14 @@ TINY_MAMBA = {
     "save_every": 2,
     "data": {
         "content": ["content"],
-        "styles": ".",
+        "style": ["style"],
         "vgg": "vgg.safetensors",
         "autoencoder": "ae.safetensors",
         "siglip": "siglip.safetensors",
+        "reader": "reader.safetensors",
     },
-    "code": {"steps": 20},
-    "crops": {"size": 64, "first": 64},
-    "losses": {"directional": 0.1},
-    "network": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(NETWORK).items()},
+    "crops": {"size": 64, "first": 64, "style": 64},
+    "texture": {"side": 64, "window": 0},
+    "network": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(NETWORK).items()}
+    | {"style": tiny_reader().style_size, "components": 4, "hidden": 16},
 }

@@ -68,6 +68,7 @@ class Gallery:
     Attributes:
         contents: crops of photographs. styles: as they are encoded.
         first: how many of the styles are not of the folders ``data.more``.
+        left_out: numbers of styles that are never drawn.
     """
 
     def __init__(self, recipe: Recipe, data: Data, style_side: int, texture: TextureSettings, worker: Worker):
@@ -89,6 +90,7 @@ class Gallery:
         self.styles = StyleImages(paths, style_side)
         self._coarse, self._fine = (StyleImages(paths, side) for side in (texture.side // 2, texture.side))
         self.contents = ContentCrops(list_images(recipe.paths(data.content)), 0)
+        self.left_out: set[int] = set()
         self._textures: dict[int, tuple[Texture, Texture]] = {}
         self._vectors: dict[int, Tensor] = {}
 
@@ -105,6 +107,11 @@ class Gallery:
 
     def draw_style(self, rng: np.random.Generator, place: int, places: int) -> int:
         """The number of a style for one place in the batch."""
+        while (number := self._draw_style(rng, place, places)) in self.left_out:
+            pass
+        return number
+
+    def _draw_style(self, rng: np.random.Generator, place: int, places: int) -> int:
         if self.first < len(self.styles) and rng.random() < self.data.more_share:
             return self.first + draw(rng, len(self.styles) - self.first, place, places)
         return draw(rng, self.first, place, places)
@@ -125,14 +132,18 @@ class Gallery:
 
     def textures(self, numbers: Sequence[int]) -> tuple[Texture, Texture]:
         """What VGG-16 sees in styles: beside paintings of half their size, and beside paintings in full size."""
-        self._describe([n for n in dict.fromkeys(numbers) if n not in self._textures])
+        for number in numbers:  # one by one: in another company its last bits would be others
+            if number not in self._textures:
+                self._describe([number])
         coarse, fine = zip(*(self._textures[n] for n in numbers), strict=True)
         with torch.autocast(self.worker.device.type, enabled=False):
             return Texture.batch(coarse).to(torch.float32), Texture.batch(fine).to(torch.float32)
 
     def vectors(self, numbers: Sequence[int], encode: Callable[[Tensor], Tensor]) -> Tensor:
         """Style vectors (B, S) by a network that does not learn: pictures (n, 3, side, side) to (n, S)."""
-        self._encode([n for n in dict.fromkeys(numbers) if n not in self._vectors], encode)
+        for number in numbers:
+            if number not in self._vectors:
+                self._encode([number], encode)
         return torch.cat([self._vectors[n] for n in numbers])
 
     @cached_property

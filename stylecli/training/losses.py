@@ -41,13 +41,6 @@ def style_loss(output: Tensor, target: Tensor, scale: Tensor) -> Tensor:
     return F.huber_loss(difference, torch.zeros_like(difference), reduction="none", delta=_FAR).mean(1)
 
 
-def code_loss(predicted: Tensor, targets: list[Tensor], scales: list[Tensor], weight: Tensor) -> Tensor:
-    """The same distance for statistics (B, D) that a linear probe reads from the style code, all layers in one row
-    and already divided by their spread: it teaches the code what a feature network sees in a style."""
-    wanted = torch.cat([t.float() / s for t, s in zip(targets, scales, strict=True)], 1)
-    return (F.huber_loss(predicted, wanted, reduction="none", delta=2.0).mean(1) * weight).mean()
-
-
 def feature_difference(output: Tensor, content: Tensor) -> Tensor:
     """|output - content|^2 / |content|^2 of features (N, C, H, W), per image (N,): 0 = the same, 1 = nothing left.
 

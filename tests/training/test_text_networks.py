@@ -12,8 +12,11 @@ from stylecli.models.registry import load_network, load_painter, training_record
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.paint.adapt import Refinement, refine
+from stylecli.training.checkpoint import save_release
 from stylecli.training.data import list_images, read_rgb, to_tensor
+from stylecli.training.parallel import Worker
 from stylecli.training.prompts import PHOTOGRAPHS, Prompts, held_out, read_manifest
+from stylecli.training.recipe import parse_recipe
 from stylecli.training.tasks.style_mamba import StyleMambaTask
 
 TINY_AUTOENCODER = {
@@ -36,7 +39,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(data):
-    return run(data, TINY_MAMBA, "trained", optimizer__lr=0.01, data__val_content="content")
+    return run(
+        data, TINY_MAMBA, "trained", optimizer__lr=0.01, data__val_content="content", data__val_style="style"
+    )
 
 
 def test_the_decoder_learns_with_the_network_and_is_used_with_it(data, trained):
@@ -56,7 +61,7 @@ def test_the_decoder_learns_with_the_network_and_is_used_with_it(data, trained):
 @pytest.mark.parametrize("how", [{}, {"dtype": "bf16"}], ids=["float32", "bfloat16"])
 def test_an_interrupted_run_resumes_exactly(data, trained, how, monkeypatch):
     whole = run(data, TINY_MAMBA, "whole", **how) if how else trained
-    changes = how or {"optimizer__lr": 0.01, "data__val_content": "content"}
+    changes = how or {"optimizer__lr": 0.01, "data__val_content": "content", "data__val_style": "style"}
     terms = StyleMambaTask.terms
 
     def interrupted(self, batch, step):
@@ -71,6 +76,45 @@ def test_an_interrupted_run_resumes_exactly(data, trained, how, monkeypatch):
     parts = run(data, TINY_MAMBA, f"parts-{len(how)}", **changes)
     assert same(whole, parts)
     assert same(whole.with_name("autoencoder.safetensors"), parts.with_name("autoencoder.safetensors"))
+
+
+def test_it_goes_on_where_a_network_that_knew_phrases_alone_ended(data, tmp_path):
+    torch.manual_seed(1)
+    before = StyleMamba(NETWORK)
+    save_release(tmp_path / "before.safetensors", before.state_dict(), NETWORK.to_json(), {})
+    path = run(
+        data,
+        TINY_MAMBA,
+        "after",
+        warm_start=str(tmp_path / "before.safetensors"),
+        steps=1,
+        optimizer__lr=1e-9,
+        network__code=12,
+        network__experts=2,
+    )
+    after = load_network(path, "style-mamba")
+    assert torch.allclose(after.stem.weight, before.stem.weight, atol=1e-3)
+    wide, narrow = after.norm_out.correction.weight, before.norm_out.correction.weight
+    assert torch.allclose(wide[:, :8], narrow, atol=1e-3) and wide[:, 8:].abs().sum() > 0
+    known = load_file(data / "after" / "artworks.safetensors")
+    styles = torch.cat([known["vectors"].float(), torch.zeros(8, 384)], 1)
+    said = known["embeddings"][known["said"][:, 0].long()].float()
+    learned = [0, 1, 2, 4, 5, 6]  # the others are held out
+    with torch.no_grad():
+        new, old = after.style_code(styles[learned])[:, :8], before.style_code(said[learned])
+        assert float((new - old).square().mean()) < 0.5 * float((old.mean(0) - old).square().mean())
+    # What is known of the artworks was kept: their reader and the text-image encoder are not needed again.
+    run(data, TINY_MAMBA, "again", data__known="after/artworks.safetensors", data__siglip="none", steps=1)
+    with pytest.raises(InputError, match="not what is known of artworks"):
+        run(data, TINY_MAMBA, "bad", data__known="ae.safetensors")
+
+
+def test_artworks_that_are_held_out_are_never_drawn(data, tmp_path):
+    task = StyleMambaTask(
+        parse_recipe(TINY_MAMBA, "recipe", data), Worker(0, 1, torch.device("cpu")), tmp_path
+    )
+    assert task.gallery.left_out == {3, 7}
+    assert {n for step in range(40) for n in task.batch(step).drawn} == {0, 1, 2, 4, 5, 6}
 
 
 def test_the_autoencoder_learns(data):

@@ -20,6 +20,6 @@ class ResidualStyleMamba(StyleMamba):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    def forward(self, latent: Tensor, code: Tensor, seed: int = 0) -> Tensor:
+    def forward(self, latent: Tensor, code: Tensor, seed: int | None = 0) -> Tensor:
         """Latent (B, Z, h, w) and style code (B or 1, code) to the stylized latent (B, Z, h, w)."""
         return latent + super().forward(latent, code, seed)

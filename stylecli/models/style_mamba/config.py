@@ -21,6 +21,8 @@ class StyleMambaConfig(JsonConfig):
         widths: channels at strides 4, 8 and 16.
         blocks: conditional Mamba blocks at stride 8 on the way in, at stride 16, and at stride 8 on the way out.
         texture: styled residual convolutions at stride 8 and at stride 4, on the way out.
+        experts: kernels that a style mixes its own from, in these and in all that follows at stride 4; 0: one for all
+            styles (own decision, see :class:`stylecli.models.layers.StyledConv3x3`).
         state: N, states of the selective scan for each channel.
         rank: width of the projection that gives the step sizes.
         mix_ratio: hidden width of the channel mix, relative to the level's width.
@@ -46,6 +48,7 @@ class StyleMambaConfig(JsonConfig):
     widths: tuple[int, int, int] = (64, 128, 224)
     blocks: tuple[int, int, int] = (1, 4, 2)
     texture: tuple[int, int] = (1, 1)
+    experts: int = 0
     state: int = 8
     rank: int = 8
     mix_ratio: int = 2

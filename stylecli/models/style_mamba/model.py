@@ -20,6 +20,8 @@ from stylecli.models.layers import (
     Conv3x3,
     EnlargingConv,
     Noise,
+    StyledConv3x3,
+    StyledEnlargingConv,
     StyledResidual,
     held,
     normalised,
@@ -36,8 +38,8 @@ class StyleMamba(nn.Module):
     def __init__(self, config: StyleMambaConfig | None = None):
         super().__init__()
         self.config = config = config or StyleMambaConfig()
-        top, fine, coarse = config.widths
-        self.code = StyleCode(config) if config.style else PromptCode(config)
+        (top, fine, coarse), experts = config.widths, config.experts
+        self.code = StyleCode(config) if config.style else PromptCode(config.embedding, config.code)
         self.stem = Conv3x3(config.latent, top)
         self.down_fine = strided_conv(top, fine)
         self.enter = self._blocks(fine, config.blocks[0])
@@ -49,18 +51,18 @@ class StyleMamba(nn.Module):
         self.noise_fine = Noise(fine)
         self.leave = self._blocks(fine, config.blocks[2])
         self.texture_fine = nn.ModuleList(
-            StyledResidual(fine, config.code, config.limit) for _ in range(config.texture[0])
+            StyledResidual(fine, config.code, config.limit, experts) for _ in range(config.texture[0])
         )
         self.norm_fine = AdaIn(fine, config.code, config.limit)
-        self.up_top = EnlargingConv(fine, top)
+        self.up_top = StyledEnlargingConv(fine, top, config.code, experts)
         self.noise_top = Noise(top)
         self.detail, self.fuse_top = Conv3x3(top, config.detail), Conv3x3(config.detail, top)
         self.norm_top = AdaIn(top, config.code, config.limit)
         self.texture_top = nn.ModuleList(
-            StyledResidual(top, config.code, config.limit) for _ in range(config.texture[1])
+            StyledResidual(top, config.code, config.limit, experts) for _ in range(config.texture[1])
         )
         self.norm_out = AdaIn(top, config.code, config.limit)
-        self.out = Conv3x3(top, config.latent)
+        self.out = StyledConv3x3(top, config.latent, config.code, experts)
         for gain in (m.gain for m in self.modules() if isinstance(m, Noise | StyledResidual)):
             nn.init.constant_(gain, 0.2)  # from zero they hardly grow
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -77,28 +79,30 @@ class StyleMamba(nn.Module):
         """Style (B, style_size) to style code (B, code), see :class:`StyleCode`."""
         return self.code(style)  # type: ignore[no-any-return]
 
-    def forward(self, latent: Tensor, code: Tensor, seed: int = 0) -> Tensor:
+    def forward(self, latent: Tensor, code: Tensor, seed: int | None = 0) -> Tensor:
         """Latent (B, Z, h, w) and style code (B or 1, code) to the stylized latent (B, Z, h, w).
 
-        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch."""
+        ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch. None: see
+        :class:`stylecli.models.layers.Noise`."""
         h, w = latent.shape[2:]
+        seeds = (None, None, None) if seed is None else (seed, seed + 1, seed + 2)
         code = code.expand(latent.shape[0], -1)
         top = held(self.stem(self._pad(latent), after=SLOPE))
         fine = F.leaky_relu(self.down_fine(top), SLOPE)
         fine = held(self._through(self.enter, fine, code))
-        x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), SLOPE), seed)
+        x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), SLOPE), seeds[0])
         x = self._through(self.middle, x, code)
         x = self.up_fine(x, after=SLOPE)
-        x = self.noise_fine(self.fuse(torch.cat([x, fine], 1), after=SLOPE), seed + 1)
+        x = self.noise_fine(self.fuse(torch.cat([x, fine], 1), after=SLOPE), seeds[1])
         x = self._through(self.leave, x, code)
         for texture in self.texture_fine:
             x = texture(x, code)
-        x = self.noise_top(self.up_top(self.norm_fine(x, code, after=SLOPE)), seed + 2)
+        x = self.noise_top(self.up_top(self.norm_fine(x, code, after=SLOPE), code), seeds[2])
         x = self.fuse_top(normalised(self.detail(top), self.config.limit), added=x)
         x = self.norm_top(x, code, after=SLOPE)
         for texture in self.texture_top:
             x = texture(x, code)
-        x = self.out(self.norm_out(x, code, after=SLOPE))
+        x = self.out(self.norm_out(x, code, after=SLOPE), code)
         return x[..., :h, :w]
 
     @staticmethod

@@ -8,6 +8,7 @@ principal components of training's styles; what the phrase adds begins at nothin
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,11 +25,8 @@ picture."""
 class PromptCode(nn.Sequential):
     """Prompt embedding (B, E), of unit length, to style code (B, code)."""
 
-    def __init__(self, config: StyleMambaConfig):
-        inner = 2 * config.code
-        super().__init__(
-            nn.Linear(config.embedding, inner), nn.LeakyReLU(SLOPE), nn.Linear(inner, config.code)
-        )
+    def __init__(self, embedding: int, code: int):
+        super().__init__(nn.Linear(embedding, 2 * code), nn.LeakyReLU(SLOPE), nn.Linear(2 * code, code))
 
     def forward(self, embedding: Tensor) -> Tensor:
         # Of unit length, an embedding's numbers are tiny: without the factor no layer listens to the prompt.
@@ -88,7 +86,7 @@ class StyleCode(nn.Module):
         self.space = StyleSpace(config.style, config.components)
         self.enter = nn.Linear(config.components, config.hidden)
         self.leave = nn.Linear(config.hidden, config.code)
-        self.prompt = PromptCode(config)
+        self.prompt = PromptCode(config.embedding, config.code)
         last: nn.Linear = self.prompt[-1]  # type: ignore[assignment]
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -98,6 +96,12 @@ class StyleCode(nn.Module):
         code = self.leave(self._hidden(vector))
         said = torch.linalg.vector_norm(embedding, dim=1, keepdim=True).clamp(max=1)
         return code + said * self.prompt(embedding)  # type: ignore[no-any-return]
+
+    def random_styles(self, count: int, rng: np.random.Generator) -> Tensor:
+        """Styles (count, S + E) as wide apart as training's, without a phrase."""
+        drawn = rng.standard_normal((count, len(self.space.widths)), np.float32)
+        vectors = self.space.vector(torch.from_numpy(drawn).to(self.space.mean))
+        return torch.cat([vectors, vectors.new_zeros(count, self.sizes[1])], 1)
 
     def _hidden(self, vector: Tensor) -> Tensor:
         return F.leaky_relu(self.enter(self.space(vector)), SLOPE)

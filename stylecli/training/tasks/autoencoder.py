@@ -23,15 +23,16 @@ from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.registry import load_network
 from stylecli.models.siglip import load_siglip
 from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.models.style_mamba.style_code import StyleCode
 from stylecli.training.data import ContentCrops, centre_square, generator, list_images, read_rgb, to_tensor
 from stylecli.training.losses import pixel_terms
 from stylecli.training.parallel import Worker
 from stylecli.training.prompts import PROBE_CLASSES
 from stylecli.training.recipe import Recipe
-from stylecli.training.sheet import PROMPTS
 from stylecli.training.tasks.crops import check_side
 from stylecli.training.tasks.task import Release, Task
 
+_STYLES = 64  # that a teacher paints in
 _FIRST = 300  # crops whose principal components it begins with
 
 
@@ -81,10 +82,13 @@ class Teacher:
             device
         )
         self.fusion = cast(StyleMamba, load_network(recipe.weights(data.fusion), "style-mamba")).to(device)
-        classes = [f"{name} style" for names in PROBE_CLASSES.values() for name in names]
         with torch.no_grad():
-            embeddings = load_siglip(recipe.weights(data.siglip)).encode_text([*PROMPTS, *classes])
-            self.codes = self.fusion.style_code(embeddings.to(device))  # (N, code)
+            if isinstance(self.fusion.code, StyleCode):
+                styles = self.fusion.code.random_styles(_STYLES, generator(recipe.seed))
+            else:
+                classes = [f"{name} style" for names in PROBE_CLASSES.values() for name in names]
+                styles = load_siglip(recipe.weights(data.siglip)).encode_text(classes)
+            self.codes = self.fusion.style_code(styles.to(device))  # (N, code)
 
     def terms(self, pupil: Autoencoder, image: Tensor, chosen: list[int], seed: int) -> dict[str, Tensor]:
         """How far the pupil is from it on pictures (B, 3, H, W), plain and painted in the chosen codes."""

@@ -1,272 +1,223 @@
-"""Training of StyleMamba on photographs and on captioned artworks.
+"""Training of StyleMamba (arXiv 2405.05027) on photographs and captioned artworks.
 
-One step: crops of photographs through the auto-encoder, a prompt for each, VGG-16 losses on the decoded result: the
-style's target is the mean of the statistics of some artworks that the prompt stands for, others every time. A prompt
-such as "a photo" is to change nothing. The decoder learns with the network; the encoder is frozen. Before the first
-step the style code alone learns, in a minute, which statistics a prompt stands for: otherwise the network takes long
-to find out that prompts differ. The paper's directional loss can be added where the text-image encoder has learned
-pictures.
+As StyleRWKV's (:mod:`stylecli.training.tasks.painting`): every photograph is painted in the style of one artwork, whose
+own texture is the target. The network is given the style's vector and, half of the time, the embedding of something
+that can be said of the artwork. The auto-encoder's decoder learns with it, for a decoder that was made for photographs
+leaves a weave of its 4 x 4 blocks in paintings; its encoder is fixed.
 """
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from stylecli.metrics.ssim import structural_similarity
-from stylecli.metrics.vgg import Vgg16
+from stylecli.errors import UsageError
 from stylecli.models.autoencoder.model import Autoencoder
 from stylecli.models.registry import load_network
-from stylecli.models.siglip import load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.descriptor import AUTOENCODER
 from stylecli.models.style_mamba.model import StyleMamba
+from stylecli.models.style_mamba.style_code import PromptCode, StyleCode
+from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.paint import guidance
-from stylecli.training import losses
-from stylecli.training.data import ContentCrops, draw, generator, list_images
+from stylecli.training import gallery
+from stylecli.training.artworks import known_artworks, name_of
+from stylecli.training.data import generator
+from stylecli.training.gallery import TextureSettings
 from stylecli.training.parallel import Worker
-from stylecli.training.perceptual import Wanted, content_features, mean_and_spread, painting_terms
-from stylecli.training.prompt_targets import Targets, all_embeddings, all_statistics
-from stylecli.training.prompts import PHOTOGRAPHS, Prompts
-from stylecli.training.recipe import Optimizer, Recipe
-from stylecli.training.schedule import rate
-from stylecli.training.sheet import write_prompt_sheet
-from stylecli.training.tasks.crops import Crops
-from stylecli.training.tasks.task import Release, Task
-
-log = logging.getLogger(__name__)
-
-_CODE_SIZE = 0.25  # root mean square of a code
+from stylecli.training.prompts import held_out, read_manifest
+from stylecli.training.recipe import Recipe
+from stylecli.training.sheet import write_sheet
+from stylecli.training.tasks.painting import (
+    Batch,
+    PaintingCrops,
+    PaintingLosses,
+    PaintingTask,
+    validation,
+)
+from stylecli.training.tasks.task import Release
 
 
 @dataclass(frozen=True)
-class Data:
-    """Folders of photographs, a folder of captioned artworks with its ``manifest.csv``, the photographs of the contact
-    sheets, and the weights of the networks that are there; of these, only the decoder learns."""
+class Data(gallery.Data):
+    """``manifest``: folder of the ``manifest.csv`` that says what the styles are. ``known``: a file of what is known of
+    every artwork (:mod:`stylecli.training.artworks`), made there where it is missing; empty: in the run's folder.
+    ``autoencoder``: between whose halves the network works. ``reader``, ``siglip``: what looks at the artworks, and
+    understands what is said of them, for that file."""
 
-    content: tuple[str, ...]
-    styles: str
-    val_content: str = ""
-    vgg: str = "vgg16"
+    manifest: str = "."
+    known: str = ""
     autoencoder: str = "autoencoder-s"
+    reader: str = "stylerwkv-s"
     siglip: str = "siglip-s"
 
 
 @dataclass(frozen=True)
-class Code:
-    """How the style code is taught.
+class Painting:
+    """``said``: share of pictures whose network is told something of the artwork. ``code_rate``: learning rate of the
+    style code, which every layer depends on, in shares of the network's."""
 
-    Attributes:
-        artworks: how many artworks give one target. push: see :meth:`Targets.wanted`.
-        steps, batch, lr: of what it learns alone. rate: its learning rate afterwards, in shares of the network's.
-    """
-
-    artworks: int = 4
-    push: float = 1.6
-    steps: int = 2500
-    batch: int = 48
-    lr: float = 2e-3
-    rate: float = 0.03
+    said: float = 0.5
+    code_rate: float = 0.3
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Weights. 0: not computed."""
+class Losses(PaintingLosses):
+    """``reconstruction``: of photographs by the auto-encoder alone. ``range``: of paintings outside of 0..1."""
 
-    content: float = 0.5
-    style: float = 2.0
-    fine: float = 0.5
-    structure: float = 1.0
-    identity: float = 1.0
     reconstruction: float = 5.0
-    tv: float = 0.02
     range: float = 2.0
-    code: float = 0.5
-    directional: float = 0.0
 
 
 @dataclass(frozen=True)
 class Settings:
     data: Data
-    code: Code = field(default_factory=Code)
-    crops: Crops = field(default_factory=lambda: Crops(192, 160, 0.7))
+    crops: PaintingCrops = field(default_factory=PaintingCrops)
+    painting: Painting = field(default_factory=Painting)
     losses: Losses = field(default_factory=Losses)
+    texture: TextureSettings = field(default_factory=TextureSettings)
     network: dict[str, Any] = field(default_factory=dict, metadata={"changes": StyleMambaConfig})
 
 
 class Learning(nn.Module):
-    """All that learns: StyleMamba, the auto-encoder's decoder, and a linear probe from style codes to standardised VGG
-    statistics (B, D) in one row. The probe begins with the typical style and is not released: it teaches the code what
-    a feature network sees in a style (see :func:`stylecli.training.losses.code_loss`)."""
+    """All that learns: StyleMamba and the auto-encoder's decoder."""
 
-    def __init__(
-        self, network: StyleMamba, autoencoder: Autoencoder, means: list[Tensor], spreads: list[Tensor]
-    ):
+    def __init__(self, network: StyleMamba, autoencoder: Autoencoder):
         super().__init__()
         self.network, self.autoencoder = network, autoencoder
-        typical = torch.cat([m / s for m, s in zip(means, spreads, strict=True)])
-        self.probe = nn.Linear(network.config.code, len(typical))
-        nn.init.zeros_(self.probe.weight)
-        self.probe.bias.data.copy_(typical)
-        # Made for photographs only, it left a weave of its 4 x 4 blocks.
         autoencoder.decoder.requires_grad_(True)
 
 
-@dataclass
-class Batch:
-    content: Tensor  # (B, 3, crop, crop)
-    embedding: Tensor  # (B, E)
-    wanted: Wanted
-
-
-class StyleMambaTask(Task):
+class StyleMambaTask(PaintingTask):
     settings = Settings
 
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):
         super().__init__(recipe, worker, out)
-        self.own.crops.check(recipe)
         data, device = self.own.data, worker.device
-        self.crops = ContentCrops(list_images(recipe.paths(data.content)), 0)
-        self.features: dict[int, list[Tensor]] = {}
-        vgg = recipe.weights(data.vgg)
-        self.vgg = Vgg16(vgg).to(device)
-        self.siglip = load_siglip(recipe.weights(data.siglip))
-        prompts = Prompts(recipe.path(data.styles))
+        paths = self.gallery.styles.paths
+        kept_out = held_out(read_manifest(recipe.path(data.manifest)))
+        self.gallery.left_out = {n for n, path in enumerate(paths) if name_of(path) in kept_out}
+        file = recipe.path(data.known) if data.known else out / "artworks.safetensors"
         with worker.first_alone():
-            statistics = all_statistics(prompts, vgg, out / "statistics.safetensors", str(device))
-        self.targets = Targets(prompts, statistics, all_embeddings(prompts, self.siglip), self.own.code.push)
-        self.siglip.to(device)
-        means, spreads = mean_and_spread([[layer.float() for layer in statistics]])
-        self.spreads = [s.to(device) for s in spreads]
+            known = known_artworks(file, paths, recipe, data.reader, data.siglip, device)
+        self.vectors, self.said = known.vectors.to(device), known.said
+        self.embeddings = known.embeddings.to(device)
         config, self.known = self.start("style-mamba", StyleMambaConfig())
-        network = StyleMamba(config)
+        sizes = (config.style, config.embedding)
+        if sizes != (self.vectors.shape[1], self.embeddings.shape[1]):
+            raise UsageError(
+                f"{recipe.name}: network: style and embedding = {sizes}; those of the artworks have "
+                f"{self.vectors.shape[1]} and {self.embeddings.shape[1]} numbers"
+            )
         autoencoder = cast(Autoencoder, load_network(recipe.weights(data.autoencoder), "autoencoder"))
-        self.learning = Learning(network, autoencoder, means, spreads).to(device)
-        self.learning.probe.requires_grad_("code" in self.weights)
+        self.learning = Learning(StyleMamba(config), autoencoder).to(device)
         self.module = self.learning
 
     def begin(self) -> None:
-        kept = {k: v for k, v in self.known.items() if not k.startswith("code.")}  # the code is learned anew
-        self.load(self.learning.network, kept)
-        self._teach_code(self.own.code)
+        network = self.learning.network
+        if self.known and "code.enter.weight" in self.known:
+            self.load(network, self.known)
+            return
+        code, before = cast(StyleCode, network.code), None
+        if (
+            self.known
+        ):  # a network of before, which knows phrases alone: its codes are where the new ones begin
+            last = self.known["code.2.weight"]
+            old = PromptCode(network.config.embedding, len(last))
+            old.load_state_dict({k[5:]: v for k, v in self.known.items() if k.startswith("code.")})
+            before = old.to(self.embeddings.device)(self.embeddings[self.said[:, 0]].float()).detach()
+            rest = {k: v for k, v in self.known.items() if not k.startswith("code.")}
+            network.load_state_dict(widened(rest, network.state_dict()), strict=False)
+        drawn = [n for n in range(len(self.vectors)) if n not in self.gallery.left_out]
+        code.begin_with(self.vectors[drawn].float(), None if before is None else before[drawn])
 
     def groups(self) -> list[tuple[float, list[nn.Parameter]]]:
-        # The code is taught already; what painting has to say of it comes through every layer at once.
-        slow = [*self.learning.network.code.parameters(), *self.learning.probe.parameters()]
-        own = {id(p) for p in slow}
+        code = {id(p) for p in self.learning.network.code.parameters()}
         every = [p for p in self.learning.parameters() if p.requires_grad]
         return [
-            (1.0, [p for p in every if id(p) not in own]),
-            (self.own.code.rate, [p for p in every if id(p) in own]),
+            (1.0, [p for p in every if id(p) not in code]),
+            (self.own.painting.code_rate, [p for p in every if id(p) in code]),
         ]
 
-    def _teach_code(self, how: Code) -> None:
-        """Teach the style code and its probe the statistics of prompts, without any picture."""
-        model, probe, targets = self.learning.network, self.learning.probe, self.targets
-        device = self.worker.device
-        settings = Optimizer(lr=how.lr, decay_from=0.3)
-        parameters = [*model.code.parameters(), *probe.parameters()]
-        optimizer = torch.optim.Adam(parameters, lr=how.lr, betas=settings.betas)
-        rng, weight = generator(self.recipe.seed), torch.ones(how.batch, device=device)
-        for step in tqdm(range(how.steps), desc="style code", mininterval=10, disable=self.worker.rank > 0):
-            for group in optimizer.param_groups:
-                group["lr"] = rate(settings, step, how.steps)
-            drawn = [targets.prompts.draw(rng, how.artworks) for _ in range(how.batch)]
-            rows = zip(*(targets.wanted(artworks) for _, artworks in drawn), strict=True)
-            wanted = [torch.cat(layer).to(device) for layer in rows]
-            code = model.style_code(
-                torch.stack([targets.embeddings[prompt] for prompt, _ in drawn]).to(device)
-            )
-            loss = losses.code_loss(probe(code), wanted, self.spreads, weight)
-            optimizer.zero_grad(set_to_none=True)
-            (loss + 1e-3 * code.square().mean()).backward()
-            optimizer.step()
-        log.info("style code: %d steps, loss %.4f", how.steps, float(loss.detach()))
-        with torch.no_grad():
-            # Small, so that one step of Adam in the many layers that read the code cannot overturn a picture.
-            every = model.style_code(torch.stack(list(targets.embeddings.values())).to(device))
-            scale = _CODE_SIZE / every.square().mean().sqrt()
-            last = cast(nn.Linear, cast(nn.Sequential, model.code)[-1])
-            last.weight.mul_(scale), last.bias.mul_(scale), probe.weight.div_(scale)
+    def style_vectors(self, batch: Batch) -> Tensor:
+        return torch.cat([self.vectors[batch.drawn].float(), self._told(batch)], 1)
 
-    def batch(self, step: int) -> Batch:
-        """This worker's part of a step."""
-        recipe, targets, device = self.recipe, self.targets, self.worker.device
-        crop = self.own.crops.at(step, recipe.steps)
-        if crop != self.crops.crop:
-            self.crops, self.features = ContentCrops(self.crops.paths, crop), {}
-        content, embedding, kept, style, styled = [], [], [], [], []
-        for place in self.worker.places(recipe.batch):
-            rng = generator(recipe.seed, step, place)
-            i = draw(rng, len(self.crops), place, recipe.batch)
-            prompt, artworks = targets.prompts.draw(rng, self.own.code.artworks)
-            if step % 2 == 0 and place == 0:
-                prompt = PHOTOGRAPHS[int(rng.integers(len(PHOTOGRAPHS)))]
-            image = self.crops[i][None].to(device)
-            if i not in self.features:
-                with self.worker.precision():
-                    self.features[i] = content_features(self.vgg, image)
-            content.append(image)
-            embedding.append(targets.embeddings[prompt])
-            kept.append(self.features[i])
-            style.append(targets.wanted(artworks))
-            styled.append(float(prompt not in PHOTOGRAPHS))
-        maps, statistics = (
-            [torch.cat(layer).to(device) for layer in zip(*part, strict=True)] for part in (kept, style)
-        )
-        y, x = generator(recipe.seed, step).integers(0, crop // 2 + 1, 2).tolist()
-        wanted = Wanted(maps, statistics, torch.tensor(styled, device=device), (y, x))
-        return Batch(torch.cat(content), torch.stack(embedding).to(device), wanted)
+    def _told(self, batch: Batch) -> Tensor:
+        """Embeddings (B, E) of what the network is told of the artworks; zeros where that is nothing."""
+        numbers, told = [], []
+        for drawn in batch.drawn:
+            rng = generator(batch.seed, drawn)
+            ways = self.said[drawn]
+            ways = ways[ways >= 0]
+            numbers.append(int(ways[int(rng.integers(len(ways)))]))
+            told.append(float(rng.random() < self.own.painting.said))
+        found = self.embeddings[numbers].float()
+        return found * torch.tensor(told, device=found.device)[:, None]
 
-    def terms(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        model, autoencoder = self.learning.network, self.learning.autoencoder
-        styled = batch.wanted.styled
+    def paint(self, content: Tensor, style: Tensor, seed: int | None) -> tuple[Tensor, ...]:
+        network, autoencoder = self.learning.network, self.learning.autoencoder
         with torch.no_grad():
-            latent = autoencoder.encode(batch.content)
-        code = model.style_code(batch.embedding)
-        output = autoencoder.decode(model(latent, code, seed=step)).float()
-        terms, _ = painting_terms(output, batch.wanted, self.vgg, self.spreads, self.weights)
-        terms["identity"] = ((output - batch.content).abs().mean((1, 2, 3)) * (1 - styled)).mean()
-        terms["tv"] = guidance.total_variation(output)
-        terms["range"] = guidance.out_of_range(output)
-        if "structure" in self.weights:
-            terms["structure"] = 1 - structural_similarity(output, batch.content).mean()
+            latent = autoencoder.encode(content)
+        painted = autoencoder.decode(network(latent, network.style_code(style), seed))
+        return (painted, autoencoder.decode(latent)) if "reconstruction" in self.weights else (painted,)
+
+    def more_terms(self, painted: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
+        terms = {"range": guidance.out_of_range(painted[0].float())}
         if "reconstruction" in self.weights:
-            terms["reconstruction"] = (autoencoder.decode(latent).float() - batch.content).abs().mean()
-        if "code" in self.weights:
-            predicted = self.learning.probe(code).float()
-            terms["code"] = losses.code_loss(predicted, batch.wanted.style, self.spreads, styled)
-        if "directional" in self.weights:
-            terms["directional"] = self._directional(output, batch)
+            terms["reconstruction"] = (painted[1].float() - batch.content).abs().mean()
         return terms
-
-    def _directional(self, output: Tensor, batch: Batch) -> Tensor:
-        """The paper's directional loss of styled pictures, on a window of half their side."""
-        y, x = batch.wanted.window
-        side = output.shape[-1] // 2
-        with torch.no_grad():
-            before = self.siglip.encode_image(batch.content[..., y : y + side, x : x + side])
-        after = self.siglip.encode_image(output[..., y : y + side, x : x + side])
-        photo = self.targets.embeddings[PHOTOGRAPHS[0]][None].to(after)
-        loss = guidance.directional_loss(after, before, batch.embedding, photo)
-        return (loss * batch.wanted.styled).mean()
 
     def releases(self, averaged: nn.Module) -> list[Release]:
         assert isinstance(averaged, Learning)
         network, autoencoder = averaged.network, averaged.autoencoder
         return [
-            Release(network.state_dict(), network.config.to_json()),
+            Release(network.state_dict(), network.config.to_json(), ("code.space.basis",)),
             Release(autoencoder.state_dict(), autoencoder.config.to_json(), file=AUTOENCODER),
         ]
 
     def sheet(self, averaged: nn.Module, path: Path) -> None:
-        if self.own.data.val_content:
+        pictures = validation(self.recipe, self.own.data)
+        if pictures:
             assert isinstance(averaged, Learning)
-            photographs = list_images([self.recipe.path(self.own.data.val_content)])
-            write_prompt_sheet(path, photographs, averaged.network, averaged.autoencoder, self.siglip)
+            reader = load_network(self.recipe.weights(self.own.data.reader), "style-rwkv")
+            shown = _ByPicture(averaged, cast(StyleRwkv, reader)).to(self.worker.device)
+            write_sheet(path, shown, *pictures)
+
+
+class _ByPicture(nn.Module):
+    """What learns, painting in the styles of pictures that ``reader`` encodes."""
+
+    def __init__(self, learned: Learning, reader: StyleRwkv):
+        super().__init__()
+        self.learned, self.reader = learned, reader
+
+    def encode_style(self, style: Tensor) -> Tensor:
+        vector = self.reader.encode_style(style)
+        return torch.cat([vector, vector.new_zeros(len(vector), self.learned.network.config.embedding)], 1)
+
+    def paint(self, content: Tensor, style: Tensor) -> Tensor:
+        network, autoencoder = self.learned.network, self.learned.autoencoder
+        return autoencoder.decode(network(autoencoder.encode(content), network.style_code(style)))
+
+
+def widened(weights: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those weights that a network has a part for, as large as ``fresh`` ones: what is larger than before keeps its
+    fresh numbers beyond. Parts that are smaller than before are left out."""
+    found = {}
+    for name, value in weights.items():
+        new = fresh.get(name)
+        if (
+            new is None
+            or new.ndim != value.ndim
+            or any(a > b for a, b in zip(value.shape, new.shape, strict=True))
+        ):
+            continue
+        new = new.clone()
+        new[tuple(slice(n) for n in value.shape)] = value.to(new)
+        found[name] = new
+    return found
