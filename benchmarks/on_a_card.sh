@@ -3,7 +3,8 @@
 #
 #   benchmarks/on_a_card.sh RESULTS [--device cuda] [--minutes 9] [--small] [-- ARGUMENTS OF stylize train]
 #
-# Every part leaves RESULTS/PART.json (or .txt) and is not run again where that is there: run it again to go on.
+# Every part leaves a file in RESULTS and is not run again where that is there: run it again to go on. What a part that
+# was cut off had measured is in FILE.part.
 # --small rehearses all parts on the CPU with tiny inputs. What follows -- is handed to `stylize train`, whose weights
 # and sheets go to RESULTS/training; without it nothing is trained.
 set -uo pipefail
@@ -53,9 +54,9 @@ if command -v compute-sanitizer >/dev/null; then
     STYLIZE_KERNELS=all part sanitizer.txt 120 \
         compute-sanitizer --tool memcheck --error-exitcode 9 "$python" -m stylecli.proving "$task"
 fi
-part operators.json 90 "$python" "$here/on_a_card.py" operators "$device" "${small[@]}"
-part painting.json 120 "$python" "$here/on_a_card.py" painting "$device" "${small[@]}"
-part films.json 90 "$python" "$here/on_a_card.py" films "$device" "${small[@]}"
+for name in looks operators painting frames films; do
+    part "$name.jsonl" 90 "$python" "$here/on_a_card.py" "$name" "$device" "${small[@]}"
+done
 if ((${#training[@]})); then
     # A run that is cut off goes on from its last checkpoint when this is run again.
     left=$((end - SECONDS - 15))

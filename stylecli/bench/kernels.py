@@ -18,6 +18,8 @@ from stylecli.bench.kernel_cases import Case, cases
 from stylecli.bench.section import Run, Section
 from stylecli.ops.catalog import OPERATORS
 
+_CACHE = 256 << 20  # bytes: more than the cache of any card
+
 
 @dataclass(frozen=True)
 class Row:
@@ -48,27 +50,43 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def seconds(run: Run, device: torch.device, budget: float = 0.5) -> float:
-    """The fastest of several runs, as many as fit into ``budget`` seconds, at least two; the first is not counted."""
+def seconds(run: Run, device: torch.device, budget: float | None = None) -> float:
+    """The fastest of several runs, as many as fit into ``budget`` seconds, at least two; the first is not counted.
+
+    On a card it is the time of the card alone, with nothing of the inputs in its cache.
+    """
+    budget = budget if budget is not None else 0.5 if device.type == "cpu" else 0.15
+    clock = _seconds if device.type == "cpu" else _Card(device).seconds
     run()
-    best, spent, count = float("inf"), 0.0, 0
-    while count < 2 or spent < budget:
-        took = _seconds(run, device)
-        best, spent, count = min(best, took), spent + took, count + 1
+    best, count, begun = float("inf"), 0, time.perf_counter()
+    while count < 2 or time.perf_counter() - begun < budget:
+        best, count = min(best, clock(run)), count + 1
     return best
 
 
-def _seconds(run: Run, device: torch.device) -> float:
-    if device.type == "cpu":
-        begun = time.perf_counter()
-        run()
-        return time.perf_counter() - begun
-    begin, end = (torch.Event(device, enable_timing=True) for _ in range(2))
-    begin.record()
+def _seconds(run: Run) -> float:
+    begun = time.perf_counter()
     run()
-    end.record()
-    end.synchronize()
-    return float(begin.elapsed_time(end)) / 1e3
+    return time.perf_counter() - begun
+
+
+class _Card:
+    """A clock for what runs on a card."""
+
+    def __init__(self, device: torch.device):
+        self._begin, self._end = (torch.Event(device, enable_timing=True) for _ in range(2))
+        self._other = torch.empty(_CACHE, dtype=torch.uint8, device=device)
+
+    def seconds(self, run: Run) -> float:
+        # Fills the cache with something else. Eight times: that keeps the card busy until the processor, which may
+        # take longer to ask for the work than the card to do it, has asked for all of it.
+        for _ in range(8):
+            self._other.zero_()
+        self._begin.record()
+        run()
+        self._end.record()
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1e3
 
 
 def copy_bandwidth(device: torch.device, mebibytes: int = 64) -> float:
@@ -88,13 +106,18 @@ def _read(tensors: Iterable[Tensor]) -> None:
         t.flatten()[: t.numel() // 2 * 2].view(torch.float32).sum()
 
 
-def measure(case: Case, copy: float) -> Row:
-    """Time one case on the device of its tensors; ``copy`` is that device's ``copy_bandwidth``."""
+def measure(case: Case, copy: float, budget: float | None = None) -> Row:
+    """Time one case on the device of its tensors; ``copy`` is that device's ``copy_bandwidth``, ``budget`` as in
+    :func:`seconds`, for each of up to four times."""
     device = case.reads[0].device
-    took = seconds(case.run, device)
-    read = seconds(lambda: _read(case.reads), device)
+
+    def timed(run: Run) -> float:
+        return seconds(run, device, budget)
+
+    took = timed(case.run)
+    read = timed(lambda: _read(case.reads))
     floor = _bytes(*case.reads, *case.writes)
-    loop = None if case.loop_run is None else seconds(case.loop_run, device) * case.loop_scale / took
+    loop = None if case.loop_run is None else timed(case.loop_run) * case.loop_scale / took
     return Row(
         op=case.op,
         size=case.size,
@@ -106,7 +129,7 @@ def measure(case: Case, copy: float) -> Row:
         bandwidth=floor / took,
         copy_share=floor / took / copy,
         read_ratio=took / read,
-        torch_ratio=seconds(case.torch_run, device) / took,
+        torch_ratio=timed(case.torch_run) / took,
         loop_ratio=loop,
     )
 

@@ -23,7 +23,7 @@ def small_cases(device=CPU):
 @pytest.fixture
 def quick(monkeypatch):
     timed = kernels.seconds
-    monkeypatch.setattr(kernels, "seconds", lambda run, device: timed(run, device, 0))
+    monkeypatch.setattr(kernels, "seconds", lambda run, device, budget=None: timed(run, device, 0))
     monkeypatch.setattr(kernels, "cases", small_cases)
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.skip_scan import reorder, skip_scan_order
 
 
@@ -30,3 +32,20 @@ def test_gradient_is_the_inverse_permutation():
     order, inverse = skip_scan_order(3, 3, 2)
     x = torch.randn(1, 9, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda z: reorder(z, order, inverse), (x,))
+
+
+def test_orders_are_sent_to_a_card_once():
+    class Copies(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.count += function is torch.ops.aten._to_copy.default and args[0].device.type == "cpu"
+            return function(*args, **(kwargs or {}))
+
+    card = torch.device("meta")  # stands in for one
+    w, u, k, v = (torch.ones(shape, device=card) for shape in ((3,), (3,), (1, 7, 9, 3), (1, 7, 9, 3)))
+    with Copies() as first:
+        wkv_of_map(w, u, k, v, 2, True)
+    with Copies() as again:
+        assert wkv_of_map(w, u, k, v, 2, True).device == card
+    assert (first.count, again.count) == (2, 0)
