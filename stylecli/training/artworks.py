@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import cast
 
@@ -36,7 +36,7 @@ _CPU = torch.device("cpu")
 @dataclass
 class Artworks:
     """Attributes:
-    vectors: (N, S) float16 styles, as StyleRWKV encodes them.
+    vectors: (N, S) float16 styles, as StyleRWKV encodes them; in a file that is to be small: none.
     said: (N, K) int32, numbers of what can be said of each; -1 where there is no more.
     embeddings: (M, E) float16 of everything that can be said.
     """
@@ -60,7 +60,8 @@ class Artworks:
     def at(self, numbers: Sequence[int]) -> Artworks:
         """Some of them, in this order."""
         chosen = torch.tensor(numbers)
-        return Artworks(self.vectors[chosen], self.said[chosen], self.embeddings)
+        vectors = self.vectors[chosen] if len(self.vectors) else self.vectors
+        return Artworks(vectors, self.said[chosen], self.embeddings)
 
 
 def name_of(path: Path) -> str:
@@ -79,14 +80,19 @@ def known_artworks(
     Raises InputError where something other than this is in ``file``, or where no ``manifest.csv`` is beside the
     artworks' folders.
     """
+
+    def vectors() -> Tensor:
+        encoder = load_network(recipe.weights(reader), "style-rwkv").to(device)
+        return _vectors(cast(StyleRwkv, encoder), paths, device)
+
     if file.is_file():
         kept, names = _read(file)
         places = {name: number for number, name in enumerate(names)}
         found = [places.get(name_of(path), -1) for path in paths]
         if -1 not in found:
-            return kept.at(found)
-    encoder = cast(StyleRwkv, load_network(recipe.weights(reader), "style-rwkv")).to(device)
-    made = Artworks.of(_vectors(encoder, paths, device), sayings(paths), load_siglip(recipe.weights(siglip)))
+            kept = kept.at(found)
+            return kept if len(kept.vectors) else replace(kept, vectors=vectors())
+    made = Artworks.of(vectors(), sayings(paths), load_siglip(recipe.weights(siglip)))
     write(file, made, paths)
     return made
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from text_kit import NETWORK, TINY_MAMBA, captioned, text_data, tiny_autoencoder, tiny_siglip
 from training_kit import changed, run, same
 
@@ -19,6 +20,7 @@ from stylecli.training.prompts import PHOTOGRAPHS, Prompts, held_out, read_manif
 from stylecli.training.recipe import parse_recipe
 from stylecli.training.tasks.style_mamba import StyleMambaTask
 
+CPU = Worker(0, 1, torch.device("cpu"))
 TINY_AUTOENCODER = {
     "task": "autoencoder",
     "steps": 4,
@@ -105,14 +107,20 @@ def test_it_goes_on_where_a_network_that_knew_phrases_alone_ended(data, tmp_path
         assert float((new - old).square().mean()) < 0.5 * float((old.mean(0) - old).square().mean())
     # What is known of the artworks was kept: their reader and the text-image encoder are not needed again.
     run(data, TINY_MAMBA, "again", data__known="after/artworks.safetensors", data__siglip="none", steps=1)
+    # Nor is the latter where the file keeps no vectors, to be small.
+    file = data / "after" / "artworks.safetensors"
+    with safe_open(file, "pt") as stored:
+        save_file(known | {"vectors": known["vectors"][:0]}, data / "small.safetensors", stored.metadata())
+    small = StyleMambaTask(
+        parse_recipe(changed(TINY_MAMBA, data__known="small.safetensors"), "recipe", data), CPU, tmp_path
+    )
+    assert torch.equal(small.vectors, known["vectors"])
     with pytest.raises(InputError, match="not what is known of artworks"):
         run(data, TINY_MAMBA, "bad", data__known="ae.safetensors")
 
 
 def test_artworks_that_are_held_out_are_never_drawn(data, tmp_path):
-    task = StyleMambaTask(
-        parse_recipe(TINY_MAMBA, "recipe", data), Worker(0, 1, torch.device("cpu")), tmp_path
-    )
+    task = StyleMambaTask(parse_recipe(TINY_MAMBA, "recipe", data), CPU, tmp_path)
     assert task.gallery.left_out == {3, 7}
     assert {n for step in range(40) for n in task.batch(step).drawn} == {0, 1, 2, 4, 5, 6}
 

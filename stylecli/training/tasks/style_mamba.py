@@ -42,6 +42,8 @@ from stylecli.training.tasks.painting import (
 )
 from stylecli.training.tasks.task import Release
 
+EIGHT_BITS = ("code.space.basis",)  # of what is released: 256 directions of 2,400 numbers
+
 
 @dataclass(frozen=True)
 class Data(gallery.Data):
@@ -176,7 +178,7 @@ class StyleMambaTask(PaintingTask):
         assert isinstance(averaged, Learning)
         network, autoencoder = averaged.network, averaged.autoencoder
         return [
-            Release(network.state_dict(), network.config.to_json(), ("code.space.basis",)),
+            Release(network.state_dict(), network.config.to_json(), EIGHT_BITS),
             Release(autoencoder.state_dict(), autoencoder.config.to_json(), file=AUTOENCODER),
         ]
 
