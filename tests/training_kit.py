@@ -68,6 +68,7 @@ TINY_RWKV = {
     "release_every": 100,
     "data": {"content": ["content"], "style": ["style"], "vgg": "vgg.safetensors"},
     "crops": {"size": 32, "first": 32, "style": 64},
+    "texture": {"side": 64, "window": 16},
     "network": TINY,
 }
 TINY_READER = {

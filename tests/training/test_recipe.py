@@ -23,11 +23,11 @@ def test_values_reach_the_recipe_and_those_not_given_have_defaults(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(
         'task = "style-rwkv"\nsteps = 7\nbatch = 2\nfreeze = ["reader."]\n[data]\ncontent = ["photos"]\n'
-        'style = ["art"]\n[losses]\ngram = 2\n[network]\nguidance = 0.3\nwidths = [8, 8, 8, 8]\n'
+        'style = ["art"]\n[losses]\nlattice = 2\n[network]\nguidance = 0.3\nwidths = [8, 8, 8, 8]\n'
     )
     recipe = load_recipe(str(file), None, ["losses.tv=0.5", "seed=3", "data.vgg=other.safetensors"])
     assert (recipe.steps, recipe.seed, recipe.freeze) == (7, 3, ("reader.",))
-    assert (recipe.own.losses.gram, recipe.own.losses.tv, recipe.own.losses.style) == (2.0, 0.5, 2.0)
+    assert (recipe.own.losses.lattice, recipe.own.losses.tv, recipe.own.losses.style) == (2.0, 0.5, 1.0)
     assert recipe.own.network == {"guidance": 0.3, "widths": (8, 8, 8, 8)}
     assert recipe.own.data.vgg == "other.safetensors"
     assert recipe.path("photos") == tmp_path / "photos"  # relative to the file ...
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_named_with_its_key(change, says):
         ("broken.toml", [], r"broken\.toml: not a recipe"),
         ("stylerwkv", ["steps"], "--set steps: write it as key=value"),
         ("stylerwkv", ["steps.more=1"], r"--set steps\.more=1: steps is no table"),
-        ("stylerwkv", ["losses.gramm=1"], r"the nearest known one is losses\.gram"),
+        ("stylerwkv", ["losses.latticem=1"], r"the nearest known one is losses\.lattice"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(name, overrides, says, tmp_path, monkeypatch):

@@ -69,17 +69,17 @@ def test_a_worker_s_error_is_one_line(data):
 
 
 def test_another_recipe_is_not_resumed(data):
-    run(data, TINY_RWKV, "first", steps=1, losses__fine=0.0)
+    run(data, TINY_RWKV, "first", steps=1, losses__tv=0.0)
     before = (data / "first" / "checkpoint.safetensors").read_bytes()
     with pytest.raises(UsageError, match=r"optimizer.lr was 0.001 and is 0.5 now"):
-        run(data, TINY_RWKV, "first", steps=1, losses__fine=0.0, optimizer__lr=0.5)
+        run(data, TINY_RWKV, "first", steps=1, losses__tv=0.0, optimizer__lr=0.5)
     with pytest.raises(UsageError, match=r"losses.fine was 0.0 and is 0.5 now"):
         run(data, TINY_RWKV, "first", steps=1)
     assert (data / "first" / "checkpoint.safetensors").read_bytes() == before
     left = data / "first" / ".stylize-00000000-00000000-1-00000000.part"  # by a run that was killed
     left.touch()
     os.utime(left, (0, 0))
-    run(data, TINY_RWKV, "first", steps=1, losses__fine=0.0, save_every=7)  # changes no number
+    run(data, TINY_RWKV, "first", steps=1, losses__tv=0.0, save_every=7)  # changes no number
     assert not left.exists()
     run(data, TINY_RWKV, "first", fresh=True, steps=1, optimizer__lr=0.5)
     assert load_record(data / "first" / "checkpoint.safetensors")["recipe"]["optimizer"]["lr"] == 0.5
