@@ -50,6 +50,7 @@ class Recipe:
     Attributes:
         task: what is trained, a name of :data:`stylecli.training.tasks.TASKS`.
         steps, batch, seed: length of the run, samples of a step over all workers, what decides every random number.
+        minutes: time after which a run ends that has not come so far; its learning rate then falls by time. 0: none.
         device: auto, cpu or cuda. dtype: auto, fp32 or bf16 (mixed precision).
         workers: processes that share a batch: one thread each on CPUs, one graphics card each on those.
         warm_start: weights to begin with, a file or a name of weights.toml. freeze: beginnings of the names of
@@ -64,6 +65,7 @@ class Recipe:
     steps: int
     batch: int
     seed: int = 0
+    minutes: float = 0.0
     device: str = "auto"
     dtype: str = "auto"
     workers: int = 1
@@ -147,6 +149,8 @@ def parse_recipe(table: Mapping[str, Any], name: str = "recipe", base: Path | No
     for key in ("steps", "batch", "workers", "save_every", "release_every"):
         if getattr(common, key) < 1:
             raise UsageError(f"{name}: {key} = {getattr(common, key)}: at least 1")
+    if common.minutes < 0 or (common.minutes and common.workers > 1):
+        raise UsageError(f"{name}: minutes = {common.minutes}: at least 0, and with a single worker")
     if common.batch % common.workers:
         raise UsageError(f"{name}: a batch of {common.batch} cannot be shared by {common.workers} workers")
     plain = {k: _plain(getattr(common, k)) for k in _COMMON} | _plain(own)

@@ -110,8 +110,11 @@ def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
     )
     began = time.monotonic() - run.seconds
     for step in range(run.step, recipe.steps):
+        share = max(step / recipe.steps, run.share_of_time)
+        if share >= 1:
+            break
         for group in run.optimizer.param_groups:
-            group["lr"] = group["share"] * rate(recipe.optimizer, step, recipe.steps)
+            group["lr"] = group["share"] * rate(recipe.optimizer, step, share)
         loss, terms = losses(step)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -119,9 +122,9 @@ def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
         run.optimizer.step()
         run.finish_step(terms)
         bar.update()
+        run.seconds = time.monotonic() - began
         if worker.rank == 0:
-            run.seconds = time.monotonic() - began
-            run.write()
+            run.write(run.step == recipe.steps or run.share_of_time >= 1)
     bar.close()
 
 
@@ -174,9 +177,13 @@ class _Run:
         for name, value in terms.items():
             self.running[name] = torch.lerp(self.running.get(name, value), value, _SMOOTH)
 
-    def write(self) -> None:
-        """Whatever is due at this step: a line of the log, a checkpoint, weights and a sheet."""
-        last = self.step == self.recipe.steps
+    @property
+    def share_of_time(self) -> float:
+        """How much of the recipe's time is over."""
+        return self.seconds / (60 * self.recipe.minutes) if self.recipe.minutes else 0.0
+
+    def write(self, last: bool) -> None:
+        """Whatever is due at this step, and at the last one: a line of the log, a checkpoint, weights and a sheet."""
         if last or self.step % _LOG_EVERY == 0:
             self._log({name: float(value) for name, value in self.running.items()})
         if last or self.step % self.recipe.release_every == 0:

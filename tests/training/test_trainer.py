@@ -73,7 +73,7 @@ def test_another_recipe_is_not_resumed(data):
     before = (data / "first" / "checkpoint.safetensors").read_bytes()
     with pytest.raises(UsageError, match=r"optimizer.lr was 0.001 and is 0.5 now"):
         run(data, TINY_RWKV, "first", steps=1, losses__tv=0.0, optimizer__lr=0.5)
-    with pytest.raises(UsageError, match=r"losses.fine was 0.0 and is 0.5 now"):
+    with pytest.raises(UsageError, match=r"losses.tv was 0.0 and is 0.3 now"):
         run(data, TINY_RWKV, "first", steps=1)
     assert (data / "first" / "checkpoint.safetensors").read_bytes() == before
     left = data / "first" / ".stylize-00000000-00000000-1-00000000.part"  # by a run that was killed
@@ -108,8 +108,19 @@ def test_a_style_reader_in_bfloat16(data):
 
 def test_learning_rate_warms_up_holds_and_falls():
     settings = Optimizer(lr=1.0, decay_from=0.5, warm_up=100, floor=0.02)
-    rates = [rate(settings, s, 1000) for s in (0, 99, 499, 750, 999)]
+    rates = [rate(settings, s, s / 1000) for s in (0, 99, 499, 750, 999)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[1] == rates[2] == 1.0
     assert 0.4 < rates[3] < 0.6
     assert 0.02 < rates[4] < 0.03
+
+
+def test_a_run_ends_with_its_minutes_and_is_whole(data):
+    changes = {"steps": 100_000, "minutes": 1 / 120, "save_every": 100_000}
+    path = run(data, TINY_RWKV, "short", **changes)
+    record = load_record(path.with_name("checkpoint.safetensors"))
+    assert 1 <= record["step"] < 10_000 and 0.5 <= record["seconds"] < 5
+    again = run(data, TINY_RWKV, "short", **changes)  # nothing is left to do
+    assert load_record(again.with_name("checkpoint.safetensors"))["step"] == record["step"]
+    with pytest.raises(UsageError, match="with a single worker"):
+        run(data, TINY_RWKV, "two", **changes, workers=2)
