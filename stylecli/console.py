@@ -49,7 +49,7 @@ from stylecli.run.events import (
     Tally,
     Warned,
 )
-from stylecli.weights.progress import Download, listening
+from stylecli.weights.progress import Download, listening, megabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -218,7 +218,7 @@ class Console:
             if self._bar is None or self.verbose:
                 size = f"{event.width}x{event.height}"
                 if isinstance(event, FilmDone):
-                    size += f", {event.frames} frames, {event.bytes / 1e6:.1f} MB"
+                    size += f", {event.frames} frames, {megabytes(event.bytes)}"
                 self.say(f"done {event.target} ({size}, {event.seconds:.2f} s)")
         elif isinstance(event, Skipped):
             self._object("skipped", **_fields(event))
@@ -237,7 +237,7 @@ class Console:
 
     def _advanced(self, event: Advanced) -> None:
         """The bar counts the frames of the film being painted; without a terminal a line says so now and then."""
-        size, now = f"{event.bytes / 1e6:.1f} MB", time.monotonic()
+        size, now = megabytes(event.bytes), time.monotonic()
         if now - self._progress_told > _PROGRESS_S:
             told = {
                 "source": event.source,

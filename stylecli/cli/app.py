@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 app.command(short_help="Photographs and folders of them, in one or more styles.")(image)
 app.command(short_help="The same, painted as a phrase says.")(text)
-app.command(short_help="Films, with their sound, without flicker.")(video)
+app.command(short_help="Films, with their sound, steadied against flicker.")(video)
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.command(short_help="Look at this machine and paint one small picture, for bug reports.")(doctor)
@@ -75,7 +75,7 @@ def _options(
         ),
     ] = None,
 ) -> None:
-    """Stylize photographs and folders with linear-time style transfer models."""
+    """Paint photographs and films in the style of a picture or of a phrase."""
 
 
 def command() -> Any:

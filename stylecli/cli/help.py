@@ -54,7 +54,11 @@ EXAMPLES = {
     "bench speed": ["stylize bench speed --size 512 --size 1024"],
     "bench quality": ["stylize bench quality --photographs photos/ --styles styles/"],
     "bench kernels": ["stylize bench kernels"],
+    "bench text": ["stylize bench text --data artworks/ --photographs photos/"],
+    "bench convergence": ["stylize bench convergence --photographs photos/ -o convergence.png"],
+    "bench scale": ["stylize bench scale --megapixels 1,4,16 -o scale.png"],
     "bench video": ["stylize bench video clip.mp4 --style starry.jpg"],
+    "bench all": ["stylize bench all --photographs photos/ --styles styles/ --html bench.html"],
     "train recipe": ["stylize train recipe stylerwkv --data pictures/ --out runs/first"],
     "train average": ["stylize train average a.safetensors:0.65 b.safetensors:0.35 -o c.safetensors"],
 }
@@ -64,7 +68,9 @@ def dress(command: Any, path: str = "") -> Any:
     """``command`` (Typer's) and all below it with groups and examples in their help; returns it."""
     for name, below in getattr(command, "commands", {}).items():
         dress(below, f"{path} {name}".strip())
-    if not hasattr(command, "commands"):
+    if hasattr(command, "commands"):
+        command.format_commands = partial(_format_commands, command)
+    else:
         command.format_options = partial(_format_options, command)
         command.collect_usage_pieces = partial(_usage, command.collect_usage_pieces)
         command.format_epilog = partial(_format_examples, EXAMPLES.get(path, ()))
@@ -78,6 +84,13 @@ def _plain(metavar: str) -> str:
 
 def _usage(pieces: Callable[[Any], list[str]], context: Any) -> list[str]:
     return [_plain(piece) for piece in pieces(context)]
+
+
+def _format_commands(group: Any, context: Any, formatter: Any) -> None:
+    """First sentences whole: Click cuts them where a line ends."""
+    rows = [(name, group.commands[name].get_short_help_str(1000)) for name in group.list_commands(context)]
+    with formatter.section("Commands"):
+        formatter.write_dl(rows)
 
 
 def _format_options(command: Any, context: Any, formatter: Any) -> None:

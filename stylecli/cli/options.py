@@ -145,7 +145,7 @@ Refine = Annotated[
         max=1000,
         help="Iterations that adapt the network to each style first, kept for later runs: 60 for a style image, 15 to "
         "40 for a phrase.",
-        show_default="0; 20 with another --backbone",
+        show_default="0",
     ),
 ]
 Polish = Annotated[

@@ -107,12 +107,11 @@ def _check_target(target: Path) -> None:
 def _leave(console: Console, target: Path, wanted: Settings) -> NoReturn:
     """End without making a sheet that is there already; a failure where it was made otherwise."""
     from stylecli.run.events import Failed
-    from stylecli.run.mark import picture_differs
+    from stylecli.run.mark import made_otherwise, picture_differs
 
     words = picture_differs(target, wanted)
     if words:
-        reason = f"was made with other settings ({', '.join(words)}): --overwrite makes it again"
-        console.show(Failed(target, reason))
+        console.show(Failed(target, made_otherwise(words)))
         raise typer.Exit(1)
     console.say(f"{target} exists already, use --overwrite to make it again")
     raise typer.Exit(0)

@@ -38,7 +38,8 @@ def text(
         Backbone,
         typer.Option(
             help="Between which networks to paint: our own, or SigLIP and Stable Diffusion's auto-encoder "
-            "(or its small sister), as in the paper. No trained weights exist for those: they are refined."
+            "(or its small sister), as in the paper. No trained weights exist for those, so they are "
+            "refined: 20 iterations unless --refine says otherwise."
         ),
     ] = Backbone.own,
     painting: Painting,

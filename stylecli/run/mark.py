@@ -91,11 +91,13 @@ def sort_finished(
             agreeing.append(item)
             emit(Skipped(item.source, item.target, item.style, "exists"))
             continue
-        reason = (
-            f"{item.target} was made with other settings ({', '.join(words)}): --overwrite makes it again"
-        )
-        emit(Failed(item.source, reason, item.target, item.style))
+        emit(Failed(item.source, f"{item.target} {made_otherwise(words)}", item.target, item.style))
     return replace(plan, finished=tuple(agreeing))
+
+
+def made_otherwise(words: Sequence[str]) -> str:
+    """What is said of a result that differs so from what is wanted."""
+    return f"was made with other settings ({'; '.join(words)}): --overwrite makes it again, -o makes another"
 
 
 def film_differs(target: Path, wanted: Settings) -> Sequence[str]:

@@ -91,7 +91,7 @@ def test_every_page_has_an_example_that_is_understood(
 ) -> None:
     """Each command line is parsed (not run), and each page shows those of its command."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("photos", "pictures", "styles"):
+    for folder in ("photos", "pictures", "styles", "artworks"):
         Path(folder).mkdir()
     for file in ("clip.mp4", "starry.jpg", "photo.jpg"):
         Path(file).touch()
@@ -101,7 +101,7 @@ def test_every_page_has_an_example_that_is_understood(
 
     whole = command()
     pages = {name: below for name, below in whole.commands.items() if not hasattr(below, "commands")}
-    for group in ("kernels", "weights", "train"):
+    for group in ("kernels", "weights", "train", "bench"):
         pages |= {f"{group} {name}": below for name, below in whole.commands[group].commands.items()}
     for name in {*pages, *EXAMPLES}:
         assert _run([*name.split(), "--help"]) == 0
@@ -119,6 +119,14 @@ def test_every_page_has_an_example_that_is_understood(
     assert text.index("Arguments:") < text.index("What to paint with:") < text.index("What it says:")
     assert "Options:" not in text  # all have their place
     assert "Usage: stylize image [OPTIONS] INPUT...\n" in text and "\n  INPUT...  " in text
+
+
+def test_lists_of_commands_are_not_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
+    from stylecli.__main__ import _run
+
+    for group in ("", "train", "bench", "kernels", "weights"):
+        assert _run([*group.split(), "--help"]) == 0
+        assert "..." not in capsys.readouterr().out.split("Commands:\n")[1]
 
 
 def test_shell_completion_is_there(stylize) -> None:  # type: ignore[no-untyped-def]

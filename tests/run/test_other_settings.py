@@ -56,7 +56,7 @@ def test_other_settings_are_told_and_the_same_are_done(here, capsys, command, ta
     changes = [
         (["--strength", "0.6"], "strength 1, now 0.6"),
         (["--stroke-size", "0.25"], "stroke-size 1, now 0.25"),
-        (["--preserve-color"], "preserve-color off, now on"),
+        (["--preserve-color", "--seed", "7"], "(preserve-color off, now on; seed 0, now 7)"),
         (["--seed", "7"], "seed 0, now 7"),
         (["--weights", "own.safetensors"], "weights"),
         (["--dtype", "bf16"], "dtype float32, now bfloat16"),
