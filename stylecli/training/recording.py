@@ -47,11 +47,14 @@ def record(task: PaintingTask, style: Tensor, inputs: Sequence[Tensor]) -> Recor
 
     content = inputs[0]
     output = content.clone().requires_grad_()  # stands in for a painting
-    graphed: Any = torch.cuda.make_graphed_callables(
-        (_Painting(task), compare),
-        ((content.clone(), style.clone()), (output, *(x.clone() for x in inputs))),
-        allow_unused_input=True,
-    )
+    with torch.autocast(
+        task.worker.device.type, enabled=False
+    ):  # torch refuses where weights are kept, as a step does
+        graphed: Any = torch.cuda.make_graphed_callables(
+            (_Painting(task), compare),
+            ((content.clone(), style.clone()), (output, *(x.clone() for x in inputs))),
+            allow_unused_input=True,
+        )
     return Recorded(*graphed)
 
 

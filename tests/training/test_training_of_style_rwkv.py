@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_kit import TINY, TINY_READER, TINY_RWKV, changed, painting_data, random_vgg, run
 
 from stylecli.errors import InputError, UsageError, WeightsError
@@ -164,15 +165,31 @@ def test_what_is_compared_is_what_vgg_sees(data, window):
     assert found["style"].item() == pytest.approx(style.item(), rel=5e-3)
 
 
+class NumbersSent(TorchDispatchMode):
+    """Counts tensors made of Python's numbers: on a card they have to be sent there, which cannot be recorded."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten.lift_fresh.default
+        return function(*args, **(kwargs or {}))
+
+
 @pytest.mark.usefixtures("trained")
 def test_a_recorded_step_is_the_step(data, monkeypatch):
     """What a graphics card records (here nothing does): the same losses, and gradients for all that learns."""
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", lambda callables, *_, **__: callables)
-    task, wanted = terms(data, weights=["content", "style", "strokes", "tv"], texture__window=0)
+
+    def make_graphed_callables(callables, *_, **__):
+        assert not (torch.is_autocast_enabled("cpu") and torch.is_autocast_cache_enabled())  # torch refuses
+        return callables
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", make_graphed_callables)
+    task, wanted = terms(data, weights=["content", "style", "strokes", "tv", "lattice"], texture__window=0)
     batch = task.batch(1)
     rows = [x for texture in task.gallery.textures(batch.drawn) for x in texture.rows()]
     style, inputs = task.style_vectors(batch), (batch.content, batch.styled, *rows)
-    recorded = record(task, style, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        recorded = record(task, style, inputs)
     torch.manual_seed(0)
     (painted,) = recorded.paint(batch.content, style)
     values = recorded.compare(painted, *inputs)
@@ -181,7 +198,10 @@ def test_a_recorded_step_is_the_step(data, monkeypatch):
     values.sum().backward()
     assert all(p.grad is not None for p in task.model.decoder.head_out.parameters())
     torch.manual_seed(0)
-    assert torch.equal(recorded.paint(batch.content, style)[0], painted)
+    with NumbersSent() as sent:
+        assert torch.equal(recorded.paint(batch.content, style)[0], painted)
+        recorded.compare(painted, *inputs)
+    assert not sent.count
 
 
 @pytest.mark.usefixtures("trained")
