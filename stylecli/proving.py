@@ -92,7 +92,10 @@ def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
             if device.type != "cpu":
                 paint = load(str(device), name)
                 _painted(paint, photo)  # the first one compiles and finds its way
-            painted, seconds = _painted(paint, photo)
+            tries = [_painted(paint, photo) for _ in range(1 if device.type == "cpu" else 5)]
+            painted, seconds = min(
+                tries, key=lambda one: one[1]
+            )  # a card's times differ more than its formats
         except Exception as error:  # a format that this device does not compute in
             sys.stderr.write(f"{name}: {error}\n")
             continue

@@ -308,6 +308,25 @@ def test_deform_shift(on_host, dtype, size, C):
     assert_close(("x", "offset"), got, gradients, LIMITS[dtype])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "other"), [(torch.float32, torch.bfloat16), (torch.bfloat16, torch.float32)]
+)
+def test_deform_shift_under_autocast(on_host, monkeypatch, dtype, other):
+    """Which leaves tokens and displacements in two types."""
+    monkeypatch.setattr(cuda, "takes", lambda *tensors: True)
+    x, offset = torch.randn(1, 5, 7, 16).to(dtype), torch.rand(1, 5, 7, 2, 2).to(other)
+    assert deform_cuda.usable(x, offset, backward=True)
+    exact = [t.double().requires_grad_() for t in (x, offset)]
+    expected = deform_shift_reference(*exact)
+    y = guarded_call(deform_cuda.deform_shift, x, offset)
+    assert y.dtype == torch.float32
+    assert error(y, expected.detach()) < LIMITS[torch.float32]
+    grad = torch.randn(x.shape).to(dtype)
+    got = guarded_call(deform_cuda.deform_shift_backward, grad, x, offset)
+    gradients = torch.autograd.grad(expected, exact, grad.double())
+    assert_close(("x", "offset"), got, gradients, LIMITS[torch.float32])
+
+
 def test_deform_shift_by_nan_reads_inside(on_host):
     x, offset = torch.randn(1, 3, 3, 8), torch.full((1, 3, 3, 1, 2), float("nan"))
     torch.testing.assert_close(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stylecli.ops import build
 from stylecli.ops.deform_shift import compiled, deform_shift, deform_shift_reference
@@ -151,3 +152,19 @@ def test_operator_is_registered_rightly(dtype):
     inputs = tuple(t.to(dtype).requires_grad_() for t in case(1, 4, 5))
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(torch.ops.stylecli.deform_shift.default, inputs, test_utils=tests)
+
+
+def test_gradients_in_torch_send_nothing_to_a_card():
+    """A step in which something is sent cannot be recorded."""
+
+    class Sent(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.count += function in (torch.ops.aten.lift_fresh.default, torch.ops.aten._to_copy.default)
+            return function(*args, **(kwargs or {}))
+
+    x, offset = (t.float() for t in case())
+    with Sent() as sent:
+        sampled_backward(torch.ones_like(x), x, offset)
+    assert not sent.count

@@ -11,21 +11,27 @@ _THREADS = 256
 
 
 def usable(x: Tensor, offset: Tensor, *, backward: bool = False) -> bool:
-    """Whether the CUDA path takes these inputs: of one card, of one type, any float type but float64.
+    """Whether the CUDA path takes these inputs: of one card, of any float type but float64.
 
     The gradient of x is summed in an order that depends on timing, so that ``backward`` says no where
     ``torch.use_deterministic_algorithms`` is on.
     """
-    if not cuda.takes(x, offset) or x.dtype != offset.dtype:
+    if not cuda.takes(x, offset):
         return False
     if backward and torch.are_deterministic_algorithms_enabled():
         return False
     B, H, W, C = x.shape
-    return max(B, H) <= 65_535 and W * C <= cuda.MAX_BLOCKS and _kernels(x) is not None
+    return max(B, H) <= 65_535 and W * C <= cuda.MAX_BLOCKS and _kernels(x, offset) is not None
 
 
-def _kernels(x: Tensor) -> cuda.Kernels | None:
-    return cuda.load("deform_shift", x.device, f"ONLY_{cuda.STORAGE[x.dtype]}")
+def _kernels(*tensors: Tensor) -> cuda.Kernels | None:
+    return cuda.load("deform_shift", tensors[0].device, f"ONLY_{cuda.STORAGE[cuda.storage(*tensors)]}")
+
+
+def _stored(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Contiguous and of one type: float32 where they differ, as under autocast."""
+    storage = cuda.storage(*tensors)
+    return tuple(t.to(storage).contiguous() for t in tensors)
 
 
 def _launch(name: str, items: int, x: Tensor, groups: int, *tensors: Tensor) -> None:
@@ -39,8 +45,8 @@ def _launch(name: str, items: int, x: Tensor, groups: int, *tensors: Tensor) -> 
 
 
 def deform_shift(x: Tensor, offset: Tensor) -> Tensor:
-    """(B, H, W, C) in x's type."""
-    x, offset = x.contiguous(), offset.contiguous()
+    """(B, H, W, C) in the type of both, float32 where they differ."""
+    x, offset = _stored(x, offset)
     C, G = x.shape[3], offset.shape[3]
     y = torch.empty_like(x)
     if cuda.wide(C // G, x, y):
@@ -51,8 +57,9 @@ def deform_shift(x: Tensor, offset: Tensor) -> Tensor:
 
 
 def deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of x, in float32, and of offset, in its type. The last bits of the first depend on timing."""
-    grad, x, offset = grad.to(x.dtype).contiguous(), x.contiguous(), offset.contiguous()
+    """Gradients of x, in float32, and of offset, in the type of both. The last bits of the first depend on timing."""
+    x, offset = _stored(x, offset)
+    grad = grad.to(x.dtype).contiguous()
     C, G = x.shape[3], offset.shape[3]
     grad_x, grad_offset = torch.zeros_like(x, dtype=torch.float32), torch.empty_like(offset)
     _launch("backward_x", C, x, G, grad, offset, grad_x)

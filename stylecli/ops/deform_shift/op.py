@@ -57,7 +57,7 @@ def _deform_shift(x: Tensor, offset: Tensor) -> Tensor:
     if compiled.usable(x, offset):
         return compiled.deform_shift(x, offset).to(x.dtype)
     if cuda.usable(x, offset):
-        return cuda.deform_shift(x, offset)
+        return cuda.deform_shift(x, offset).to(x.dtype)
     return sampled(x, offset)
 
 
@@ -80,7 +80,7 @@ def _deform_shift_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Ten
         return grad_x.to(x.dtype), grad_offset.to(offset.dtype)
     if cuda.usable(x, offset, backward=True):
         grad_x, grad_offset = cuda.deform_shift_backward(grad, x, offset)
-        return grad_x.to(x.dtype), grad_offset
+        return grad_x.to(x.dtype), grad_offset.to(offset.dtype)
     return sampled_backward(grad, x, offset)
 
 
@@ -92,8 +92,10 @@ def sampled_backward(grad: Tensor, x: Tensor, offset: Tensor) -> tuple[Tensor, T
         _split(_working(grad.contiguous()), G), image, grid, _BILINEAR, _BORDER, _ALIGN_CORNERS, [True, True]
     )
     grad_grid = grad_grid.view(B, G, H, W, 2).permute(0, 2, 3, 1, 4)
-    scale = grad_grid.new_tensor([2 / max(H - 1, 1), 2 / max(W - 1, 1)])
-    grad_offset = grad_grid.flip(-1) * scale
+    # (Numbers of Python's own: a tensor of them would have to be sent to a card, which would be waited for.)
+    grad_offset = torch.stack(
+        [grad_grid[..., 1] * (2 / max(H - 1, 1)), grad_grid[..., 0] * (2 / max(W - 1, 1))], -1
+    )
     return _join(grad_image, B).to(x.dtype), grad_offset.to(offset.dtype).contiguous()
 
 
