@@ -17,6 +17,7 @@ from stylecli.models.layers import SLOPE
 from stylecli.models.style_mamba.config import StyleMambaConfig
 
 _FAR = 8.0  # spreads; a style farther out than any of training's
+_NARROW = 0.01  # of the widest direction; in one that is narrower than that, few styles do not differ at all
 CODE_SIZE = 0.25
 """Root mean square of a code. Small, so that one step of Adam in the many layers that read it cannot overturn a
 picture."""
@@ -53,8 +54,9 @@ class StyleSpace(nn.Module):
         self.register_buffer("widths", torch.ones(components))
 
     def forward(self, style: Tensor) -> Tensor:
-        standard = ((style - self.mean) / self.spread).clamp(-_FAR, _FAR)
-        return standard @ self.basis.T / self.widths
+        with torch.autocast(style.device.type, enabled=False):  # narrow directions are made wide: all digits count
+            standard = ((style.float() - self.mean) / self.spread).clamp(-_FAR, _FAR)
+            return standard @ self.basis.T / self.widths
 
     def vector(self, components: Tensor) -> Tensor:
         """The style vectors (B, S) that have these components and no others."""
@@ -71,7 +73,8 @@ class StyleSpace(nn.Module):
         variances, directions = torch.linalg.eigh(standard.T @ standard / len(standard))  # rising
         count = len(self.widths)
         self.basis.copy_(directions[:, -count:].flip(1).T)
-        self.widths.copy_(variances[-count:].flip(0).clamp(min=1e-12).sqrt())
+        widths = variances[-count:].flip(0).clamp(min=0).sqrt()
+        self.widths.copy_(widths.clamp(min=_NARROW * float(widths[0])))
 
 
 class StyleCode(nn.Module):
