@@ -9,6 +9,7 @@ from PIL import Image
 RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
 
 _EXPORT = "export it as TIFF or PNG first"
+_FILM = "not an image that can be read (a film? stylize video paints those)"
 _RAW_STARTS = {
     b"FUJIFILMCCD-RAW": "Fujifilm", b"IIU\0": "Panasonic or Leica", b"IIRO": "Olympus", b"IIRS": "Olympus",
     b"MMOR": "Olympus", b"FOVb": "Sigma", b"\0MRM": "Minolta", b"II\x1a\0\0\0HEAPCCDR": "Canon",
@@ -90,9 +91,9 @@ def what_it_is(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         if head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
             return "a HEIC photo: pip install pillow-heif lets it be read; or convert it to JPEG or PNG"
-        return "not an image that can be read (video?)"
+        return _FILM
     if head.startswith(b"\x1aE\xdf\xa3") or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
-        return "not an image that can be read (video?)"
+        return _FILM
     if b"\x00" not in head:
         try:
             head[:-4].decode("utf-8") if len(head) == 4096 else head.decode("utf-8")

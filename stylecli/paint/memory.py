@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from stylecli.errors import OutOfMemoryError
-from stylecli.memory import show_size
+from stylecli.memory import process_memory, show_size
 from stylecli.models.descriptor import MemoryProfile
 
 _LEAST_ROWS = 32  # of a strip: with fewer the work is mostly done twice
@@ -62,5 +62,6 @@ def plan_tiles(
             return TilePlan(h, w, min(rows, _MOST_ROWS))
     needed = memory.always + memory.held * _LEAST_SIDE**2
     raise OutOfMemoryError(
-        f"not enough memory to paint: {show_size(room)} may be used, at least {show_size(needed)} are needed"
+        f"not enough memory to paint: {show_size(room)} may be used beside the {show_size(process_memory())} that the "
+        f"program holds, at least {show_size(needed)} are needed"
     )

@@ -60,7 +60,9 @@ def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
     looks += [parse_blend(text) for text in blends]
     looks = list(dict.fromkeys(looks))
     if not looks:
-        raise UsageError("no style given: add --style IMAGE (repeatable) or --blend a.jpg:0.7,b.jpg:0.3")
+        raise UsageError(
+            "no style given: add --style IMAGE (repeatable), --prompt TEXT or --blend a.jpg:0.7,b.jpg:0.3"
+        )
     named: dict[str, Look] = {}
     for look in looks:
         other = named.setdefault(look.name.casefold(), look)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from film_kit import Film
+from PIL import Image
 
 from stylecli.errors import InputError
+from stylecli.media import read_picture
 from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.source import open_source
 
@@ -33,6 +35,17 @@ def test_playlists_are_refused(text: str, suffix: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as failed:
         open_source(path, Excerpt())
     assert str(failed.value).startswith(f"{path}: ") and "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".bmp", ".mp4"])
+def test_a_picture_is_said_to_be_one_and_a_film_too(suffix: str, tmp_path: Path) -> None:
+    picture = tmp_path / f"a{suffix}"
+    Image.new("RGB", (40, 30)).save(picture, None if suffix != ".mp4" else "JPEG")
+    with pytest.raises(InputError, match="a picture, not a film: stylize image paints it"):
+        open_source(picture, Excerpt())
+    film = Film(frames=2).write(tmp_path / "f.mp4")
+    with pytest.raises(InputError, match="stylize video paints those"):
+        read_picture(film.rename(tmp_path / f"b{suffix}"))
 
 
 @pytest.mark.parametrize(

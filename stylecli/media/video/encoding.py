@@ -149,6 +149,7 @@ class Encoding:
             words = getattr(error, "strerror", None) or str(error)
             asked = f" --preset {self.preset}" if self.preset else ""
             asked += "" if self.crf is None else f" --crf {self.crf}"
+            words += ", it needs an NVIDIA card and its driver" if kind.encoder.endswith("_nvenc") else ""
             raise UsageError(f"--codec {self.name}{asked}: {kind.encoder} does not start ({words})") from None
 
     def plan(self, clip: Clip) -> Coding:

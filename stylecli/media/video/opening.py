@@ -14,8 +14,10 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
+from PIL import Image
 
 from stylecli.errors import InputError
+from stylecli.media.pillow_guard import readable_formats
 
 _FILMS = (
     "mov matroska avi mpeg mpegts mpegvideo m4v h264 hevc obu ivf vc1 asf flv live_flv ogg mxf gxf dv nut wtv rm gif "
@@ -24,6 +26,7 @@ _FILMS = (
 _PICTURES = "png_pipe jpeg_pipe webp_pipe bmp_pipe tiff_pipe gif_pipe"  # only to say what they are
 _READ = ",".join([*_FILMS.split(), *_PICTURES.split()])
 _KNOWN = "MP4, MOV, MKV, WebM, AVI, MPEG, TS, WMV, FLV, OGV, MXF, DV and the like are read"
+_PICTURE = "a picture, not a film: stylize image paints it"
 
 
 def open_film(path: Path) -> InputContainer:
@@ -43,16 +46,23 @@ def open_film(path: Path) -> InputContainer:
             if path.stat().st_size == 0:
                 raise InputError(f"{path}: the file is empty") from None
         if isinstance(error, av.ArgumentError):  # FFmpeg's word for what is not on the list
-            raise InputError(f"{path}: a playlist, or no film at all ({_KNOWN})") from None
+            what = _PICTURE if _is_picture(path) else f"a playlist, or no film at all ({_KNOWN})"
+            raise InputError(f"{path}: {what}") from None
         known = isinstance(error, av.InvalidDataError | PermissionError)
         why = "" if known else f" ({getattr(error, 'strerror', None) or error})"
         raise InputError(f"{path}: not a video, or cut off before its index{why}") from None
 
 
+def _is_picture(path: Path) -> bool:
+    with suppress(Exception), Image.open(path, formats=readable_formats()):
+        return True
+    return False
+
+
 def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     """The stream to paint: the first that is no cover picture. Raises InputError."""
     if container.format.name.endswith("_pipe"):
-        raise InputError(f"{path}: a picture, not a film: stylize image paints it")
+        raise InputError(f"{path}: {_PICTURE}")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
