@@ -106,7 +106,12 @@ def looks(styles: list[Path] | None, prompts: list[str] | None, blends: list[str
 # What to paint with.
 Styles = Annotated[
     list[Path] | None,
-    typer.Option("--style", "-s", metavar="IMAGE", help="Style image; repeat for one result in each style."),
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="IMAGE",
+        help="Style image, or a folder of them; repeat for one result in each style.",
+    ),
 ]
 Blends = Annotated[
     list[str] | None,
@@ -184,12 +189,16 @@ Format = Annotated[
     typer.Option(metavar="NAME", show_default="the input's own", help="png, jpg, webp, tiff and others."),
 ]
 Quality = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=100, help="For formats that trade detail for size.")
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=100, show_default="95", help="For formats that trade detail for size."
+    ),
 ]
 Shard = Annotated[
     str | None,
     typer.Option(
-        metavar="I/N", help="Only the I-th of N parts, told by name alone: give each of N machines its own."
+        metavar="I/N",
+        help="Only the I-th of N parts of the work, chosen by names of results: give each of N machines its own.",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]

@@ -54,7 +54,9 @@ class StyleSpace(nn.Module):
         self.register_buffer("widths", torch.ones(components))
 
     def forward(self, style: Tensor) -> Tensor:
-        with torch.autocast(style.device.type, enabled=False):  # narrow directions are made wide: all digits count
+        with torch.autocast(
+            style.device.type, enabled=False
+        ):  # narrow directions are made wide: all digits count
             standard = ((style.float() - self.mean) / self.spread).clamp(-_FAR, _FAR)
             return standard @ self.basis.T / self.widths
 
