@@ -19,6 +19,9 @@ def pack(weights: Mapping[str, Tensor], eight_bits: Sequence[str] = ()) -> dict[
     """Float16, and int8 with float32 scales where a name of two axes or more begins with one of ``eight_bits``."""
     packed = {}
     for name, value in weights.items():
+        if value.dtype == torch.int16:  # numbers of something
+            packed[name] = value.cpu().contiguous()
+            continue
         value = value.detach().cpu().float().contiguous()
         if value.dim() < 2 or not name.startswith(tuple(eight_bits)):
             packed[name] = value.half()
@@ -34,6 +37,9 @@ def unpack(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     unpacked = {}
     for name, value in stored.items():
         if name.removesuffix(_SCALE) in stored and name.endswith(_SCALE):
+            continue
+        if value.dtype == torch.int16:
+            unpacked[name] = value
             continue
         layout = torch.channels_last if value.dim() == 4 else torch.preserve_format
         number = value.float() * stored[name + _SCALE] if value.dtype == torch.int8 else value

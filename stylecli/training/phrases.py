@@ -140,7 +140,7 @@ _GRAMMAR = {
     "utamaro|sharaku|the simpsons",
 }
 
-_COLOURS = {
+COLOURS = {
     "red": (200, 40, 40),
     "pink": (235, 150, 175),
     "purple": (120, 60, 150),
@@ -266,8 +266,8 @@ def describe(image: Tensor) -> list[str]:
     """Captions computed from a picture (3, H, W) in 0..1: brightness, contrast, saturation, dominant colours."""
     flat = image.flatten(1)
     light = luma(image[None])
-    names = list(_COLOURS)
-    table = flat.new_tensor(list(_COLOURS.values())) / 255
+    names = list(COLOURS)
+    table = flat.new_tensor(list(COLOURS.values())) / 255
     share = torch.bincount(torch.cdist(flat.T, table).argmin(1), minlength=len(names)) / flat.shape[1]
     first, second, third = (names[i] for i in share.topk(3).indices)
     ways = [f"{first} and {second}", f"a picture in {first}, {second} and {third}", f"{first} colours"]

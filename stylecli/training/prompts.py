@@ -46,7 +46,7 @@ _COMMON_TEXT = """
     the and with from for under near over his her its les des del not detail study untitled composition painting also
     known self portrait
 """
-_COMMON = frozenset(_COMMON_TEXT.split())  # words of titles that say nothing of the picture
+COMMON_WORDS = frozenset(_COMMON_TEXT.split())  # words of titles that say nothing of the picture
 _RARE = 8  # a word of a title becomes a label when as many artworks have it
 
 
@@ -129,7 +129,7 @@ class Prompts:
 
 
 def _words(title: str) -> set[str]:
-    return {w for w in re.findall(r"[a-z]{3,}", title.lower()) if w not in _COMMON}
+    return {w for w in re.findall(r"[a-z]{3,}", title.lower()) if w not in COMMON_WORDS}
 
 
 def _sayings(column: str, name: str) -> tuple[str, ...]:

@@ -1,0 +1,229 @@
+"""The style prior: what a phrase looks like, from a bank of artworks.
+
+As unCLIP's prior (arXiv 2204.06125) it makes of a phrase's embedding what a picture's would be; but styles of artworks
+are few and far apart, and a mean of many palettes is mud. So a phrase leans on artworks (own decision): its words name
+labels (artists, movements, materials, words of titles, how a picture looks), artworks that have them get shares, one
+is chosen, the most characteristic or, for another take, another, and those that resemble it make the style with it.
+Words of light and colour then move the style along what these look like in the bank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylecli.models.style_mamba.style_code import StyleSpace
+from stylecli.models.style_prior.config import StylePriorConfig
+from stylecli.models.style_prior.phrase import Spot, spots, windows_of, words_of
+
+# How much an artwork gains that has a label of this kind.
+_WEIGHT = {"artist": 1.5, "movement": 1.2, "medium": 1.3, "kind": 1.2, "word": 0.4, "look": 0.35}
+_STYLES = ("artist", "movement", "medium", "kind")
+_TEMPERATURE = 0.08
+_KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the largest
+# Weights of how much an artwork is like those meant, unlike all others, and saturated: what comes to mind of a painter
+# is the work that nobody else would have painted, and seldom a brown one.
+# Of many artworks, those that are like the others count more.
+_ALIKE, _UNLIKE, _VIVID = 1.0, 1.2, 0.5
+_MANY, _FLOOR = 200, 0.05
+_FAME = (
+    0.8  # of its artist's share in what is named: of a movement, those come to mind who painted much of it
+)
+_STEEP = 0.7  # of how well it fits what is named
+_OTHER = 3.0  # by how much a take should differ from those before
+_SATURATION = 2  # of the looks
+_NEAR = 0.25  # likeness from which an artwork resembles the chosen one
+_KINDRED = 4  # artworks that make one style
+_LOOKS = 1.2  # spreads from the mean that words of light and colour ask for, for a weight of 1
+_FAINT = 0.3  # least likeness of a label for a phrase that names nothing
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """A style vector (1, S), and what it leans on: names and shares, the largest first."""
+
+    vector: Tensor
+    leaned: tuple[tuple[str, float], ...]
+
+
+def _likeness(a: Tensor, b: Tensor) -> Tensor:
+    """Of styles (N, K) and (M, K): (N, M), 1 where they are the same, 0.14 at the usual distance."""
+    return torch.exp(-torch.cdist(a, b).square() / a.shape[1])
+
+
+class StylePrior(nn.Module):
+    """Buffers, of N artworks and L labels:
+
+    components (N, K): of their styles. members (N, M): numbers of their labels, -1 where there is no more.
+    carried (L,): the number that artworks have for a label, another where several say the same.
+    labels (L, D): embeddings, as ``reading`` (D, E) has them. looks (N, A): measures, standardised.
+    wanted (L, A): looks that a label asks for. slopes (K, A): looks of a style, as a linear fit has them.
+    """
+
+    components: Tensor
+    members: Tensor
+    carried: Tensor
+    labels: Tensor
+    reading: Tensor
+    looks: Tensor
+    wanted: Tensor
+    slopes: Tensor
+
+    def __init__(self, config: StylePriorConfig):
+        super().__init__()
+        self.config = config
+        N, L, K, A = config.artworks, config.labels, config.components, config.axes
+        lines = [line.split("\t") for line in config.names.split("\n")] if config.names else []
+        if len(lines) != L or any(len(line) != 2 or line[0] not in _WEIGHT for line in lines):
+            raise ValueError("names are not those of its labels")
+        self.kinds, self.names = [line[0] for line in lines], [line[1] for line in lines]
+        self._names = frozenset(self.names)
+        self.space = StyleSpace(config.style, K)
+        self.register_buffer("components", torch.zeros(N, K))
+        self.register_buffer("members", torch.full((N, config.members), -1, dtype=torch.int16))
+        self.register_buffer("carried", torch.zeros(L, dtype=torch.int16))
+        self.register_buffer("labels", torch.zeros(L, config.read))
+        self.register_buffer("reading", torch.zeros(config.read, config.embedding))
+        self.register_buffer("looks", torch.zeros(N, A))
+        self.register_buffer("wanted", torch.zeros(L, A))
+        self.register_buffer("slopes", torch.zeros(K, A))
+
+    @torch.no_grad()
+    def imagine(self, phrase: str, encode: Callable[[list[str]], Tensor], seed: int = 0) -> Imagined:
+        """The style of a phrase; ``encode`` gives embeddings (B, E) of texts. Another ``seed``: another take."""
+        found = self.spots(phrase, encode)
+        groups = self._groups(found)
+        mixed, shares = [], self.components.new_zeros(len(self.components))
+        for group, weight in groups:
+            own = self._mixture(self.attention(group), seed)
+            mixed.append((self._style(own), weight))
+            shares += weight * own
+        total = sum(weight for _, weight in mixed)
+        style = torch.stack([style * (weight / total) for style, weight in mixed]).sum(0)
+        style = self._with_looks(style, found)
+        return Imagined(self.space.vector(style[None]), self._leaned(shares / total))
+
+    def spots(self, phrase: str, encode: Callable[[list[str]], Tensor]) -> list[Spot]:
+        """What a phrase names; where it names nothing, the labels that are nearest to all of it."""
+        words = words_of(phrase)
+        windows = windows_of(words, self._names)
+        texts = [" ".join(words[i:j]) for i, j in windows]
+        read = F.normalize(encode([phrase, *texts]).to(self.reading) @ self.reading.T, dim=1)
+        likeness = read @ F.normalize(self.labels, dim=1).T  # (1 + windows, L)
+        found = spots(words, windows, likeness[1:], self.kinds, self.names) if windows else []
+        if any(self.kinds[n] != "look" for spot in found for n, _ in spot.labels):
+            return found
+        nearest = likeness[0].topk(min(4, len(self.names)))
+        faint = zip(nearest.indices.tolist(), nearest.values.clamp(min=_FAINT).tolist(), strict=True)
+        return [*found, Spot(phrase, tuple(faint))]
+
+    def attention(self, found: Sequence[Spot]) -> Tensor:
+        """Shares (N,) of artworks in what is named."""
+        asked = self._asked(found)
+        agreement = self.looks @ asked / asked.norm().clamp(min=1.0)  # spreads
+        score = _WEIGHT["look"] * agreement.clamp(-2, 2) / 2
+        for spot in found:
+            gain = self.labels.new_zeros(len(self.names) + 1)  # the last: no label
+            for number, likeness in spot.labels:
+                if self.kinds[number] != "look":
+                    carried = int(self.carried[number])
+                    gain[carried] = torch.maximum(
+                        gain[carried], gain.new_tensor(_WEIGHT[self.kinds[number]] * likeness)
+                    )
+            score = score + gain[self.members.long()].amax(1)
+        return (score / _TEMPERATURE).softmax(0)
+
+    def _asked(self, found: Sequence[Spot]) -> Tensor:
+        """Looks (A,) that are asked for."""
+        asked = self.wanted.new_zeros(self.wanted.shape[1])
+        for spot in found:
+            number, likeness = max(spot.labels, key=lambda label: label[1])
+            asked = asked + likeness * self.wanted[number]
+        return asked.clamp(-2, 2)
+
+    def _groups(self, found: Sequence[Spot]) -> list[tuple[list[Spot], float]]:
+        """Spots whose artworks make one style each, with their weights: one group where some artwork has all that is
+        named, else one for each style ("a Monet of mosaic tiles"), with whatever is no style in each."""
+        styles = [spot for spot in found if self._kind(spot) in _STYLES]
+        rest = [spot for spot in found if spot not in styles]
+        if len(styles) < 2 or self._together(styles):
+            return [(list(found), 1.0)]
+        return [([spot, *rest], 1.0) for spot in styles]
+
+    def _kind(self, spot: Spot) -> str:
+        return self.kinds[max(spot.labels, key=lambda label: label[1])[0]]
+
+    def _together(self, found: Sequence[Spot]) -> bool:
+        """Whether some artwork has a label of each spot."""
+        every = torch.ones(len(self.members), dtype=torch.bool, device=self.members.device)
+        for spot in found:
+            numbers = self.carried[[number for number, _ in spot.labels]]
+            every &= torch.isin(self.members, numbers).any(1)
+        return bool(every.any())
+
+    def _mixture(self, attention: Tensor, take: int) -> Tensor:
+        """Shares (N,) of the few artworks that make a style: one that is chosen, and those that resemble it."""
+        most = attention.topk(min(_KEPT, len(attention)))
+        kept = most.indices[most.values >= _LEAST * most.values[0]]
+        own, weight = self.components[kept], attention[kept] / attention[kept].sum()
+        near = _likeness(own, own)
+        common = _likeness(own, self.components).mean(1)
+        alike = (near * (1 - torch.eye(len(own)).to(near))) @ weight
+        many = (-weight.square().sum().log() / math.log(_MANY)).clamp(max=1)  # 0: one artwork alone
+        single = _VIVID * self.looks[kept, _SATURATION].clamp(-2.5, 2.5) - _UNLIKE * (common + _FLOOR).log()
+        score = _STEEP * weight.log() + (1 - 0.6 * many) * single + _ALIKE * many * (alike + _FLOOR).log()
+        artists = self.artists[kept]
+        fame = ((artists[:, None] == artists) & (artists >= 0)).to(weight) @ weight
+        score = score + _FAME * (fame + 0.02).log()
+        for _ in range(take % len(score)):  # what resembles earlier takes is no other take
+            before = int(score.argmax())
+            score = score - _OTHER * near[before]
+            score[before] = -torch.inf
+        chosen = int(score.argmax())
+        kindred = weight * (near[chosen] - _NEAR).clamp(min=0)
+        kindred[chosen] = 0
+        kindred[chosen] = kindred.sum().clamp(min=1e-6)
+        best = kindred.topk(min(_KINDRED, len(kindred)))
+        shares = torch.zeros_like(attention)
+        shares[kept[best.indices]] = best.values / best.values.sum()
+        return shares
+
+    @property
+    def artists(self) -> Tensor:
+        """Number of the label (N,) that is an artwork's artist; -1: nobody."""
+        artist = torch.tensor([kind == "artist" for kind in self.kinds] + [False])  # the last: no label
+        return torch.where(artist[self.members.long()], self.members, -1).amax(1)
+
+    def _style(self, shares: Tensor) -> Tensor:
+        """Components (K,) of a mixture, as far from the mean of all as its artworks are: a mean alone is dull."""
+        mixed = shares @ self.components
+        length = shares @ self.components.norm(dim=1)
+        return mixed * (length / mixed.norm().clamp(min=1e-6))
+
+    def _with_looks(self, style: Tensor, found: Sequence[Spot]) -> Tensor:
+        """Components (K,) moved as little as gives the looks that are asked for, where they are not there yet."""
+        asked = self._asked(found)
+        about = asked.abs() > 0.05
+        if not about.any():
+            return style
+        slopes = self.slopes[:, about]
+        goal, now = _LOOKS * asked[about], style @ slopes
+        lacking = torch.where(goal > 0, (goal - now).clamp(min=0), (goal - now).clamp(max=0))
+        gram = slopes.T @ slopes
+        ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
+        return style + slopes @ torch.linalg.solve(gram + ridge, lacking)
+
+    def _leaned(self, shares: Tensor) -> tuple[tuple[str, float], ...]:
+        """What artworks with these shares are by, or of."""
+        named: dict[str, float] = {}
+        for number in shares.topk(min(8, len(shares))).indices.tolist():
+            labels = [n for n in self.members[number].tolist() if n >= 0 and self.kinds[n] in _STYLES[:3]]
+            if labels and float(shares[number]) > 0.01:
+                name = ", ".join(self.names[n] for n in labels[:2])
+                named[name] = named.get(name, 0.0) + float(shares[number])
+        return tuple(sorted(named.items(), key=lambda item: -item[1]))

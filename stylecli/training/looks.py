@@ -1,0 +1,89 @@
+"""How pictures look, in numbers: colours, light, contrast, saturation, warmth, lines, roughness; and the words that ask
+for it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylecli.paint.photo import luma
+from stylecli.training.phrases import COLOURS
+
+MEASURES = ("light", "contrast", "saturation", "warmth", "lines", "rough")
+AXES = (*MEASURES, *COLOURS)
+"""Names of what :func:`measure` gives."""
+
+# Words, and the looks that they ask for, in spreads over artworks. Names of colours ask for themselves.
+_WORDS = """
+dark, black, darkness, shadow: light -1.3
+night, at night, midnight, nocturne, moonlight, moonlit: light -1.5, blue 0.9, warmth -0.7
+starry night, starry, starry sky, stars: light -0.9, blue 1.3, yellow 0.4
+bright, light, luminous, sunny, sunshine, daylight: light 1.2, saturation 0.3
+golden, gold, golden hour, golden light: yellow 1.2, orange 0.6, warmth 1.4
+pale, faded, washed-out, bleached, pastel, pastel colours: light 1.2, contrast -0.8, saturation -0.5
+pale blue, light blue, sky blue, baby blue: light blue 1.8, light 0.7
+stormy, storm, thunderstorm, tempest: light -0.8, contrast 0.5, saturation -0.6, grey 0.8, warmth -0.6
+vivid, colourful, vibrant, bright colours, neon, saturated, rainbow: saturation 1.6
+muted, dull, desaturated, earthy, subdued: saturation -0.9
+autumn, fall, autumn leaves: orange 1.3, brown 0.6, warmth 1.3
+winter, snow, snowy, icy, frozen, frost: white 1.0, light blue 0.9, warmth -1.2, light 0.8, saturation -0.5
+spring, blossom, cherry blossom: green 0.5, pink 1.0, light 0.8
+summer: light 0.6, saturation 0.6, warmth 0.5
+sunset, sunrise, dusk, dawn, twilight: orange 1.2, pink 0.6, warmth 1.2
+sea, ocean, water, lake, under water: blue 0.9, turquoise 0.8, warmth -0.9
+forest, jungle, meadow, grass, garden, woods: green 1.3
+desert, sand, dunes: beige 1.2, warmth 0.8
+fire, flames, burning, fiery, lava: red 1.0, orange 1.2, warmth 1.5, saturation 1.0
+mist, misty, fog, foggy, haze, hazy, dreamy: contrast -1.2, light 0.5, saturation -0.7
+gloomy, sombre, melancholy, sad, sinister, ominous, grim: light -1.0, saturation -0.7
+cheerful, happy, joyful, playful, festive, childlike: light 0.7, saturation 1.0
+dramatic, high contrast, bold, stark, chiaroscuro, intense: contrast 1.2
+soft, delicate, gentle, calm, peaceful, serene, quiet: contrast -0.8, rough -0.6
+black and white, monochrome, noir, greyscale, colourless: saturation -2.0
+sepia, old photograph, antique, vintage: saturation -0.8, brown 0.8, beige 0.6, warmth 0.5
+lines, outlines, contours, hatching, ink lines, linework: lines 1.3
+rough, thick strokes, brush strokes, textured, grainy, coarse: rough 1.2
+smooth, polished, blurred, soft edges, clean: rough -1.0
+flat, minimal, simple, minimalist, plain: rough -0.9, lines -0.6
+warm, warm colours, warm light: warmth 1.3
+cold, cool, cold colours, chilly: warmth -1.3, blue 0.4
+detailed, intricate, ornate, busy, crowded: lines 0.8, rough 0.5
+"""
+
+
+def words() -> dict[str, dict[str, float]]:
+    """Words of light and colour, and the looks that each asks for."""
+    found: dict[str, dict[str, float]] = {}
+    for line in _WORDS.strip().splitlines():
+        names, _, wanted = line.partition(": ")
+        pairs = [part.rsplit(" ", 1) for part in wanted.split(", ")]
+        for name in names.split(", "):
+            found[name] = {axis: float(value) for axis, value in pairs}
+    for colour in COLOURS:
+        found.setdefault(colour, {colour: 1.6})
+    return found
+
+
+def row(looks: dict[str, float]) -> Tensor:
+    """(A,) of named looks."""
+    return torch.tensor([looks.get(axis, 0.0) for axis in AXES])
+
+
+def measure(image: Tensor) -> Tensor:
+    """A picture (3, H, W) in 0..1, about 200 pixels on a side, to its measures (A,)."""
+    light, small = luma(image[None]), F.interpolate(image[None], 64, mode="area")[0].flatten(1)  # (3, 4096)
+    across, down = (light.diff(dim=d).abs() for d in (3, 2))
+    smooth = F.avg_pool2d(F.pad(light, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    found = [
+        small.mean(),
+        light.std(),
+        (small.amax(0) - small.amin(0)).mean(),
+        (small[0] - small[2]).mean(),
+        ((across > 0.12).float().mean() + (down > 0.12).float().mean()) / 2,
+        (light - smooth).std().log(),
+    ]
+    table = small.new_tensor(list(COLOURS.values())) / 255
+    nearest = torch.cdist(small.T, table).argmin(1)
+    shares = torch.bincount(nearest, minlength=len(table)) / nearest.numel()
+    return torch.cat([torch.stack(found), (shares + 0.01).log()])
