@@ -17,7 +17,7 @@ class Peer:
     """A tool that paints.
 
     Attributes:
-        name: as on PyPI. fixed: paints in a style of its own. arbitrary: paints like a style image.
+        name: of the package. fixed: paints in a style of its own. arbitrary: paints like a style image.
     """
 
     name: str

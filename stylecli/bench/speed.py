@@ -106,7 +106,7 @@ def _warm(
                 }
             )
     remarks = [
-        "`image` is StyleRWKV, `text` StyleMamba; style in hand, Pillow picture in, Pillow picture out."
+        "`image` is StyleRWKV, `text` StyleMamba; from Pillow picture to Pillow picture, the style encoded before."
     ]
     if peer is not None:
         remarks.append(f"The peer is {peer.name}; its any-style mode works at 384 pixels and enlarges.")
