@@ -56,6 +56,13 @@ def test_no_option_is_made_up() -> None:
         assert not {option for option in OPTION.findall(text) if option.startswith("--")} - offered, name
 
 
+def test_every_variable_is_written_down() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (TOP / "stylecli").rglob("*.py"))
+    assert set(re.findall(r"\bSTYLIZE_[A-Z_]+", sources)) == set(
+        re.findall(r"`(STYLIZE_[A-Z_]+)", TEXTS["README.md"])
+    )
+
+
 @pytest.mark.parametrize("line", sorted(line for line in set(typed()) if line[:10] != "stylize --"))
 def test_every_command_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parsed, not run."""
