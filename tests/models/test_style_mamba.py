@@ -77,9 +77,9 @@ def test_codes_begin_near_those_that_are_given():
 
 def test_all_components_of_a_style_give_it_back_and_few_the_nearest():
     torch.manual_seed(0)
-    styles = torch.randn(100, 3) @ torch.randn(3, 24) + 0.01 * torch.randn(100, 24) - 2
+    styles = torch.randn(100, 3) @ torch.randn(3, 24) + 0.2 * torch.randn(100, 24) - 2
     whole, few = StyleSpace(24, 24), StyleSpace(24, 3)
-    for space, near in ((whole, 1e-4), (few, 0.1)):
+    for space, near in ((whole, 1e-4), (few, 1.5)):
         space.fit(styles)
         assert float((space.vector(space(styles)) - styles).abs().max()) < near
         assert torch.allclose(space(styles).std(0), torch.ones(len(space.widths)), atol=0.05)
