@@ -30,6 +30,9 @@ vgg = "vgg.safetensors"
 size = 32
 first = 32
 style = 64
+[texture]
+side = 64
+window = 16
 [optimizer]
 lr = 0.01
 warm_up = 1
