@@ -89,8 +89,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(folder, capfd, monkeypatc
     from stylecli.__main__ import _run
 
     monkeypatch.chdir(folder)
-    assert _run(["train", "mine.toml", "--out", "killed", "--device", "cpu", "--set", "losses.tv=0.3"]) == 2
-    assert "losses.tv was 0.02 and is 0.3 now" in capfd.readouterr().err
+    assert _run(["train", "mine.toml", "--out", "killed", "--device", "cpu", "--set", "losses.tv=0.7"]) == 2
+    assert "losses.tv was 0.3 and is 0.7 now" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
