@@ -68,7 +68,7 @@ TINY_RWKV = {
     "release_every": 100,
     "data": {"content": ["content"], "style": ["style"], "vgg": "vgg.safetensors"},
     "crops": {"size": 32, "first": 32, "style": 64},
-    "texture": {"side": 64, "window": 16},
+    "texture": {"side": 64, "coarse_side": 32, "window": 16},
     "network": TINY,
 }
 TINY_READER = {

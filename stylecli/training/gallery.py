@@ -48,14 +48,15 @@ class TextureSettings:
     """How textures of paintings and styles are compared.
 
     Attributes:
-        side: of the square of a style beside a painting in full size, in pixels; paintings are seen at half their
-            size too, and then the style at half of this.
+        side: of the square of a style beside a painting in full size, in pixels. coarse_side: beside one of half its
+            size. Half of ``side`` would be the same style; more gives wider strokes, for pictures that are small.
         window: side of what is seen of a painting in full size; 0: all of it. maps: how many of VGG-16's four maps
             count there, finest first.
         coarse, fine: weights of both in the loss ``strokes``.
     """
 
     side: int = 384
+    coarse_side: int = 192
     window: int = 144
     maps: int = 3
     coarse: float = 1.0
@@ -77,10 +78,9 @@ class Gallery:
             raise UsageError(f"{recipe.name}: data.vgg_unit = {data.vgg_unit}: must be above 0")
         if not 1 <= texture.maps <= len(COARSE):
             raise UsageError(f"{recipe.name}: texture.maps = {texture.maps}: choose 1 to {len(COARSE)}")
-        if texture.side % 16 or texture.side < 32:
-            raise UsageError(
-                f"{recipe.name}: texture.side = {texture.side}: must be a multiple of 16, from 32"
-            )
+        for key, side in (("side", texture.side), ("coarse_side", texture.coarse_side)):
+            if side % 8 or side < 16:
+                raise UsageError(f"{recipe.name}: texture.{key} = {side}: must be a multiple of 8, from 16")
         paths = list_images(recipe.paths(data.style))
         self.first = len(paths)
         if data.more:
@@ -88,7 +88,7 @@ class Gallery:
                 raise UsageError(f"{recipe.name}: data: more_every from 1, more_share from 0 to below 1")
             paths = paths + list_images(recipe.paths(data.more))[:: data.more_every]
         self.styles = StyleImages(paths, style_side)
-        self._coarse, self._fine = (StyleImages(paths, side) for side in (texture.side // 2, texture.side))
+        self._coarse, self._fine = (StyleImages(paths, side) for side in (texture.coarse_side, texture.side))
         self.contents = ContentCrops(list_images(recipe.paths(data.content)), 0)
         self.left_out: set[int] = set()
         self._textures: dict[int, tuple[Texture, Texture]] = {}

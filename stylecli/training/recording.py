@@ -6,6 +6,7 @@ nothing has to be said again (https://pytorch.org/docs/stable/notes/cuda.html, w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from stylecli.training.tasks.painting import PaintingTask
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class _Painting(nn.Module):
 
 def record(task: PaintingTask, style: Tensor, inputs: Sequence[Tensor]) -> Recorded:
     """Record a task's step on batches like this one: style vectors (B, S), and what is handed to ``compare`` besides
-    the paintings, the photographs first."""
+    the paintings, the photographs first. Where torch cannot, the step is said anew every time."""
 
     def compare(output: Tensor, *others: Tensor) -> Tensor:
         with _uncached(task):
@@ -47,15 +51,15 @@ def record(task: PaintingTask, style: Tensor, inputs: Sequence[Tensor]) -> Recor
 
     content = inputs[0]
     output = content.clone().requires_grad_()  # stands in for a painting
-    with torch.autocast(
-        task.worker.device.type, enabled=False
-    ):  # torch refuses where weights are kept, as a step does
-        graphed: Any = torch.cuda.make_graphed_callables(
-            (_Painting(task), compare),
-            ((content.clone(), style.clone()), (output, *(x.clone() for x in inputs))),
-            allow_unused_input=True,
-        )
-    return Recorded(*graphed)
+    parts: Any = (_Painting(task), compare)
+    samples = ((content.clone(), style.clone()), (output, *(x.clone() for x in inputs)))
+    try:
+        # torch refuses where autocast keeps weights, as it does around a step.
+        with torch.autocast(task.worker.device.type, enabled=False):
+            parts = torch.cuda.make_graphed_callables(parts, samples, allow_unused_input=True)
+    except RuntimeError as error:
+        log.warning("no CUDA graph of a step, which takes longer without (%s)", str(error).splitlines()[0])
+    return Recorded(*parts)
 
 
 def _uncached(task: PaintingTask) -> torch.autocast:

@@ -265,7 +265,7 @@ def test_what_cannot_be_trained_on_is_named(data, tmp_path):
         ({"data__style": ["broken"]}, InputError, r"broken\.jpg"),
         ({"data__vgg": "bad.safetensors"}, WeightsError, r"bad\.safetensors"),
         ({"data__vgg": "missing.safetensors"}, WeightsError, r"missing\.safetensors"),
-        ({"texture__side": 60}, UsageError, r"texture\.side"),
+        ({"texture__coarse_side": 60}, UsageError, r"texture\.coarse_side"),
         ({"texture__window": 40}, UsageError, r"texture\.window = 40"),
         ({"texture__maps": 5}, UsageError, "choose 1 to 4"),
         ({"data__more": ["style"], "data__more_every": 0}, UsageError, "more_every from 1"),
