@@ -112,7 +112,8 @@ def _weights() -> str:
     from stylecli.weights.manifest import load_manifest
     from stylecli.weights.store import State, inspect
 
-    states = {name: inspect(one, one.file()) for name, one in load_manifest().items()}
+    networks = load_manifest().values()
+    states = {f"{one.name} {one.version}": inspect(one, one.file()) for one in networks}
     damaged = [f"{name} {found.problem}" for name, found in states.items() if found.state is State.damaged]
     if damaged:
         raise OSError("; ".join(damaged))

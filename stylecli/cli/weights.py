@@ -29,7 +29,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="One folder for each
 
 @weights.command("list")
 def list_(json: options.Json = False) -> None:
-    """Show every network: bundled with the package, cached, missing or damaged; its size and licence."""
+    """Show every network: its version, whether it is bundled, cached, missing or damaged, its size and licence."""
     from stylecli.console import print_json, print_table
 
     described = [_describe(network) for network in _chosen(None)]
@@ -40,7 +40,7 @@ def list_(json: options.Json = False) -> None:
         print_table(HEADINGS, map(_cells, described))
 
 
-HEADINGS = ("name", "state", "size", "licence", "used by")
+HEADINGS = ("name", "version", "state", "size", "licence", "used by")
 
 
 @weights.command()
@@ -218,7 +218,8 @@ def _cells(network: dict[str, Any]) -> tuple[str, ...]:
     size = "?" if network["size"] is None else megabytes(network["size"])
     if network["size"] is not None and not network["size_is_known"]:
         size += " and more"
-    return network["name"], network["state"], size, network["licence"], network["used_by"]
+    head = network["name"], network["version"], network["state"]
+    return *head, size, network["licence"], network["used_by"]
 
 
 def _verdict(file: dict[str, Any], *, known: bool) -> str:

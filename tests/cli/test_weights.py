@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stylecli.__main__ import _run
+from stylecli.weights import load_manifest
 
 BUNDLED = "stylerwkv-s"
 
@@ -86,10 +87,10 @@ def test_list(world: World, weights: Weights) -> None:
     code, out, err = weights("list")
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
-    assert lines[0] == ["name", "state", "size", "licence", "used", "by"]
-    assert ["known", "missing", "0.2", "MB", "MIT", "nobody"] in lines
-    assert ["pair", "missing", "?", "MIT"] in lines
-    assert [BUNDLED, "bundled"] in [line[:2] for line in lines]
+    assert lines[0] == ["name", "version", "state", "size", "licence", "used", "by"]
+    assert ["known", "1", "missing", "0.2", "MB", "MIT", "nobody"] in lines
+    assert ["pair", "1", "missing", "?", "MIT"] in lines
+    assert [BUNDLED, load_manifest()[BUNDLED].version, "bundled"] in [line[:3] for line in lines]
     weights("fetch", "known")
     world.cached("pair").parent.mkdir()
     world.cached("pair").write_bytes(b"PK\x03\x04")
