@@ -98,7 +98,6 @@ class _Losses(nn.Module):
 def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
     """The loop of one worker. All workers hold the same weights; the first one writes files."""
     torch.manual_seed(recipe.seed)
-    torch.backends.cudnn.benchmark = worker.device.type == "cuda"  # crops are of one size
     task = find_task(recipe.task)(recipe, worker, out)
     _freeze(task.module, recipe)
     run = _Run(task, recipe, out)
