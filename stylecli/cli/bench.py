@@ -137,7 +137,7 @@ def quality(
     markdown: Markdown = False,
     html: Html = None,
 ) -> None:
-    """Paintings like style images: how much style arrives, how much of the photograph stays."""
+    """How much of a style image arrives in a painting, and how much of the photograph stays."""
     from stylecli.bench import quality as measuring
     from stylecli.console import Console
 
@@ -177,7 +177,7 @@ def text(
     markdown: Markdown = False,
     html: Html = None,
 ) -> None:
-    """Prompt recognition: does a classifier of real artworks name what a phrase asked for?"""
+    """Are phrases recognised: does a classifier of real artworks name what was asked for?"""
     from stylecli.bench import prompts as measuring
     from stylecli.console import Console
 
@@ -197,7 +197,7 @@ def convergence(
     markdown: Markdown = False,
     html: Html = None,
 ) -> None:
-    """Refinement: iterations until the directional loss is where the plain one gets, by the losses used."""
+    """How many iterations of --refine each kind of loss needs to get as far as the plain one."""
     from stylecli.bench import convergence as measuring
     from stylecli.console import Console
 
@@ -226,7 +226,7 @@ def scale(
     markdown: Markdown = False,
     html: Html = None,
 ) -> None:
-    """Time and peak memory of whole runs on ever larger photographs, each in a process of its own."""
+    """Time and peak memory of whole commands on ever larger photographs."""
     from stylecli.bench import scale as measuring
     from stylecli.console import Console
 
@@ -252,11 +252,13 @@ def video(
         list[Path],
         typer.Option("--style", "-s", metavar="IMAGE", exists=True, help="Style image; repeatable."),
     ],
-    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As of stylize video.")] = (
+    temporal: Annotated[float, typer.Option(min=0, max=1, metavar="X", help="As in stylize video.")] = (
         TEMPORAL
     ),
-    max_size: Annotated[int, typer.Option(min=16, metavar="PIXELS", help="Shrink to this.")] = 320,
-    max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Of each film.")] = 150,
+    max_size: Annotated[
+        int, typer.Option(min=16, metavar="PIXELS", help="Shrink films so that the longer side fits.")
+    ] = 320,
+    max_frames: Annotated[int, typer.Option(min=2, metavar="N", help="Frames of each film, at most.")] = 150,
     overlap: Annotated[
         bool, typer.Option("--overlap", help="Time the stages instead, alone and together.")
     ] = False,
@@ -269,7 +271,7 @@ def video(
     markdown: Markdown = False,
     html: Html = None,
 ) -> None:
-    """Films: flicker against the input's own and against frame-by-frame painting; overlap; memory."""
+    """Flicker of painted films beside the input's own; or the time of each stage, or memory."""
     from stylecli.bench import video as measuring
     from stylecli.console import Console
     from stylecli.media.video.clip import Excerpt

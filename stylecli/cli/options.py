@@ -216,7 +216,7 @@ DeviceOption = Annotated[
         help="Where to compute; auto: the fastest that paints as the CPU does.",
     ),
 ]
-DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format.")]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format; auto: what suits the device.")]
 Tile = Annotated[
     str,
     typer.Option(
@@ -227,7 +227,9 @@ Tile = Annotated[
 ]
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", show_default="what is free", help="Memory to get along with, such as 4G."),
+    typer.Option(
+        metavar="SIZE", show_default="what is free", help="Memory for the whole process, such as 4G."
+    ),
 ]
 Model = Annotated[
     str | None,

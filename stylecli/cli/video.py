@@ -51,7 +51,7 @@ def video(
         list[str] | None,
         typer.Option(
             metavar="SECONDS:IMAGE",
-            help="From here on this style; repeat: from one to the next they are crossfaded.",
+            help="This style from this time on; repeat it for several, which are crossfaded.",
         ),
     ] = None,
     temporal: Annotated[
