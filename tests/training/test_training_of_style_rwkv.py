@@ -219,6 +219,15 @@ def test_guided_steps_paint_beyond_the_style(data):
 
 
 @pytest.mark.usefixtures("trained")
+def test_what_adds_to_the_code_learns_slowly(data):
+    task = task_of(data, network={"mapping": 12, "experts": 2}, painting={"mapping_rate": 0.25})
+    (full, most), (slow, few) = task.groups()
+    assert (full, slow) == (1.0, 0.25)
+    assert {id(p) for p in few} == {id(p) for p in task.model.mapping.parameters()}
+    assert len(most) + len(few) == len(list(task.model.parameters()))
+
+
+@pytest.mark.usefixtures("trained")
 def test_vectors_are_kept_where_nothing_that_reads_styles_learns(data):
     frozen = task_of(data, freeze=["reader.", "style_encoder."])
     for part in (frozen.model.reader, frozen.model.style_encoder):

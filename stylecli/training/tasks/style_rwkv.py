@@ -29,9 +29,12 @@ from stylecli.training.tasks.task import Release
 
 @dataclass(frozen=True)
 class Painting:
-    """``guided``: share of steps in which styles are painted beyond themselves, as in use (StyleRwkv.guided)."""
+    """``guided``: share of steps in which styles are painted beyond themselves, as in use (StyleRwkv.guided).
+    ``mapping_rate``: learning rate of what adds to the style code, in shares of the network's: thousands of numbers
+    move every site at once."""
 
     guided: float = 0.0
+    mapping_rate: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,13 @@ class StyleRwkvTask(PaintingTask):
 
     def begin(self) -> None:
         self.load(self.model, self.known)
+
+    def groups(self) -> list[tuple[float, list[nn.Parameter]]]:
+        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        return [
+            (share, [p for name, p in named if name.startswith("mapping.") == slow])
+            for share, slow in ((1.0, False), (self.own.painting.mapping_rate, True))
+        ]
 
     @property
     def reading(self) -> list[nn.Parameter]:
