@@ -104,16 +104,6 @@ class Style:
             raise WeightsError(f"{path}: not a saved style") from None
 
 
-def _warn_if_unfamiliar(encoder: Siglip, prompt: str) -> None:
-    familiarity, threshold = float(encoder.familiarity([prompt])), encoder.config.threshold
-    if familiarity < threshold:
-        shown = prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
-        log.warning(
-            f"'{shown}' is far from everything that the text encoder was trained on "
-            f"(familiarity {familiarity:.2f}, usual above {threshold:.2f}): do not expect much"
-        )
-
-
 @dataclass(frozen=True)
 class Stylizer:
     """A painting network, and the style it holds. Immutable: ``encode_style`` returns another one.
@@ -199,19 +189,33 @@ class Stylizer:
         The style is encoded at a short side of 288 pixels, whatever its own size: training saw it 256 pixels large,
         and a little more keeps more of the photograph.
 
-        Raises UsageError where the network takes phrases instead.
+        Raises UsageError where the network takes phrases alone.
         """
-        if self.encoder is not None:
+        photo = Photo(image)
+        with torch.inference_mode():
+            if self.encoder is None:
+                seen = self._fitted(photo, self.descriptor.style_side)
+                encoded = self.network.encode_style(seen.to(self.dtype))  # type: ignore[operator]
+            else:
+                encoded = self._read_style(photo)
+        measured = self._texture(photo) if texture else None
+        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured))
+
+    def _read_style(self, photo: Photo) -> Tensor:
+        """Style vector of a picture, and no phrase: (1, style_size), for a network that paints after both."""
+        if not self.vector_size:
             raise UsageError(
                 "this network paints like a phrase: give it one (--prompt, encode_prompt), or take stylerwkv-s for "
                 "style images"
             )
-        photo = Photo(image)
-        with torch.inference_mode():
-            seen = self._fitted(photo, self.descriptor.style_side)
-            encoded = self.network.encode_style(seen.to(self.dtype))  # type: ignore[operator]
-        measured = self._texture(photo) if texture else None
-        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured))
+        reader: Any = load_painter(PICTURES).network.to(self.device)
+        vector = reader.encode_style(self._fitted(photo, self.descriptor.style_side)).float()
+        return torch.cat([vector, vector.new_zeros(1, self.network.style_size - self.vector_size)], 1)  # type: ignore[operator]
+
+    @property
+    def vector_size(self) -> int:
+        """Length of the style vectors, StyleRWKV's, that the network paints after; 0: it has none."""
+        return int(getattr(self.network, "vector_size", 0))
 
     def _fitted(self, photo: Photo, side: int) -> Tensor:
         """A style image with a short side of ``side`` pixels, (1, 3, h, w); what is very long is squeezed."""
@@ -238,19 +242,32 @@ class Stylizer:
         network = self.network if self.dtype == torch.float32 else copy.deepcopy(self.network).float()
         return self.descriptor.texture_features(network)
 
-    def encode_prompt(self, prompt: str) -> Stylizer:
+    def encode_prompt(self, prompt: str, take: int = 0) -> Stylizer:
         """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
-        the network. Raises UsageError where the network takes style images instead."""
+        the network. ``take``: another style of the same phrase, where the network paints after style vectors.
+
+        Raises UsageError where the network takes style images alone."""
+        if self.vector_size:
+            from stylecli.paint.phrases import load_phrases
+
+            phrases = load_phrases()
+            if self.encoder is None:
+                with torch.inference_mode():
+                    phrases.check(self.network)
+            vector, embedding = phrases.style(prompt, take)
+            said = vector if self.encoder is None else torch.cat([vector, embedding], 1)
+            return self.with_style(Style(said, self.weights))
         if self.encoder is None:
             raise UsageError(
                 "this network paints like a style image: give it one (--style, encode_style), or take stylemamba-s "
                 "for phrases"
             )
         from stylecli.models.siglip import Siglip
+        from stylecli.paint.phrases import warn_if_unfamiliar
 
         with torch.inference_mode():
             if isinstance(self.encoder, Siglip):
-                _warn_if_unfamiliar(self.encoder, prompt)
+                warn_if_unfamiliar(self.encoder, prompt)
             return self.with_style(Style(self.encoder.encode_text([prompt]).clone(), self.weights))
 
     def with_style(self, style: Style) -> Stylizer:

@@ -14,16 +14,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from stylecli.models.registry import load_network
 from stylecli.models.siglip import Siglip, load_siglip
 from stylecli.models.style_prior.config import StylePriorConfig
-from stylecli.models.style_prior.model import StylePrior
+from stylecli.models.style_prior.model import StylePrior, witness_picture
 from stylecli.models.style_prior.phrase import words_of
+from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.training import looks
 from stylecli.training.artworks import known_artworks
 from stylecli.training.checkpoint import save_release
@@ -68,10 +70,12 @@ def make_prior(
     vectors: Tensor,
     looked: Tensor,
     siglip: Siglip,
+    witness: Tensor,
     components: int = StylePriorConfig.components,
     read: int = StylePriorConfig.read,
 ) -> StylePrior:
-    """Of artworks with these labels, style vectors (N, S) and measures (N, A)."""
+    """Of artworks with these labels, style vectors (N, S) and measures (N, A); ``witness`` (S,) as in
+    :class:`StylePrior`."""
     book, members = _labelled(labels)
     embedded = torch.cat(
         [
@@ -105,6 +109,7 @@ def make_prior(
         "reading": directions,
         "looks": standard,
         "wanted": torch.stack(book.wanted),
+        "witness": witness,
         "slopes": own.T @ standard / (len(own) + 0.05 * len(own)),
     }
     for name, value in values.items():
@@ -184,8 +189,11 @@ def main(arguments: Sequence[str]) -> None:
     paths = [folder / label.file for label in chosen]
     recipe = Recipe("style-prior", 1, 1)
     artworks = known_artworks(known, paths, recipe, "stylerwkv-s", "siglip-s", torch.device("cpu"))
+    reader = cast(StyleRwkv, load_network(locate("stylerwkv-s"), "style-rwkv"))
+    looked, siglip = measured(paths), load_siglip(locate("siglip-s"))
     with torch.no_grad():
-        prior = make_prior(chosen, artworks.vectors, measured(paths), load_siglip(locate("siglip-s")))
+        witness = reader.encode_style(witness_picture())[0]
+        prior = make_prior(chosen, artworks.vectors, looked, siglip, witness)
     save_release(output, prior.state_dict(), prior.config.to_json(), {"artworks": len(chosen)}, EIGHT_BITS)
 
 

@@ -30,6 +30,10 @@ class TextPainter(nn.Module):
     def style_size(self) -> int:
         return self.fusion.style_size
 
+    @property
+    def vector_size(self) -> int:
+        return self.fusion.config.style
+
     def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
         """Paint content (B, 3, H, W), any size, as the style says: (B, 3, H, W), about in 0..1.
 

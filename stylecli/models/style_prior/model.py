@@ -39,7 +39,10 @@ _OTHER = 3.0  # by how much a take should differ from those before
 _SATURATION = 2  # of the looks
 _NEAR = 0.25  # likeness from which an artwork resembles the chosen one
 _KINDRED = 4  # artworks that make one style
-_LOOKS = 1.2  # spreads from the mean that words of light and colour ask for, for a weight of 1
+_LOOKS, _STRONGEST = (
+    0.9,
+    1.8,
+)  # spreads from the mean that words of light and colour ask for, for a weight of 1; weight
 _FAINT = 0.3  # least likeness of a label for a phrase that names nothing
 
 
@@ -49,6 +52,13 @@ class Imagined:
 
     vector: Tensor
     leaned: tuple[tuple[str, float], ...]
+
+
+def witness_picture() -> Tensor:
+    """A picture (1, 3, 96, 96) of waves and edges, always the same."""
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    waves = torch.stack([torch.sin(x / 5 + y / 17), torch.cos(y / 7 - x / 23), torch.sin((x + y) / 3)])
+    return torch.where(x > 48, waves, waves.sign() * 0.6)[None] * 0.4 + 0.5
 
 
 def _likeness(a: Tensor, b: Tensor) -> Tensor:
@@ -63,6 +73,7 @@ class StylePrior(nn.Module):
     carried (L,): the number that artworks have for a label, another where several say the same.
     labels (L, D): embeddings, as ``reading`` (D, E) has them. looks (N, A): measures, standardised.
     wanted (L, A): looks that a label asks for. slopes (K, A): looks of a style, as a linear fit has them.
+    witness (S,): style vector of :func:`witness_picture`, by which networks with other style vectors are told.
     """
 
     components: Tensor
@@ -73,6 +84,7 @@ class StylePrior(nn.Module):
     looks: Tensor
     wanted: Tensor
     slopes: Tensor
+    witness: Tensor
 
     def __init__(self, config: StylePriorConfig):
         super().__init__()
@@ -92,6 +104,7 @@ class StylePrior(nn.Module):
         self.register_buffer("looks", torch.zeros(N, A))
         self.register_buffer("wanted", torch.zeros(L, A))
         self.register_buffer("slopes", torch.zeros(K, A))
+        self.register_buffer("witness", torch.zeros(config.style))
 
     @torch.no_grad()
     def imagine(self, phrase: str, encode: Callable[[list[str]], Tensor], seed: int = 0) -> Imagined:
@@ -139,12 +152,13 @@ class StylePrior(nn.Module):
         return (score / _TEMPERATURE).softmax(0)
 
     def _asked(self, found: Sequence[Spot]) -> Tensor:
-        """Looks (A,) that are asked for."""
-        asked = self.wanted.new_zeros(self.wanted.shape[1])
+        """Looks (A,) that are asked for: of each the strongest wish, and the strongest against it."""
+        asked = [self.wanted.new_zeros(self.wanted.shape[1])]
         for spot in found:
             number, likeness = max(spot.labels, key=lambda label: label[1])
-            asked = asked + likeness * self.wanted[number]
-        return asked.clamp(-2, 2)
+            asked.append(likeness * self.wanted[number])
+        wishes = torch.stack(asked)
+        return (wishes.amax(0) + wishes.amin(0)).clamp(-_STRONGEST, _STRONGEST)
 
     def _groups(self, found: Sequence[Spot]) -> list[tuple[list[Spot], float]]:
         """Spots whose artworks make one style each, with their weights: one group where some artwork has all that is

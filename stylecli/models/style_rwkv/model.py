@@ -173,6 +173,11 @@ class StyleRwkv(nn.Module):
         """S, how many numbers describe a style."""
         return 2 * sum(self.config.widths) + self.reader.seen
 
+    @property
+    def vector_size(self) -> int:
+        """How many of them are its style vector: all."""
+        return self.style_size
+
     def encode_style(self, style: Tensor) -> Tensor:
         """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log
         standard deviations, then what the reader sees. A weighted mean of such vectors is a blend of the styles."""
