@@ -19,6 +19,7 @@ def image(
     *,
     style: options.Styles = None,
     prompt: options.Prompts = None,
+    takes: options.Takes = 1,
     blend: options.Blends = None,
     painting: Painting,
     polish: options.Polish = 0,
@@ -35,14 +36,14 @@ def image(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
-    from stylecli.paint.options import PHRASES, PICTURES
     from stylecli.run.images import ImageJob
     from stylecli.run.shard import Shard
 
-    loading = engine.loading(PHRASES if prompt else PICTURES, painting.seed)
+    looks = options.looks(style, prompt, blend, takes)
+    loading = engine.loading(options.network_for(looks), painting.seed)
     job = ImageJob(
         inputs,
-        options.looks(style, prompt, blend),
+        looks,
         output=output,
         recursive=reading.recursive,
         shard=Shard.parse(shard),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -90,17 +91,20 @@ def memory_bytes(text: str | None) -> int | None:
         raise UsageError(f"--memory-limit {error}") from None
 
 
-def looks(styles: list[Path] | None, prompts: list[str] | None, blends: list[str] | None) -> list[Look]:
-    """Of --style, --prompt and --blend. Raises UsageError where they do not go together."""
-    from stylecli.run.looks import collect_looks, collect_prompts
+def looks(
+    styles: list[Path] | None, prompts: list[str] | None, blends: list[str] | None, takes: int = 1
+) -> list[Look]:
+    """Of --style, --prompt and --blend. Raises UsageError."""
+    from stylecli.run.looks import collect_looks
 
-    if not prompts:
-        return collect_looks(styles or [], blends or [])
-    if styles or blends:
-        raise UsageError(
-            "--prompt paints with another network than --style and --blend: run them one after the other"
-        )
-    return collect_prompts(prompts, [])
+    return collect_looks(styles or [], blends or [], prompts or [], takes)
+
+
+def network_for(looks: Iterable[Look]) -> str:
+    """The one that paints these looks where none was named: after phrases alone, or after pictures too."""
+    from stylecli.paint.options import PHRASES, PICTURES
+
+    return PICTURES if any(look.files for look in looks) else PHRASES
 
 
 # What to paint with.
@@ -116,7 +120,9 @@ Styles = Annotated[
 Blends = Annotated[
     list[str] | None,
     typer.Option(
-        "--blend", metavar="A:0.7,B:0.3", help="Mix style images by weight into one style; repeatable."
+        "--blend",
+        metavar="A:0.7,B:0.3",
+        help="Mix style images and phrases by weight into one style; repeatable.",
     ),
 ]
 Strength = Annotated[
@@ -249,6 +255,12 @@ Prompts = Annotated[
         "-p",
         metavar="TEXT",
         help="A phrase to paint after; repeat for one result of each.",
+    ),
+]
+Takes = Annotated[
+    int,
+    typer.Option(
+        min=1, max=64, metavar="N", help="So many results of every phrase, each in another of its styles."
     ),
 ]
 Weights = Annotated[

@@ -32,8 +32,13 @@ def text(
     prompt: options.Prompts = None,
     blend: Annotated[
         list[str] | None,
-        typer.Option("--blend", metavar="A:0.6,B:0.4", help="Mix phrases by weight into one; repeatable."),
+        typer.Option(
+            "--blend",
+            metavar="A:0.6,B:0.4",
+            help="Mix phrases, and style images, by weight into one; repeatable.",
+        ),
     ] = None,
+    takes: options.Takes = 1,
     backbone: Annotated[
         Backbone,
         typer.Option(
@@ -68,7 +73,7 @@ def text(
     loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
     job = ImageJob(
         inputs,
-        collect_prompts([*prompts, *(prompt or [])], blend or []),
+        collect_prompts([*prompts, *(prompt or [])], blend or [], takes),
         output=output,
         recursive=reading.recursive,
         shard=Shard.parse(shard),

@@ -46,6 +46,7 @@ def video(
     *,
     style: options.Styles = None,
     prompt: options.Prompts = None,
+    takes: options.Takes = 1,
     blend: options.Blends = None,
     style_at: Annotated[
         list[str] | None,
@@ -118,14 +119,15 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.media.video.encoding import Encoding
-    from stylecli.paint.options import PHRASES, PICTURES
     from stylecli.run.films import FilmJob
     from stylecli.run.shard import Shard
 
-    loading = engine.loading(PHRASES if prompt else PICTURES, painting.seed)
+    timelines = _timelines(style, prompt, blend, style_at, takes)
+    looks = [look for timeline in timelines for _, look in timeline.keys]
+    loading = engine.loading(options.network_for(looks), painting.seed)
     job = FilmJob(
         inputs,
-        _timelines(style, prompt, blend, style_at),
+        timelines,
         _excerpt(start, end, max_frames, fps, reading.max_size, reading.max_pixels, hdr is Hdr.tone_map),
         Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
         output=output,
@@ -144,7 +146,11 @@ def video(
 
 
 def _timelines(
-    styles: list[Path] | None, texts: list[str] | None, blends: list[str] | None, keys: list[str] | None
+    styles: list[Path] | None,
+    texts: list[str] | None,
+    blends: list[str] | None,
+    keys: list[str] | None,
+    takes: int,
 ) -> list[Timeline]:
     """What to paint with. Raises UsageError where the options do not go together."""
     from stylecli.run.timeline import Timeline, parse_keys
@@ -157,7 +163,7 @@ def _timelines(
         raise UsageError(
             'no style given: add --style IMAGE, --prompt "TEXT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
         )
-    return [Timeline.constant(look) for look in options.looks(styles, texts, blends)]
+    return [Timeline.constant(look) for look in options.looks(styles, texts, blends, takes)]
 
 
 def _excerpt(

@@ -40,7 +40,7 @@ class Phrases:
             imagined = self.prior.imagine(phrase, self.encoder.encode_text, take)
             embedding = self.encoder.encode_text([phrase]).clone()
         shown = "; ".join(f"{name} {round(100 * share)} %" for name, share in imagined.leaned)
-        log.info(f"'{_brief(phrase)}' leans on {shown or 'nothing that has a name'}")
+        log.debug(f"'{_brief(phrase)}' leans on {shown or 'nothing that has a name'}")
         return imagined.vector.clone(), embedding
 
     def check(self, network: nn.Module) -> None:

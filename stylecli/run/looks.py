@@ -7,7 +7,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from stylecli.errors import UsageError
@@ -16,14 +17,15 @@ from stylecli.run.places import is_file, is_folder
 
 Part = tuple[Path, float]
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
-_LONGEST_NAME = 40
+_LONGEST_NAME, _LONGEST_PHRASE = 40, 500
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A phrase to paint after."""
+    """A phrase to paint after; ``take``: which of its styles, counted from 0 on top of the seed."""
 
     text: str
+    take: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,26 +45,46 @@ class Look:
         digest = hashlib.sha256()
         for part, share in self.parts:
             try:
-                what = digest_of(part) if isinstance(part, Path) else part.text
+                what = (
+                    digest_of(part) if isinstance(part, Path) else f"{part.text}\n{part.take}\n{_phrases()}"
+                )
             except OSError as error:
                 raise UsageError(f"style image {part}: cannot be read: {error.strerror or error}") from None
             digest.update(f"{what}\n{share!r}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:16]
 
 
-def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
-    """Make the looks of ``--style`` (one each) and ``--blend`` (one each), in that order.
+@lru_cache(maxsize=1)
+def _phrases() -> str:
+    """Stands for what phrases look like."""
+    from stylecli.models.registry import known_fingerprint
 
-    A folder means each of its images. A style that is named twice counts once. Raises UsageError when there is none,
-    when a file does not exist, or when two of them would give the same name to their outputs.
+    return "".join(known_fingerprint(name) or "" for name in ("styleprior-s", "siglip-s"))
+
+
+def collect_looks(
+    styles: Sequence[Path], blends: Sequence[str], prompts: Sequence[str] = (), takes: int = 1
+) -> list[Look]:
+    """Make the looks of ``--style``, ``--prompt`` and ``--blend`` (one each), in that order.
+
+    A folder means each of its images; a phrase, alone or in a blend, gives ``takes`` looks. What is named twice counts
+    once. Raises UsageError when there is nothing, when a file does not exist or a phrase is empty, or when two styles
+    would give the same name to their outputs.
     """
     looks = [Look(path.stem, ((path, 1.0),)) for given in styles for path in _images(given)]
-    looks += [parse_blend(text) for text in blends]
+    for look in (*_said_looks(prompts), *map(parse_blend, blends)):
+        looks += _takes(look, takes) if any(isinstance(part, Prompt) for part, _ in look.parts) else [look]
     looks = list(dict.fromkeys(looks))
     if not looks:
         raise UsageError(
             "no style given: add --style IMAGE (repeatable), --prompt TEXT or --blend a.jpg:0.7,b.jpg:0.3"
         )
+    names = [look.name.casefold() for look in looks]
+    # Phrases that differ in nothing a file name keeps get names that tell them apart.
+    looks = [
+        look if look.files or names.count(look.name.casefold()) == 1 else Look(_with_digest(look), look.parts)
+        for look in looks
+    ]
     named: dict[str, Look] = {}
     for look in looks:
         other = named.setdefault(look.name.casefold(), look)
@@ -74,37 +96,30 @@ def collect_looks(styles: Sequence[Path], blends: Sequence[str]) -> list[Look]:
     return looks
 
 
-def collect_prompts(prompts: Sequence[str], blends: Sequence[str]) -> list[Look]:
-    """Make the looks of prompts (one each) and of blends such as ``Claude Monet:0.6,ukiyo-e:0.4`` (one each).
+def collect_prompts(prompts: Sequence[str], blends: Sequence[str], takes: int = 1) -> list[Look]:
+    """The same of a command that paints after phrases: ``Claude Monet:0.6,ukiyo-e:0.4`` is a blend.
 
     Raises UsageError for an empty one, or when there is none.
     """
-    looks = [Look(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
-    looks = list(dict.fromkeys([*looks, *map(parse_prompt_blend, blends)]))
-    if not looks:
+    if not (prompts or blends):
         raise UsageError('no prompt given: say what to paint like, as in "Paul Gauguin style"')
-    names = [look.name.casefold() for look in looks]
-    # Phrases that differ in nothing a file name keeps get names that tell them apart.
-    return [
-        look if names.count(look.name.casefold()) == 1 else Look(_with_digest(look), look.parts)
-        for look in looks
-    ]
+    return collect_looks([], blends, prompts, takes)
 
 
-def parse_prompt_blend(text: str) -> Look:
-    """Read ``Claude Monet:0.6,ukiyo-e:0.4``; a missing weight counts as 1, and weights are normalised to sum 1.
+def _said_looks(prompts: Sequence[str]) -> list[Look]:
+    return [Look(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
 
-    Raises UsageError in one line for an empty phrase or weights that are all 0.
-    """
-    parts = []
-    for entry in text.split(","):
-        phrase, colon, weight = entry.rpartition(":")
-        number = _number(weight) if colon else None
-        parts.append((Prompt(_said(entry)), 1.0) if number is None else (Prompt(_said(phrase)), number))
-    shares = tuple(
-        zip((prompt for prompt, _ in parts), _shares(text, [weight for _, weight in parts]), strict=True)
-    )
-    return Look("-".join(f"{prompt_name(p.text)}{round(100 * share)}" for p, share in shares), shares)
+
+def _takes(look: Look, count: int) -> list[Look]:
+    """So many looks of one: ukiyo-e, ukiyo-e-2 and so on."""
+    found = [look]
+    for take in range(1, count):
+        parts = tuple(
+            (replace(part, take=take) if isinstance(part, Prompt) else part, share)
+            for part, share in look.parts
+        )
+        found.append(Look(f"{look.name}-{take + 1}", parts))
+    return found
 
 
 def prompt_name(text: str) -> str:
@@ -134,19 +149,51 @@ def _said(text: str) -> str:
 
 
 def parse_blend(text: str) -> Look:
-    """Read ``a.jpg:0.7,b.jpg:0.3``; a missing weight counts as 1, and weights are normalised to sum 1.
+    """Read ``a.jpg:0.7,b.jpg:0.3``, ``a.jpg:0.5,ukiyo-e:0.5`` or ``Claude Monet:0.6,"water, lilies":0.4``; a missing
+    weight counts as 1, and weights are normalised to sum 1.
 
-    Colons and commas may also belong to the names: of all ways to read ``text``, the first in which every
-    name is an existing file is taken, longer names first. Raises UsageError in one line otherwise.
+    Colons and commas may also belong to the names of files: of all ways to read ``text``, the first in which every
+    name is an existing file is taken, longer names first. Where there is none, what is no file is a phrase, unless it
+    looks like the name of one. Raises UsageError in one line otherwise.
     """
-    pieces = text.split(",")
-    parts = next(_readings(pieces), None)
+    parts: Sequence[tuple[Path | Prompt, float]] | None = next(_readings(text.split(",")), None)
     if parts is None:
+        parts = [_any_entry(entry, text) for entry in _entries(text)]
+    weights = _shares(text, [weight for _, weight in parts])
+    shares = tuple((part, share) for (part, _), share in zip(parts, weights, strict=True))
+    return Look("-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares), shares)
+
+
+def _part_name(part: Path | Prompt) -> str:
+    return part.stem if isinstance(part, Path) else prompt_name(part.text)
+
+
+def _entries(text: str) -> list[str]:
+    """Parted at commas, but for those within double quotes."""
+    return [entry.strip() for entry in re.findall(r'(?:"[^"]*"|[^,])+|(?<=,)(?=,)|(?<=,)$|^$', text)]
+
+
+def _any_entry(entry: str, text: str) -> tuple[Path | Prompt, float]:
+    """A file or a phrase with its weight."""
+    found = _entry(entry)
+    if found is not None:
+        return found
+    phrase, colon, weight = entry.rpartition(":")
+    number = _number(weight) if colon else None
+    said = entry if number is None else phrase
+    bare = said.strip().removeprefix('"').removesuffix('"')
+    if not bare.strip():
+        raise UsageError(f"--blend {text}: '{entry}': the prompt is empty")
+    if said == bare and _like_a_file(_WEIGHT.sub(r"\g<path>", entry)):
         raise UsageError(_explain(text))
-    shares = tuple(
-        zip((path for path, _ in parts), _shares(text, [weight for _, weight in parts]), strict=True)
-    )
-    return Look("-".join(f"{path.stem}{round(100 * share)}" for path, share in shares), shares)
+    return Prompt(_said(bare)), 1.0 if number is None else number
+
+
+def _like_a_file(text: str) -> bool:
+    """Whether text that is no file's name looks like one."""
+    from stylecli.media.formats import readable_suffixes
+
+    return len(text) > _LONGEST_PHRASE or "/" in text or Path(text).suffix.lower() in readable_suffixes()
 
 
 def _shares(text: str, weights: Sequence[float]) -> list[float]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from stylecli.run.stream import Painter
 
 
+_PLAIN = PaintOptions()
+
+
 def bind_painters(
     stylizer: Stylizer, looks: Iterable[Look], read: Callable[[Path], Picture], options: PaintOptions
 ) -> dict[str, Painter]:
@@ -28,7 +31,7 @@ def bind_painters(
     """
     painters: dict[str, Painter] = {}
     for look in looks:
-        bound = bind(stylizer, look, read, options.needs_texture)
+        bound = bind(stylizer, look, read, options)
         painters[look.name] = partial(paint, refined(bound, options), options)
     return painters
 
@@ -50,13 +53,15 @@ def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:
     )
 
 
-def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], texture: bool = False) -> Stylizer:
-    """``stylizer`` with the style of ``look``, encoded, with its ``texture`` where that is wanted. Raises as
+def bind(
+    stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions = _PLAIN
+) -> Stylizer:
+    """``stylizer`` with the style of ``look``, encoded, with its texture where that is wanted. Raises as
     ``bind_painters`` does."""
     encoded: list[tuple[Style, float]] = []
     for part, share in look.parts:
         if isinstance(part, Prompt):
-            bound = stylizer.encode_prompt(part.text)
+            bound = stylizer.encode_prompt(part.text, options.seed + part.take)
         else:
             try:
                 picture = read(part)
@@ -64,7 +69,9 @@ def bind(stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], textur
                 raise UsageError(f"style image {error}") from error
             from stylecli.media import visible
 
-            bound = stylizer.encode_style(visible(picture.pixels, picture.alpha), texture=texture)
+            bound = stylizer.encode_style(
+                visible(picture.pixels, picture.alpha), texture=options.needs_texture
+            )
         if len(look.parts) == 1:
             return bound
         assert bound.style is not None

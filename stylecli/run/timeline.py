@@ -86,9 +86,7 @@ class FilmPainter:
         self._stylizer = stylizer
         self._options = options
         self._times = [seconds for seconds, _ in timeline.keys]
-        self._bound = [
-            refined(bind(stylizer, look, read, options.needs_texture), options) for _, look in timeline.keys
-        ]
+        self._bound = [refined(bind(stylizer, look, read, options), options) for _, look in timeline.keys]
 
     @property
     def settings(self) -> Settings:

@@ -1,9 +1,11 @@
 """Phrases as looks: names that files can bear, blends, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from stylecli.errors import UsageError
-from stylecli.run.looks import Prompt, collect_prompts, parse_prompt_blend, prompt_name
+from stylecli.run.looks import Prompt, collect_looks, collect_prompts, parse_blend, prompt_name
 
 
 @pytest.mark.parametrize(
@@ -45,13 +47,13 @@ def test_phrases_that_differ_in_punctuation_alone_keep_different_names():
 
 
 def test_a_blend_of_phrases():
-    look = parse_prompt_blend("Claude Monet:0.6, ukiyo-e:0.2")
+    look = parse_blend("Claude Monet:0.6, ukiyo-e:0.2")
     assert look.name == "claude-monet75-ukiyo-e25"
     assert [(p.text, round(share, 3)) for p, share in look.parts] == [
         ("Claude Monet", 0.75),
         ("ukiyo-e", 0.25),
     ]
-    assert [share for _, share in parse_prompt_blend("a: tale,b").parts] == [0.5, 0.5]  # no weight: counts 1
+    assert [share for _, share in parse_blend("a: tale,b").parts] == [0.5, 0.5]  # no weight: counts 1
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,32 @@ def test_a_blend_of_phrases():
 def test_what_says_nothing_is_refused(prompts, blends, said):
     with pytest.raises(UsageError, match=said):
         collect_prompts(prompts, blends)
+
+
+def test_pictures_and_phrases_are_blended(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("starry.jpg").write_bytes(b"x")
+    for text in ('starry.jpg:0.5,"ukiyo-e":0.5', "starry.jpg:1,ukiyo-e:1", "starry.jpg, ukiyo-e"):
+        look = parse_blend(text)
+        assert look.name == "starry50-ukiyo-e50"
+        assert look.parts == ((Path("starry.jpg"), 0.5), (Prompt("ukiyo-e"), 0.5))
+        assert look.files == [Path("starry.jpg")]
+    look = parse_blend('"water, lilies":3,starry.jpg')
+    assert look.parts == ((Prompt("water, lilies"), 0.75), (Path("starry.jpg"), 0.25))
+    for missing in ("no.jpg", "folder/no", "no.PNG:0.5"):
+        with pytest.raises(UsageError, match="no"):
+            parse_blend(f"ukiyo-e,{missing}")
+
+
+def test_takes_of_a_phrase_are_looks_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("starry.jpg").write_bytes(b"x")
+    looks = collect_looks([Path("starry.jpg")], ["starry.jpg,pop art"], ["ukiyo-e"], takes=2)
+    names = ["starry", "ukiyo-e", "ukiyo-e-2", "starry50-pop-art50", "starry50-pop-art50-2"]
+    assert [look.name for look in looks] == names
+    assert looks[2].parts == ((Prompt("ukiyo-e", 1), 1.0),)
+    assert len({look.fingerprint() for look in looks}) == 5
+    # A phrase that is called as a picture is gets another name.
+    Path("ukiyo-e.jpg").write_bytes(b"x")
+    first, second = collect_looks([Path("ukiyo-e.jpg")], [], ["ukiyo-e"])
+    assert first.name == "ukiyo-e" and second.name.startswith("ukiyo-e-")

@@ -232,12 +232,15 @@ class StylePrior(nn.Module):
         ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
         return style + slopes @ torch.linalg.solve(gram + ridge, lacking)
 
+    def _shown(self, label: int) -> str:
+        return self.names[label].title() if self.kinds[label] == "artist" else self.names[label]
+
     def _leaned(self, shares: Tensor) -> tuple[tuple[str, float], ...]:
         """What artworks with these shares are by, or of."""
         named: dict[str, float] = {}
         for number in shares.topk(min(8, len(shares))).indices.tolist():
             labels = [n for n in self.members[number].tolist() if n >= 0 and self.kinds[n] in _STYLES[:3]]
             if labels and float(shares[number]) > 0.01:
-                name = ", ".join(self.names[n] for n in labels[:2])
+                name = ", ".join(self._shown(n) for n in labels[:2])
                 named[name] = named.get(name, 0.0) + float(shares[number])
         return tuple(sorted(named.items(), key=lambda item: -item[1]))

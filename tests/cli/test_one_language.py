@@ -1,0 +1,54 @@
+"""Pictures and phrases as styles of one network: takes, blends, and what a phrase leans on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from conftest import Stylize, draw
+from PIL import Image
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), dtype=np.float32)
+
+
+def test_image_paints_after_pictures_phrases_and_both(stylize: Stylize, tmp_path: Path) -> None:
+    draw(tmp_path / "photo.png", 96, 80, seed=1)
+    draw(tmp_path / "starry.png", 80, 80, seed=2)
+    result = stylize(
+        *("image", "photo.png", "-v", "-s", "starry.png", "--prompt", "ukiyo-e", "--takes", "2"),
+        *("--blend", 'starry.png:0.5,"pop art":0.5'),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "'ukiyo-e' leans on Katsushika Hokusai, ukiyo-e" in result.stderr.decode()
+    names = ["starry", "ukiyo-e", "ukiyo-e-2", "starry50-pop-art50", "starry50-pop-art50-2"]
+    painted = [pixels(tmp_path / f"photo.{name}.png") for name in names]
+    for i, one in enumerate(painted):
+        assert all(np.abs(one - other).mean() > 8 for other in painted[:i])
+
+
+def test_the_seed_gives_another_take(stylize: Stylize, tmp_path: Path) -> None:
+    draw(tmp_path / "photo.png", 96, 80, seed=1)
+    for seed in ("0", "1"):
+        paint = ("image", "photo.png", "--prompt", "Vincent van Gogh", "--model", "stylerwkv-s")
+        assert stylize(*paint, "--seed", seed, "-o", f"{seed}.png").returncode == 0
+    assert np.abs(pixels(tmp_path / "0.png") - pixels(tmp_path / "1.png")).mean() > 8
+
+
+def test_a_network_that_reads_styles_otherwise_says_so(stylize: Stylize, tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    from stylecli.weights import locate
+
+    draw(tmp_path / "photo.png", 96, 80, seed=1)
+    file = locate("stylerwkv-s")
+    with safe_open(file, "pt") as stored:
+        said = stored.metadata()
+    tensors = load_file(file)
+    tensors["style_encoder.stem.weight"] = tensors["style_encoder.stem.weight"].flip(0)
+    save_file(tensors, tmp_path / "own.safetensors", said)
+    result = stylize("image", "photo.png", "--prompt", "ukiyo-e", "--model", "own.safetensors")
+    assert result.returncode == 2
+    assert "trained with another style encoder" in result.stderr.decode()
