@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 TASKS = {
     "style-rwkv": "style_rwkv:StyleRwkvTask",
     "style-reader": "style_reader:StyleReaderTask",
+    "style-features": "style_features:StyleFeaturesTask",
     "style-mamba": "style_mamba:StyleMambaTask",
     "autoencoder": "autoencoder:AutoencoderTask",
     "siglip-text": "siglip_text:SiglipTextTask",
