@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.paint.options import PaintOptions, Settings
     from stylecli.paint.stylizer import Stylizer
+    from stylecli.run.looks import Look
 
 
 @grouped
@@ -28,8 +29,13 @@ def sheet(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photograph.")],
     *,
     styles: Annotated[
-        list[str], typer.Option("--styles", "-s", metavar="DIR", help="Folder of style images; repeatable.")
-    ],
+        list[str] | None,
+        typer.Option("--styles", "-s", metavar="DIR", help="Folder of style images; repeatable."),
+    ] = None,
+    phrases: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Text file with phrases to paint after, one a line."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", show_default="PHOTO.sheet.png", help="The sheet."),
@@ -48,51 +54,54 @@ def sheet(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Show PHOTO in every style of a folder on one picture, each result with its style in the corner."""
+    """Show PHOTO in every style of a folder on one picture, each result with its style in the corner; or after every
+    phrase of a file."""
     from stylecli.console import Console
     from stylecli.files.cache import digest_of
-    from stylecli.media import find_images, read_picture, resize_to_fit
-    from stylecli.paint.options import PICTURES, fingerprint
-    from stylecli.run.events import Failed
+    from stylecli.media import read_picture, resize_to_fit
+    from stylecli.paint.options import fingerprint
     from stylecli.run.guard import Protected
-    from stylecli.run.mark import is_marked
+    from stylecli.run.looks import Look, collect_prompts, read_phrases
 
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
     _check_target(target)
-    kept = Protected([(photo, "the photograph"), *engine.kept.items()])
+    if not (styles or phrases):
+        raise UsageError("no style given: add --styles DIR, or --phrases FILE")
+    said = collect_prompts(read_phrases(phrases), []) if phrases else []
+    own = [(photo, "the photograph"), *([(phrases, "the list of phrases")] if phrases else [])]
+    kept = Protected([*own, *engine.kept.items()])
     kept.refuse(target)
     with Console(quiet=quiet, verbose=verbose) as console:
-        discovery = find_images(styles, recursive=recursive)
-        for problem in discovery.problems:
-            console.show(Failed(Path(problem.path), problem.reason))
-        paths = [
-            one.path
-            for one in discovery.images
-            if not (one.path.stem.endswith(".sheet") and is_marked(one.path))
-        ]
-        if not paths:
-            raise UsageError(f"no style images in {', '.join(styles)}")
+        paths = _styles(console, styles, recursive) if styles else []
         Protected((path, "a style image") for path in paths).refuse(target)
+        stems = [path.stem for path in paths]
+        looks = [
+            Look(path.stem if stems.count(path.stem) == 1 else path.name, ((path, 1.0),)) for path in paths
+        ]
+        looks += said
         picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
-        how, loading = painting.options(polish=polish), engine.loading(PICTURES, painting.seed)
+        how, loading = (
+            painting.options(polish=polish),
+            engine.loading(options.network_for(looks), painting.seed),
+        )
         settings: Settings = {
             **how.settings,
             **loading.settings,
             "photograph": digest_of(photo)[:16],
-            "styles": fingerprint({"styles": [digest_of(path) for path in paths]}),
+            "styles": fingerprint({"styles": [look.fingerprint() for look in looks]}),
             "columns": columns,
             "max-size": max_size,
         }
         if target.exists() and not overwrite:
             _leave(console, target, settings)
         stylizer = loading.load()
-        console.start_bar(len(paths))
-        cells = list(_paint(console, stylizer, picture, paths, how))
+        console.start_bar(len(looks))
+        cells = list(_paint(console, stylizer, picture, looks, how))
         console.stop_bar()
         if cells:
             made = {**settings, **stylizer.settings}
             _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
-            console.say(f"{len(cells)} of {len(paths)} styles on {target}")
+            console.say(f"{len(cells)} of {len(looks)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
 
@@ -117,33 +126,52 @@ def _leave(console: Console, target: Path, wanted: Settings) -> NoReturn:
     raise typer.Exit(0)
 
 
+def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]:
+    """Style images in folders, without sheets of an earlier run. Raises UsageError where there are none."""
+    from stylecli.media import find_images
+    from stylecli.run.events import Failed
+    from stylecli.run.mark import is_marked
+
+    found = find_images(folders, recursive=recursive)
+    for problem in found.problems:
+        console.show(Failed(Path(problem.path), problem.reason))
+    paths = [
+        one.path for one in found.images if not (one.path.stem.endswith(".sheet") and is_marked(one.path))
+    ]
+    if not paths:
+        raise UsageError(f"no style images in {', '.join(folders)}")
+    return paths
+
+
 def _paint(
-    console: Console, stylizer: Stylizer, picture: Picture, paths: list[Path], how: PaintOptions
+    console: Console, stylizer: Stylizer, picture: Picture, looks: list[Look], how: PaintOptions
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
-    from stylecli.media import read_picture, repaint, visible
+    from stylecli.media import read_picture, repaint
     from stylecli.montage import inset
     from stylecli.run.events import Done, Failed, Started
-    from stylecli.run.painters import paint, refined
+    from stylecli.run.looks import Prompt
+    from stylecli.run.painters import bind, paint, refined
 
     height, width = picture.size
-    stems = [path.stem for path in paths]
-    for path in paths:
-        name = path.stem if stems.count(path.stem) == 1 else path.name
+    for look in looks:
+        part = look.parts[0][0]
+        name = part.text if isinstance(part, Prompt) else look.name
         label = Path(name)  # what stands in the lines: there is no file for each style here
-        console.show(Started(path, label, name))
+        source = part if isinstance(part, Path) else label
+        console.show(Started(source, label, name))
         begun = time.perf_counter()
         try:
-            style = read_picture(path, name=str(path))
-            bound = stylizer.encode_style(visible(style.pixels, style.alpha), texture=how.needs_texture)
-            bound = refined(bound, how)
+            style = read_picture(part, name=str(part)) if isinstance(part, Path) else None
+            bound = refined(bind(stylizer, look, lambda _, style=style: style, how), how)  # type: ignore[misc]
             painted = repaint(picture, partial(paint, bound, how))
         except (InputError, OutOfMemoryError) as error:
-            reason = str(error).removeprefix(f"{path}: ")
-            console.show(Failed(path, reason, out_of_memory=isinstance(error, OutOfMemoryError)))
+            reason = str(error).removeprefix(f"{part}: ")
+            console.show(Failed(source, reason, out_of_memory=isinstance(error, OutOfMemoryError)))
             continue
-        console.show(Done(path, label, name, time.perf_counter() - begun, width, height))
-        yield name, inset(_image(painted), _image(style))
+        console.show(Done(source, label, name, time.perf_counter() - begun, width, height))
+        drawn = _image(painted)
+        yield name, drawn if style is None else inset(drawn, _image(style))
 
 
 def _image(picture: Picture) -> Image.Image:

@@ -106,6 +106,19 @@ def collect_prompts(prompts: Sequence[str], blends: Sequence[str], takes: int = 
     return collect_looks([], blends, prompts, takes)
 
 
+def read_phrases(file: Path) -> list[str]:
+    """The phrases in a text file, one a line; what begins with # is a remark. Raises UsageError in one line."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(f"--phrases {file}: cannot be read: {reason}") from None
+    found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not found:
+        raise UsageError(f"--phrases {file}: no phrase in it; write one a line")
+    return found
+
+
 def _said_looks(prompts: Sequence[str]) -> list[Look]:
     return [Look(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
 

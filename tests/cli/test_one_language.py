@@ -52,3 +52,32 @@ def test_a_network_that_reads_styles_otherwise_says_so(stylize: Stylize, tmp_pat
     result = stylize("image", "photo.png", "--prompt", "ukiyo-e", "--model", "own.safetensors")
     assert result.returncode == 2
     assert "trained with another style encoder" in result.stderr.decode()
+
+
+def test_a_sheet_of_phrases_and_of_styles(stylize: Stylize, tmp_path: Path) -> None:
+    draw(tmp_path / "photo.png", 96, 80, seed=1)
+    (tmp_path / "styles").mkdir()
+    draw(tmp_path / "styles" / "a.png", 80, 80, seed=2)
+    (tmp_path / "styles" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "phrases.txt").write_text("# movements\nukiyo-e\n\n  pop art  \n", encoding="utf-8")
+    both = ("sheet", "photo.png", "--phrases", "phrases.txt", "--max-size", "96")
+    assert stylize(*both, "-o", "said.png").returncode == 0
+    result = stylize(*both, "-s", "styles", "-o", "all.png")
+    assert result.returncode == 1
+    lines = result.stderr.decode()
+    assert "3 of 4 styles on all.png" in lines and "failed styles/b.png: " in lines
+    assert pixels(tmp_path / "all.png").shape != pixels(tmp_path / "said.png").shape
+    for content, says in (
+        (b"# nothing\n", "no phrase in it"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (None, "cannot"),
+    ):
+        file = tmp_path / "bad.txt"
+        file.unlink(missing_ok=True)
+        if content is not None:
+            file.write_bytes(content)
+        result = stylize("sheet", "photo.png", "--phrases", "bad.txt", "-o", "bad.png")
+        assert result.returncode == 2 and f"--phrases bad.txt: {says}" in result.stderr.decode()
+    refused = stylize("sheet", "photo.png", "--phrases", "phrases.txt", "-o", "phrases.txt")
+    assert refused.returncode == 2
+    assert "--styles DIR, or --phrases FILE" in stylize("sheet", "photo.png").stderr.decode()
