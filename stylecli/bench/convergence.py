@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from stylecli.bench.plots import line_plot
@@ -65,8 +64,9 @@ def run(
     images = [to_tensor(centre_square(read_rgb(p), _SIDE))[None] for p in list_images([photographs])[:photos]]
     curves: dict[str, list[list[float]]] = {name: [] for name in VARIANTS}
     for prompt in prompts:
-        with torch.no_grad():
-            style = encoder.encode_text([prompt]).clone()
+        said = stylizer.encode_prompt(prompt).style
+        assert said is not None
+        style = said.statistics.to(stylizer.device)
         for image in images:
             for name, (masked, second_order) in VARIANTS.items():
                 how = Refinement(iterations=iterations, masked=masked, second_order=second_order)

@@ -60,7 +60,7 @@ def refine(
 
     Args:
         photos: (B, 3, H, W) in 0..1, 128 pixels or more on either side; about 200 are quick and enough.
-        style: (1, E) the prompt's embedding.
+        style: (1, style_size) of a phrase; it ends with the phrase's embedding.
         progress: told the iteration (from 1) and the directional loss of its whole pictures.
 
     Returns:
@@ -68,6 +68,7 @@ def refine(
     """
     fusion = copy.deepcopy(painter.fusion).requires_grad_(True)
     neutral = painter.photograph.clone()
+    said = style[:, -neutral.shape[1] :]
     side = encoder.side if isinstance(encoder, PublishedSiglip) else _SEEN
     generator = torch.Generator().manual_seed(how.seed)
     optimizer = torch.optim.Adam(fusion.parameters(), lr=how.lr, betas=(0.9, 0.99))
@@ -80,16 +81,16 @@ def refine(
         boxes = _boxes(photos.shape[-2:], how.crops, generator)
         after, before = (encoder.encode_image(_crops(x, boxes, side)) for x in (output, photos))
         if how.masked:
-            loss = guidance.masked_directional_loss(after, before.detach(), style, neutral)
+            loss = guidance.masked_directional_loss(after, before.detach(), said, neutral)
         else:
-            loss = guidance.directional_loss(after, before.detach(), style, neutral).mean()
+            loss = guidance.directional_loss(after, before.detach(), said, neutral).mean()
         whole = encoder.encode_image(_seen(output, side))
         origin = encoder.encode_image(_seen(photos, side)).detach()
         if how.second_order and previous is not None:
-            second = guidance.second_order_directional_loss(whole, previous, origin, style, neutral)
+            second = guidance.second_order_directional_loss(whole, previous, origin, said, neutral)
             loss = loss + second.mean()
         previous = whole.detach()
-        plain = guidance.directional_loss(whole, origin, style, neutral).mean()
+        plain = guidance.directional_loss(whole, origin, said, neutral).mean()
         loss = loss + plain
         loss = loss + how.stay * F.mse_loss(F.avg_pool2d(output, 8), F.avg_pool2d(first, 8))
         loss = loss + how.tv * guidance.total_variation(output) + guidance.out_of_range(output)

@@ -48,6 +48,8 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
     by_phrase = isinstance(network, TextPainter)
     if not by_phrase and style.texture is None:
         raise UsageError("refining needs a style image, encoded with its texture")
+    if by_phrase and not style.statistics[:, network.vector_size :].any():
+        raise UsageError("this network can be refined to a phrase only: for style images take stylerwkv-s")
     part = "fusion" if by_phrase else "decoder"
     trained = getattr(network, part)
     file = _place(stylizer, style.statistics, iterations, seed)

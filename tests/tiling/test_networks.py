@@ -1,6 +1,7 @@
 """Both networks in strips and at once: the same painting, whatever the strips, at odd sizes too."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,17 @@ def mamba():
     return shaken(TextPainter(StyleMamba(MAMBA), autoencoder, unit[:1])), unit[1:]
 
 
+def styled_mamba():
+    """With style vectors, and kernels of the style."""
+    torch.manual_seed(0)
+    config = replace(MAMBA, style=24, components=6, hidden=16, experts=2)
+    autoencoder = Autoencoder(AutoencoderConfig(latent=4, coarse=8, fine=8))
+    painter = TextPainter(
+        StyleMamba(config), autoencoder, torch.nn.functional.normalize(torch.randn(1, 16), dim=-1)
+    )
+    return shaken(painter), torch.randn(1, 40) / 3
+
+
 def in_strips(x, rows):
     strips = Strips(Grid(x.shape[2], rows, x.device), x.shape, x.dtype)
     strips.keep(x)
@@ -57,7 +69,7 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(whole, "_NUMBERS", 2000)
 
 
-@pytest.mark.parametrize("make", [rwkv, mamba])
+@pytest.mark.parametrize("make", [rwkv, mamba, styled_mamba])
 @pytest.mark.parametrize(
     ("size", "rows"), [((150, 97), 16), ((161, 64), 64), ((33, 300), 16), ((16, 16), 16)]
 )
@@ -72,7 +84,7 @@ def test_strips_give_what_the_whole_gives(make, size, rows):
             assert (painted.whole() - expected).abs().max() < 2e-4  # of 1; 1/255 is 4e-3
 
 
-@pytest.mark.parametrize("make", [rwkv, mamba])
+@pytest.mark.parametrize("make", [rwkv, mamba, styled_mamba])
 def test_bfloat16(make):
     network, style = make()
     network, style = network.to(torch.bfloat16), style.to(torch.bfloat16)

@@ -1,5 +1,7 @@
 """The training of the text-guided networks, run for real on small pictures; prompts; refinement."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -183,11 +185,14 @@ def test_prompts_stand_for_their_artworks_and_held_out_ones_are_not_seen(tmp_pat
         Prompts(tmp_path / "style")
 
 
-def test_refinement_moves_towards_the_prompt_and_repeats():
+@pytest.mark.parametrize("vector", [0, 24])
+def test_refinement_moves_towards_the_prompt_and_repeats(vector):
     torch.manual_seed(0)
     siglip = tiny_siglip()
-    painter = TextPainter(StyleMamba(NETWORK), tiny_autoencoder(), siglip.encode_text(["a photo"]))
-    photo, style = torch.rand(1, 3, 64, 64), siglip.encode_text(["monet style"])
+    network = StyleMamba(replace(NETWORK, style=vector, components=8, hidden=16))
+    painter = TextPainter(network, tiny_autoencoder(), siglip.encode_text(["a photo"]))
+    photo = torch.rand(1, 3, 64, 64)
+    style = torch.cat([torch.randn(1, vector), siglip.encode_text(["monet style"])], 1)
     how, seen = Refinement(iterations=12, crops=3, lr=3e-3), []
     before = {k: v.clone() for k, v in painter.fusion.state_dict().items()}
     one = refine(painter, siglip, photo, style, how, lambda i, loss: seen.append(loss))

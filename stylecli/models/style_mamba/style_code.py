@@ -57,8 +57,8 @@ class StyleSpace(nn.Module):
         with torch.autocast(
             style.device.type, enabled=False
         ):  # narrow directions are made wide: all digits count
-            standard = ((style.float() - self.mean) / self.spread).clamp(-_FAR, _FAR)
-            return standard @ self.basis.T / self.widths
+            standard = ((style.float() - self.mean.float()) / self.spread.float()).clamp(-_FAR, _FAR)
+            return (standard @ self.basis.float().T / self.widths.float()).to(style.dtype)
 
     def vector(self, components: Tensor) -> Tensor:
         """The style vectors (B, S) that have these components and no others."""
