@@ -67,11 +67,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights: maps place by place; differences of maps of two pictures; textures."""
+    """Weights: maps place by place; differences of maps of two pictures; textures, roots of their squares."""
 
     places: float = 1.0
     changes: float = 0.5
-    textures: float = 0.25
+    textures: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,9 @@ class StyleFeaturesTask(Task):
             return {
                 "places": torch.stack([(s - w).square().mean() / w.square().mean() for s, w in pairs]).mean(),
                 "changes": torch.stack([_change(s, w, quarter) for s, w in pairs]).mean(),
-                "textures": Texture.of(self._natural(wanted)).apart(self._natural(seen)).mean(),
+                "textures": (Texture.of(self._natural(wanted)).apart(self._natural(seen)) + 1e-6)
+                .sqrt()
+                .mean(),
             }
 
     def releases(self, averaged: nn.Module) -> list[Release]:
