@@ -168,8 +168,9 @@ class StyleFeaturesTask(Task):
     def _stepped(self, before: Tensor, seen: list[Tensor], places: Tensor, g: Generator) -> Tensor:
         """The pictures one step nearer to their artworks' texture, as the network sees it; kept in the pool."""
         B = len(before)
-        with torch.no_grad():
+        with torch.autocast(self.worker.device.type, enabled=False):  # places in eight bits would be coarse
             styles = cropped(self.styles[self.towards[places]], g, before.shape[-1], 0.66, 0.67)
+        with torch.no_grad():
             right = self.model.even(styles)
         with torch.autocast(self.worker.device.type, enabled=False):
             apart = Texture.of(self._natural(right)).apart(self._natural(seen)).sum()
