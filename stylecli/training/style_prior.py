@@ -123,7 +123,10 @@ def _labelled(labels: Sequence[Labels]) -> tuple[_Book, Tensor]:
     people = {word for label in labels for word in words_of(label.artist)}
     titles = [_title_words(label.title) - people for label in labels]
     often = Counter(word for title in titles for word in title)
-    kinds: list[dict[str, Any]] = tomllib.loads(KINDS.read_text(encoding="utf-8"))["kind"]
+    table = tomllib.loads(KINDS.read_text(encoding="utf-8"))
+    kinds: list[dict[str, Any]] = table["kind"]
+    for known in table["artist"]:
+        book.number("artist", known["name"], looks.row(known["looks"]))
     rows = []
     for label, title in zip(labels, titles, strict=True):
         artist, movement, medium = (

@@ -76,7 +76,7 @@ def test_takes_of_one_phrase_differ_and_repeat(prior, encode):
     assert all(float((a - b).norm()) > 0.3 * usual for i, a in enumerate(takes) for b in takes[:i])
     # None of them is as dull as a mean of all that the phrase names.
     own = prior.attention(prior.spots("Vincent van Gogh", encode)) @ prior.components
-    assert all(float(take.norm()) > 1.2 * float(own.norm()) for take in takes)
+    assert all(float(take.norm()) > float(own.norm()) for take in takes)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ Words of light and colour then move the style along what these look like in the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,23 +25,16 @@ _WEIGHT = {"artist": 1.5, "movement": 1.2, "medium": 1.3, "kind": 1.2, "word": 0
 _STYLES = ("artist", "movement", "medium", "kind")
 _TEMPERATURE = 0.08
 _KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the largest
-# Weights of how much an artwork is like those meant, unlike all others, and saturated: what comes to mind of a painter
-# is the work that nobody else would have painted, and seldom a brown one.
-# Of many artworks, those that are like the others count more.
-_ALIKE, _UNLIKE, _VIVID = 1.0, 1.2, 0.5
-_MANY, _FLOOR = 200, 0.05
-_FAME = (
-    0.8  # of its artist's share in what is named: of a movement, those come to mind who painted much of it
-)
-_STEEP = 0.7  # of how well it fits what is named
+# Weights of what makes an artwork the one that a name brings to mind: it has what the others that are named have and
+# all else has not; it is saturated; its artist has a large share in what is named; it fits what is named.
+_TYPICAL, _VIVID, _FAME, _STEEP = 0.6, 0.4, 0.8, 0.7
+_FLOOR = 0.3  # of a common direction's length: what has nothing in common has no typical one
 _OTHER = 3.0  # by how much a take should differ from those before
 _SATURATION = 2  # of the looks
 _NEAR = 0.25  # likeness from which an artwork resembles the chosen one
 _KINDRED = 4  # artworks that make one style
-_LOOKS, _STRONGEST = (
-    0.9,
-    1.8,
-)  # spreads from the mean that words of light and colour ask for, for a weight of 1; weight
+# Spreads from the mean that a word of light or colour with a weight of 1 asks for; the largest weight.
+_LOOKS, _STRONGEST = 0.9, 1.8
 _FAINT = 0.3  # least likeness of a label for a phrase that names nothing
 
 
@@ -186,14 +178,13 @@ class StylePrior(nn.Module):
         kept = most.indices[most.values >= _LEAST * most.values[0]]
         own, weight = self.components[kept], attention[kept] / attention[kept].sum()
         near = _likeness(own, own)
-        common = _likeness(own, self.components).mean(1)
-        alike = (near * (1 - torch.eye(len(own)).to(near))) @ weight
-        many = (-weight.square().sum().log() / math.log(_MANY)).clamp(max=1)  # 0: one artwork alone
-        single = _VIVID * self.looks[kept, _SATURATION].clamp(-2.5, 2.5) - _UNLIKE * (common + _FLOOR).log()
-        score = _STEEP * weight.log() + (1 - 0.6 * many) * single + _ALIKE * many * (alike + _FLOOR).log()
+        # Along what all that is named has in common, seen from the mean of all artworks; each without itself.
+        common = (weight @ own - weight[:, None] * own) / (1 - weight[:, None]).clamp(min=1e-3)
+        typical = (own * common).sum(1) / common.norm(dim=1).clamp(min=_FLOOR)
+        vivid = self.looks[kept, _SATURATION].clamp(-2.5, 2.5)
         artists = self.artists[kept]
         fame = ((artists[:, None] == artists) & (artists >= 0)).to(weight) @ weight
-        score = score + _FAME * (fame + 0.02).log()
+        score = _STEEP * weight.log() + _FAME * (fame + 0.02).log() + _TYPICAL * typical + _VIVID * vivid
         for _ in range(take % len(score)):  # what resembles earlier takes is no other take
             before = int(score.argmax())
             score = score - _OTHER * near[before]
