@@ -29,7 +29,10 @@ _KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the l
 # all else has not; it is saturated; its artist has a large share in what is named; it fits what is named.
 _TYPICAL, _VIVID, _FAME, _STEEP = 0.6, 0.4, 0.8, 0.7
 _FLOOR = 0.3  # of a common direction's length: what has nothing in common has no typical one
-_OTHER = 3.0  # by how much a take should differ from those before
+_OTHER, _SAME = (
+    3.0,
+    0.45,
+)  # by how much a take should differ from those before; likeness of what is no other take
 _SATURATION = 2  # of the looks
 _NEAR = 0.25  # likeness from which an artwork resembles the chosen one
 _KINDRED = 4  # artworks that make one style
@@ -56,6 +59,20 @@ def witness_picture() -> Tensor:
 def _likeness(a: Tensor, b: Tensor) -> Tensor:
     """Of styles (N, K) and (M, K): (N, M), 1 where they are the same, 0.14 at the usual distance."""
     return torch.exp(-torch.cdist(a, b).square() / a.shape[1])
+
+
+def _spread_out(score: Tensor, near: Tensor, take: int) -> int:
+    """The best by score (N,) but for ``take`` others that come before it: none resembles (N, N) an earlier one, and each
+    lies as far from them as its score allows. Where there are no more, the first comes again."""
+    order: list[int] = []
+    left = score.clone()
+    for _ in range(take + 1):
+        best = int(left.argmax())
+        if not left[best].isfinite():
+            break
+        order.append(best)
+        left = torch.where(near[best] > _SAME, -torch.inf, left - _OTHER * near[best])
+    return order[take % len(order)]
 
 
 class StylePrior(nn.Module):
@@ -185,11 +202,7 @@ class StylePrior(nn.Module):
         artists = self.artists[kept]
         fame = ((artists[:, None] == artists) & (artists >= 0)).to(weight) @ weight
         score = _STEEP * weight.log() + _FAME * (fame + 0.02).log() + _TYPICAL * typical + _VIVID * vivid
-        for _ in range(take % len(score)):  # what resembles earlier takes is no other take
-            before = int(score.argmax())
-            score = score - _OTHER * near[before]
-            score[before] = -torch.inf
-        chosen = int(score.argmax())
+        chosen = _spread_out(score, near, take)
         kindred = weight * (near[chosen] - _NEAR).clamp(min=0)
         kindred[chosen] = 0
         kindred[chosen] = kindred.sum().clamp(min=1e-6)
