@@ -20,6 +20,9 @@ _PROGRAM = 400 << 20  # what the program takes by itself once torch and a networ
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 _UNLIMITED = 1 << 62
 
+sharers = 1
+"""Processes of one run that take from the same memory; each is content with its part of what is free."""
+
 
 def parse_size(text: str) -> int:
     """``4G``, ``800M``, ``1.5 GiB`` or a number of bytes. Raises UsageError."""
@@ -37,7 +40,7 @@ def show_size(size: int) -> str:
 def free_memory(limit: int | None = None) -> int:
     """Bytes that this process may still take of main memory: of what is free, of what its control group and ``ulimit
     -v`` allow, and of ``limit`` for the whole process."""
-    rooms = [_system_free(), *_group_free()]
+    rooms = [room // sharers for room in (_system_free(), *_group_free())]
     if limit is not None:
         rooms.append(limit - process_memory())
     rooms.append(_address_space())

@@ -55,6 +55,7 @@ def test_painting_loads_these_rooms_and_no_others(tmp_path: Path, arguments: lis
     draw(tmp_path / "a.png"), draw(tmp_path / "s.png", seed=3)
     loaded = modules(tmp_path, *arguments)
     assert {name.split(".")[1] for name in loaded if name.startswith("stylecli.")} <= PAINTING
+    assert not loaded & {"stylecli.run.processes", "stylecli.run.worker", "ray", "fsspec"}
 
 
 def test_a_run_with_nothing_to_do_knows_it_without_torch(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from stylecli.cli import options
 
 if TYPE_CHECKING:
     from stylecli.paint.options import LoadOptions, PaintOptions
+    from stylecli.run.executor import Executor
+    from stylecli.run.shard import Shard
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,6 +106,31 @@ class Engine:
         if self.model is None or not looks_like_path(self.model):
             return {}
         return {Path(self.model): "the weights file"}
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Among whom the pictures are shared."""
+
+    shard: options.Shard = None
+    jobs: options.Jobs = 1
+
+    @property
+    def part(self) -> Shard:
+        """Raises UsageError."""
+        from stylecli.run.shard import Shard
+
+        return Shard.parse(self.shard)
+
+    def executor(self, device: str) -> Executor:
+        """Who paints on ``--device``."""
+        from stylecli.run.executor import InProcess
+
+        if self.jobs == 1 and "," not in device and ":all" not in device:
+            return InProcess()
+        from stylecli.run.processes import Processes
+
+        return Processes(device, self.jobs)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Telling, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, grouped
 
 
 @grouped
@@ -25,7 +25,7 @@ def image(
     polish: options.Polish = 0,
     output: options.Output = None,
     reading: Reading,
-    shard: options.Shard = None,
+    sharing: Sharing,
     format: options.Format = None,
     quality: options.Quality = None,
     engine: Engine,
@@ -37,7 +37,6 @@ def image(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.run.images import ImageJob
-    from stylecli.run.shard import Shard
 
     looks = options.looks(style, prompt, blend, takes)
     loading = engine.loading(options.network_for(looks), painting.seed)
@@ -46,7 +45,7 @@ def image(
         looks,
         output=output,
         recursive=reading.recursive,
-        shard=Shard.parse(shard),
+        shard=sharing.part,
         overwrite=reading.overwrite,
         max_size=reading.max_size,
         max_pixels=reading.max_pixels,
@@ -55,6 +54,7 @@ def image(
         memory_limit=engine.limit,
         kept=engine.kept,
         loading=loading,
+        executor=sharing.executor(engine.device.value),
         options=painting.options(polish=polish),
     )
 

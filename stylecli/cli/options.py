@@ -29,8 +29,11 @@ class Device(str):
 
     @classmethod
     def parse(cls, text: str) -> Device:
-        if not re.fullmatch(r"auto|(cpu|cuda|mps|xpu)(:\d+)?", text):
-            raise typer.BadParameter(f"{text}: choose auto, cpu, cuda, cuda:1, mps or xpu")
+        one = r"(cpu|cuda|mps|xpu)(:(\d+|all))?"
+        if not re.fullmatch(rf"auto|{one}(,{one})*", text):
+            raise typer.BadParameter(
+                f"{text}: choose auto, cpu, cuda, cuda:1, mps or xpu; several as in cuda:0,cuda:1 or cuda:all"
+            )
         return cls(text)
 
 
@@ -207,6 +210,12 @@ Shard = Annotated[
         help="Only the I-th of N parts of the work, chosen by names of results: give each of N machines its own.",
     ),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, max=1024, help="Processes on each device; they share the processor's cores."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 Open = Annotated[
     bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")
@@ -219,7 +228,8 @@ DeviceOption = Annotated[
         "--device",
         metavar="auto|cpu|cuda|cuda:N|mps|xpu",
         parser=Device.parse,
-        help="Where to compute; auto: the fastest that paints as the CPU does.",
+        help="Where to compute; auto: the fastest that paints as the CPU does. image and text take "
+        "several, as in cuda:0,cuda:1 or cuda:all.",
     ),
 ]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format; auto: what suits the device.")]

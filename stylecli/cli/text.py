@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Telling, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, grouped
 from stylecli.errors import UsageError
 
 
@@ -50,7 +50,7 @@ def text(
     painting: Painting,
     output: options.Output = None,
     reading: Reading,
-    shard: options.Shard = None,
+    sharing: Sharing,
     format: options.Format = None,
     quality: options.Quality = None,
     engine: Engine,
@@ -65,7 +65,6 @@ def text(
     from stylecli.paint.options import PHRASES
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
-    from stylecli.run.shard import Shard
 
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
     if engine.model is not None and backbone is not Backbone.own:
@@ -76,7 +75,7 @@ def text(
         collect_prompts([*prompts, *(prompt or [])], blend or [], takes),
         output=output,
         recursive=reading.recursive,
-        shard=Shard.parse(shard),
+        shard=sharing.part,
         overwrite=reading.overwrite,
         max_size=reading.max_size,
         max_pixels=reading.max_pixels,
@@ -85,6 +84,7 @@ def text(
         memory_limit=engine.limit,
         kept=engine.kept,
         loading=loading,
+        executor=sharing.executor(engine.device.value),
         options=painting.options(refine=_iterations(painting.refine, loading.model)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,13 @@ from stylecli.memory import free_memory
 from stylecli.paint.options import LoadOptions, PaintOptions, Settings
 from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Event, Failed, Warned
+from stylecli.run.executor import Executor, InProcess
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
 from stylecli.run.shard import Shard
-from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work, stream
+from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -51,6 +52,7 @@ class ImageJob:
     kept: Mapping[Path, str] = field(
         default_factory=dict
     )  # further files that no result may replace: what they are
+    executor: Executor = field(default_factory=InProcess)
 
     def plan(self, emit: Emit) -> Plan:
         """Settle what becomes what. Reports refused inputs and finished results; writes nothing.
@@ -99,22 +101,28 @@ class ImageJob:
                 remove_stale_temporaries(folder)
         todo = writable(plan.todo, emit)
         wanted = {item.style for item in todo}
-        looks = [look for look in self.looks if look.name in wanted]
-        made: dict[Path, Settings] = {}
+        needed = replace(
+            self, looks=[look for look in self.looks if look.name in wanted], executor=InProcess()
+        )
+        if todo:
+            self.executor.paint(needed, todo, load, emit)
+
+    def work(self, load: Callable[[], Stylizer]) -> Work:
+        """How a picture of this job is read, painted and written; raises as :meth:`run` does."""
+        loaded: dict[str, object] = {}
 
         def painters() -> Mapping[str, Painter]:
             stylizer = load()
-            made.update({item.target: {**self._settings(item), **stylizer.settings} for item in todo})
-            return bind_painters(stylizer, looks, self._open, self.options)
+            loaded.update(stylizer.settings)
+            return bind_painters(stylizer, self.looks, self._open, self.options)
 
-        work = Work(
+        return Work(
             self._read,
             painters,
-            lambda picture, target: self._write(picture, target, made[target]),
+            lambda picture, item: self._write(picture, item.target, {**self._settings(item), **loaded}),
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
             keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
         )
-        stream(todo, work, emit)
 
     def _find(self, emit: Emit) -> tuple[Sequence[Found], Sequence[Failed]]:
         """The inputs that look like pictures, and those that do not."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from stylecli.media.picture import PixelArray
 
 Painter = Callable[["PixelArray"], "PixelArray"]
+Portion = tuple[Item, ...]
+"""One source in some of its styles: read once."""
 
 _AHEAD = 2  # pictures waiting between two stages
 PIXELS_IN_FLIGHT = 100_000_000  # no further picture is read while more than this is being worked on
@@ -39,19 +41,19 @@ class Work:
 
     ``painters`` is called once, when the first picture has been read (a run that finds nothing readable
     never loads the network), and returns a painter for every style name in the plan; what it raises ends
-    the run. ``write`` returns notices.
+    the run. ``write`` saves the result of an item and returns notices.
     """
 
     read: Callable[[Path], Picture]
     painters: Callable[[], Mapping[str, Painter]]
-    write: Callable[[Picture, Path], Sequence[str]]
+    write: Callable[[Picture, Item], Sequence[str]]
     pixels_in_flight: int = PIXELS_IN_FLIGHT
     keep: float = 0.0  # of what no painter sees, see repaint
 
 
 @dataclass(frozen=True)
 class _Read:
-    items: tuple[Item, ...]  # one source in all its styles
+    items: Portion
     picture: (
         Picture | None
     )  # without it and without an error: it was not read, its results would find no room
@@ -67,12 +69,17 @@ class _Painted:
     releases: int = 0  # pixels that are out of flight once this is written
 
 
-def stream(plan: Sequence[Item], work: Work, emit: Callable[[Event], None]) -> None:
-    """Do every item of ``plan``, in order, and report each through ``emit``.
+def portions(plan: Iterable[Item]) -> list[Portion]:
+    """Each source with all its styles, which must stand side by side in ``plan``."""
+    return [tuple(group) for _, group in groupby(plan, key=lambda item: item.source)]
 
-    Each source is read once for all its styles (its items must stand side by side). ``emit`` is never
-    called by two threads at once. On KeyboardInterrupt the file being written is finished, nothing else is
-    begun, and the interrupt is raised again.
+
+def stream(plan: Iterable[Portion], work: Work, emit: Callable[[Event], None]) -> None:
+    """Do every item of ``plan``, in order, and report each through ``emit``, which is never called by two threads at
+    once.
+
+    A plan that waits for more to come yields empty portions meanwhile. On KeyboardInterrupt the file being written is
+    finished, nothing else is begun, and the interrupt is raised again.
     """
     _Stream(work, emit).run(plan)
 
@@ -91,7 +98,7 @@ class _Stream:
         self._full = FullDisks()
         self._in_flight = _Flight(self.work.pixels_in_flight, self.stages.stopped)
 
-    def run(self, plan: Sequence[Item]) -> None:
+    def run(self, plan: Iterable[Portion]) -> None:
         self.stages.start("read", self._reading, plan)
         self.stages.start("write", self._writing)
         try:
@@ -111,17 +118,18 @@ class _Stream:
 
     # The three stages.
 
-    def _reading(self, plan: Sequence[Item]) -> None:
-        for source, group in groupby(plan, key=lambda item: item.source):
+    def _reading(self, plan: Iterable[Portion]) -> None:
+        for items in plan:
             if not self._in_flight.wait():
                 return
-            items = tuple(group)
+            if not items:
+                continue
             if all(map(self._full.refuses, items)):
                 if not self.stages.put(self._read, _Read(items, None)):
                     return
                 continue
             try:
-                picture = self.work.read(source)
+                picture = self.work.read(items[0].source)
             except Exception as error:
                 read = _Read(items, None, error)
             else:
@@ -173,7 +181,7 @@ class _Stream:
     def _write(self, painted: _Painted, picture: Picture) -> Event:
         item = painted.item
         try:
-            notices = self.work.write(picture, item.target)
+            notices = self.work.write(picture, item)
         except TakenError as error:
             self._emit(Warned(item.source, str(error)))
             return Skipped(item.source, item.target, item.style, "exists by now")

@@ -13,7 +13,7 @@ from stylecli.errors import InputError, OutOfMemoryError, WeightsError
 from stylecli.media import Picture
 from stylecli.run.events import Done, Event, Failed, Started, Tally, Warned
 from stylecli.run.plan import Item
-from stylecli.run.stream import Painter, Work, stream
+from stylecli.run.stream import Painter, Work, portions, stream
 
 
 class Bench:
@@ -46,7 +46,8 @@ class Bench:
     def refuse(self, pixels: np.ndarray) -> np.ndarray:
         raise OutOfMemoryError("not enough memory")
 
-    def write(self, picture: Picture, target: Path) -> tuple[str, ...]:
+    def write(self, picture: Picture, item: Item) -> tuple[str, ...]:
+        target = item.target
         if "full" in target.name:
             raise InputError(f"{target}: the disk is full")
         self.written[target.name] = picture
@@ -54,7 +55,7 @@ class Bench:
 
     def run(self, *names: str, styles: tuple[str, ...] = ("x",), read: Callable | None = None) -> Tally:
         items = [Item(Path(name), Path(f"{name}.{style}"), style) for name in names for style in styles]
-        stream(items, Work(read or self.read, self.painters, self.write), self.events.append)
+        stream(portions(items), Work(read or self.read, self.painters, self.write), self.events.append)
         tally = Tally()
         for event in self.events:
             tally.add(event)
@@ -174,5 +175,5 @@ def test_a_bug_in_the_callback_ends_the_run_instead_of_hanging(bench: Bench) -> 
             raise RuntimeError("a bug in the console")
 
     with pytest.raises(RuntimeError, match="a bug in the console"):
-        stream(items, Work(bench.read, bench.painters, bench.write), emit)
+        stream(portions(items), Work(bench.read, bench.painters, bench.write), emit)
     assert not left_over()

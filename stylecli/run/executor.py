@@ -1,0 +1,43 @@
+"""Who paints the pictures of a plan: this process, several of this machine, or a cluster. One interface for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from stylecli.run.events import Event
+from stylecli.run.plan import Item
+from stylecli.run.stream import portions, stream
+
+if TYPE_CHECKING:
+    from stylecli.paint.stylizer import Stylizer
+    from stylecli.run.images import ImageJob
+
+
+class Executor(Protocol):
+    """Paints ``todo``, a part of the plan of ``job``, and reports each item through ``emit``.
+
+    ``load`` gives the network where this process needs it. Raises what loading raises, and KeyboardInterrupt: what is
+    finished stays, and nothing half-written does.
+    """
+
+    def paint(
+        self,
+        job: ImageJob,
+        todo: Sequence[Item],
+        load: Callable[[], Stylizer],
+        emit: Callable[[Event], None],
+    ) -> None: ...
+
+
+class InProcess:
+    """Here, in one stream."""
+
+    def paint(
+        self,
+        job: ImageJob,
+        todo: Sequence[Item],
+        load: Callable[[], Stylizer],
+        emit: Callable[[Event], None],
+    ) -> None:
+        stream(portions(todo), job.work(load), emit)

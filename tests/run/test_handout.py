@@ -1,0 +1,71 @@
+"""Who gets which picture, and what becomes of those of a worker that dies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stylecli.run.events import Done, Failed
+from stylecli.run.handout import Handout, shares
+from stylecli.run.plan import Item
+
+
+def items(sources: int, styles: int = 1) -> list[Item]:
+    return [
+        Item(Path(f"{source}"), Path(f"{source}.{style}"), f"{style}")
+        for source in range(sources)
+        for style in range(styles)
+    ]
+
+
+def done(item: Item) -> Done:
+    return Done(item.source, item.target, item.style, 1.0, 8, 8)
+
+
+def test_few_sources_in_many_styles_are_shared_too() -> None:
+    assert [len(one) for one in shares(items(1, 16), 2)] == [2] * 8
+    assert [len(one) for one in shares(items(40, 3), 2)] == [3] * 40  # each is read once
+    for sources, styles, workers in ((1, 1, 4), (3, 7, 2), (2, 5, 40)):
+        todo = items(sources, styles)
+        assert [item for one in shares(todo, workers) for item in one] == todo
+        assert all(len({item.source for item in one}) == 1 for one in shares(todo, workers))
+
+
+def test_a_worker_has_three_portions_in_hand() -> None:
+    handout = Handout(shares(items(10), 2))
+    mine = [handout.take("a") for _ in range(4)]
+    assert mine[3] is None and all(mine[:3])
+    assert handout.take("b") and handout.waiting == 6
+    handout.ended("a", done(mine[0][0]))  # type: ignore[index]
+    assert handout.take("a") is not None and handout.take("a") is None
+
+
+def test_suspects_go_alone_and_the_third_death_is_the_last() -> None:
+    handout = Handout(shares(items(5), 1))
+    portions = [handout.take(0) for _ in range(3)]
+    assert handout.died(0) == [] and handout.waiting == 5
+    culprit, given_up, ended = portions[1][0].source, [], []  # type: ignore[index]
+    worker = 1
+    while not handout.over:
+        portion = handout.take(worker)
+        assert portion is not None
+        if portion[0].source == culprit:
+            assert handout.take(worker) is None  # nothing besides
+            given_up += handout.died(worker)
+            worker += 1
+            continue
+        for item in portion:
+            handout.ended(worker, done(item))
+            ended.append(item)
+    assert [item.source for item in given_up] == [culprit]
+    assert sorted(item.source for item in ended) == [Path(n) for n in "0234"]
+    assert worker == 3  # it killed 0, 1 and 2
+
+
+def test_styles_that_are_done_are_not_done_again() -> None:
+    todo = items(1, 3)
+    handout = Handout([tuple(todo)])
+    handout.take("a")
+    handout.ended("a", done(todo[0]))
+    handout.ended("a", Failed(todo[2].source, "no", todo[2].target, todo[2].style))
+    handout.died("a")
+    assert handout.take("b") == (todo[1],)
