@@ -157,8 +157,8 @@ Refine = Annotated[
         metavar="N",
         min=0,
         max=1000,
-        help="Iterations that adapt the network to each style first, kept for later runs: 60 for a style image, 15 to "
-        "40 for a phrase.",
+        help="Iterations that adapt the network to each style first, kept for later runs: 60 are usual for a style "
+        "image; for a phrase they mostly make it worse.",
         show_default="0",
     ),
 ]

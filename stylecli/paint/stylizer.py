@@ -205,8 +205,8 @@ class Stylizer:
         """Style vector of a picture, and no phrase: (1, style_size), for a network that paints after both."""
         if not self.vector_size:
             raise UsageError(
-                "this network paints like a phrase: give it one (--prompt, encode_prompt), or take stylerwkv-s for "
-                "style images"
+                "this network paints like a phrase: give it one (--prompt, encode_prompt), or take stylerwkv-s "
+                "(--model) for style images"
             )
         reader: Any = load_painter(PICTURES).network.to(self.device)
         vector = reader.encode_style(self._fitted(photo, self.descriptor.style_side)).float()

@@ -61,6 +61,10 @@ def bind(
     encoded: list[tuple[Style, float]] = []
     for part, share in look.parts:
         if isinstance(part, Prompt):
+            if part.take and not stylizer.vector_size:
+                raise UsageError(
+                    "--takes: this network knows one style of each phrase; --model stylerwkv-s knows several"
+                )
             bound = stylizer.encode_prompt(part.text, options.seed + part.take)
         else:
             try:

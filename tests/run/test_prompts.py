@@ -1,11 +1,13 @@
 """Phrases as looks: names that files can bear, blends, and what is refused."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stylecli.errors import UsageError
 from stylecli.run.looks import Prompt, collect_looks, collect_prompts, parse_blend, prompt_name
+from stylecli.run.painters import bind
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,15 @@ def test_takes_of_a_phrase_are_looks_of_their_own(tmp_path, monkeypatch):
     Path("ukiyo-e.jpg").write_bytes(b"x")
     first, second = collect_looks([Path("ukiyo-e.jpg")], [], ["ukiyo-e"])
     assert first.name == "ukiyo-e" and second.name.startswith("ukiyo-e-")
+
+
+def test_takes_need_a_network_that_knows_several_styles_of_a_phrase():
+    one, other = collect_prompts(["ukiyo-e"], [], takes=2)
+    for vector_size in (0, 4):
+        stylizer = SimpleNamespace(vector_size=vector_size, encode_prompt=lambda text, take: (text, take))
+        assert bind(stylizer, one, Path.read_bytes) == ("ukiyo-e", 0)
+        if vector_size:
+            assert bind(stylizer, other, Path.read_bytes) == ("ukiyo-e", 1)
+        else:
+            with pytest.raises(UsageError, match=r"--takes: .* --model stylerwkv-s"):
+                bind(stylizer, other, Path.read_bytes)
