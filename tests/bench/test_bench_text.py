@@ -1,10 +1,12 @@
 """The figures of text-guided painting: the probe, SSIM, convergence."""
 
 import torch
-from training_kit import pictures
+from training_kit import pictures, random_vgg
 
 from stylecli.bench.convergence import VARIANTS, run, section
-from stylecli.bench.prompts import Probe
+from stylecli.bench.prompts import Probe, describe, judges
+from stylecli.metrics import independent
+from stylecli.metrics.vgg import Vgg16
 
 
 def test_the_probe_tells_classes_apart_whatever_their_size():
@@ -25,3 +27,14 @@ def test_convergence_is_measured_and_drawn(tmp_path):
     assert rows[0].reached == 1  # the plain run reaches its own level
     [(_, plot)] = section(rows, tmp_path).pictures
     assert len(plot.getcolors(1 << 20)) > 5  # four curves on white
+
+
+def test_two_judges_describe_pictures_of_any_size(tmp_path):
+    vgg = Vgg16(random_vgg(tmp_path / "vgg.safetensors", 8))
+    seeing = judges(vgg)
+    assert len(seeing) == 1 + independent.is_installed()
+    images = [torch.rand(3, 300, 256), torch.rand(3, 256, 400)]
+    for judge in seeing:
+        described = describe(judge, images)
+        assert described.shape[0] == 2 and described.isfinite().all()
+        assert not torch.allclose(described[0], described[1])

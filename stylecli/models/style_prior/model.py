@@ -62,8 +62,8 @@ def _likeness(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _spread_out(score: Tensor, near: Tensor, take: int) -> int:
-    """The best by score (N,) but for ``take`` others that come before it: none resembles (N, N) an earlier one, and
-    each lies as far from them as its score allows. Where there are no more, the first comes again."""
+    """The best by score (N,) but for ``take`` others that come before it: none resembles an earlier one (``near``, N x
+    N), and each lies as far from them as its score allows. Where there are no more, the first comes again."""
     order: list[int] = []
     left = score.clone()
     for _ in range(take + 1):
