@@ -34,7 +34,8 @@ _OTHER, _SAME = (
     0.45,
 )  # by how much a take should differ from those before; likeness of what is no other take
 _SATURATION = 2  # of the looks
-_NEAR = 0.25  # likeness from which an artwork resembles the chosen one
+_NEAR = 0.3  # likeness from which an artwork resembles the chosen one
+_LEADING = 3.0  # share of the chosen one, in those of all that resemble it: more blurs
 _KINDRED = 4  # artworks that make one style
 # Spreads from the mean that a word of light or colour with a weight of 1 asks for; the largest weight.
 _LOOKS, _STRONGEST = 0.9, 1.8
@@ -205,7 +206,7 @@ class StylePrior(nn.Module):
         chosen = _spread_out(score, near, take)
         kindred = weight * (near[chosen] - _NEAR).clamp(min=0)
         kindred[chosen] = 0
-        kindred[chosen] = kindred.sum().clamp(min=1e-6)
+        kindred[chosen] = (_LEADING * kindred.sum()).clamp(min=1e-6)
         best = kindred.topk(min(_KINDRED, len(kindred)))
         shares = torch.zeros_like(attention)
         shares[kept[best.indices]] = best.values / best.values.sum()
