@@ -1,7 +1,7 @@
-"""How the numbers of released weights are stored: most in float16, what only describes a style in eight bits.
+"""How the numbers of released weights are stored: in float16, and in eight bits wherever a task says so.
 
-Whatever is bundled has to stay small. A network that reads styles is as right with weights rounded to a 127th of the
-largest of their channel (paintings differ by 52 dB or more).
+Whatever is bundled has to stay small. Networks are as right with weights rounded to a 127th of the largest of their
+channel (paintings differ by 51 dB or more).
 """
 
 from __future__ import annotations

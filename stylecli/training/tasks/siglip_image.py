@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from stylecli.errors import UsageError
 from stylecli.models.siglip import Siglip, load_siglip
+from stylecli.models.siglip.model import EIGHT_BITS
 from stylecli.training.data import generator, read_rgb, resize_short_side, to_bytes
 from stylecli.training.parallel import Worker
 from stylecli.training.phrases import Labels, describe, read_manifest
@@ -127,7 +128,7 @@ class SiglipImageTask(Task):
             classes = torch.tensor([self.kept_out[x.file] for x in self.test]).to(self.worker.device)
             first, third = accuracy(model, images, classes)
             measured = {"pictures": len(self.test), "top1": round(first, 4), "top3": round(third, 4)}
-        return [Release(weights, model.config.to_json(), measured=measured)]
+        return [Release(weights, model.config.to_json(), EIGHT_BITS, measured)]
 
 
 def sigmoid_loss(logits: Tensor, true: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from stylecli.files.atomic import atomic_path
 from stylecli.models.siglip import Siglip, SiglipConfig
+from stylecli.models.siglip.model import EIGHT_BITS
 from stylecli.models.siglip.spelling import learn_spelling
 from stylecli.models.siglip.text import PAD, START, UNKNOWN, bare_tokenizer
 from stylecli.training.checkpoint import write_tensors
@@ -144,7 +145,7 @@ class SiglipTextTask(Task):
         model.set_familiar(centres, letters, threshold)
         cosine = (_encode(model, self.held_out) * self.held_out_targets).sum(1).mean()
         measured = {"phrases": len(self.texts), "held_out_cosine": round(float(cosine), 4)}
-        return [Release(model.state_dict(), model.config.to_json(), measured=measured)]
+        return [Release(model.state_dict(), model.config.to_json(), EIGHT_BITS, measured)]
 
 
 def _encode(model: Siglip, texts: list[str]) -> Tensor:
