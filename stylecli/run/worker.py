@@ -107,7 +107,10 @@ def work(connection: Connection, job: ImageJob, threads: int, sharers: int, leve
     except (KeyboardInterrupt, OSError):  # told to stop; or nobody is there any more
         pass
     except Exception as error:
-        report.send(Broken.of(error))
+        with suppress(
+            KeyboardInterrupt, OSError
+        ):  # another one may have said the same, and this one is stopped for it
+            report.send(Broken.of(error))
     os._exit(0)  # an ordinary exit takes all modules apart first, for half a second
 
 

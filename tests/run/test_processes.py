@@ -23,6 +23,14 @@ from stylecli.run.processes import Processes, each_device
 from stylecli.run.stream import Work
 
 
+class Stopped(WeightsError):
+    """A process that is told to stop while it says what went wrong: another one was quicker."""
+
+    def __str__(self) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return ""
+
+
 @dataclass(frozen=True)
 class Plain(ImageJob):
     """Pictures as they are, without a network. A file whose name says so kills the process that reads it, or waits."""
@@ -33,6 +41,8 @@ class Plain(ImageJob):
         def painters() -> Mapping[str, Callable]:
             if self.mood == "weights":
                 raise WeightsError("weights are missing")
+            if self.mood == "stopped":
+                raise Stopped
             if self.mood == "dies":
                 os.kill(os.getpid(), signal.SIGSEGV)
             return {"x": lambda pixels: pixels}
@@ -68,13 +78,18 @@ def test_a_picture_that_kills_is_named_and_the_others_are_done(tmp_path: Path) -
     assert {path.name for path in (tmp_path / "out").iterdir()} >= set(done)
 
 
-def test_what_ends_loading_ends_the_run_in_one_line(tmp_path: Path) -> None:
+def test_what_ends_loading_ends_the_run_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(WeightsError, match=r"^weights are missing$"):
         paint(tmp_path, ["a.png", "b.png"], "weights")
     with pytest.raises(
         StylizeError, match=r"^3 processes on cpu ended while they loaded the network \(SIGSEGV\)"
     ):
         paint(tmp_path, ["a.png", "b.png"], "dies")
+    with pytest.raises(StylizeError, match=r"^3 processes on cpu ended while they loaded the network"):
+        paint(tmp_path, ["a.png", "b.png"], "stopped")
+    assert "Traceback" not in capfd.readouterr().err
     assert not psutil.Process().children()[1:]  # but for multiprocessing's own tracker
 
 
