@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from stylecli.cli import options
+from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
     from stylecli.paint.options import LoadOptions, PaintOptions
     from stylecli.run.executor import Executor
+    from stylecli.run.masks import Masks
     from stylecli.run.shard import Shard
 
 
@@ -68,6 +70,28 @@ class Painting:
 
         count = (self.refine or 0) if refine is None else refine
         return PaintOptions(self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where to paint."""
+
+    mask: options.Mask = None
+    invert_mask: options.InvertMask = False
+    feather: options.Feather = 0.0
+
+    def masks(self, *, regions: bool = False) -> Masks | None:
+        """``regions``: whether there are masks of regions. Raises UsageError."""
+        if self.mask is None:
+            if self.invert_mask or (self.feather and not regions):
+                said = "--invert-mask" if self.invert_mask else "--feather"
+                raise UsageError(f"{said} needs --mask FILE")
+            return None
+        from stylecli.run.masks import Masks
+
+        masks = Masks(self.mask, self.invert_mask, self.feather)
+        masks.check()
+        return masks
 
 
 @dataclass(frozen=True)

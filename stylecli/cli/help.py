@@ -13,6 +13,7 @@ from typing import Any
 _GROUPS = {
     "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --strength "
     "--stroke-size --preserve-color --takes --phrases --temporal --seed --model",
+    "Where to paint": "--mask --invert-mask --feather --region",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
     "Which inputs, and how much of them": "--recursive --shard --max-pixels --start --end --max-frames",
@@ -28,6 +29,7 @@ EXAMPLES = {
         "stylize image photo.jpg --style starry.jpg",
         "stylize image photo.jpg --style starry.jpg --polish 60",
         "stylize image photos/ -r -s starry.jpg -s wave.jpg -o painted/",
+        "stylize image photo.jpg --region sky.png:starry.jpg --region rest:wave.jpg",
     ],
     "text": [
         'stylize text photo.jpg "Paul Gauguin style"',

@@ -47,7 +47,7 @@ def _meant(arguments: list[str], message: str) -> str:
         return _CODECS.get(match[1].lower(), "") or closest(match[1], known)
     if match := re.match(r"Invalid value for '(-.*?)': .*?'(.*?)' is not one of (.*)", message):
         return closest(match[2], re.findall(r"'(.*?)'", match[3]))
-    if match := re.match(r"--(?:style|blend).*?(?:'(.*?)'|(\S+)) does not exist", message):
+    if match := re.match(r"--(?:style|blend|region).*?(?:'(.*?)'|(\S+)) does not exist", message):
         return _neighbour(Path(match[1] or match[2]))
     if match := re.match(r"no weights are called '(.*?)'; known: (.*?)(?:, or the path|$)", message):
         return closest(match[1], match[2].split(", "))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, Where, grouped
 
 
 @grouped
@@ -21,7 +21,9 @@ def image(
     prompt: options.Prompts = None,
     takes: options.Takes = 1,
     blend: options.Blends = None,
+    region: options.RegionsOption = None,
     painting: Painting,
+    where: Where,
     polish: options.Polish = 0,
     output: options.Output = None,
     reading: Reading,
@@ -38,7 +40,7 @@ def image(
     from stylecli.cli.painting import paint_files
     from stylecli.run.images import ImageJob
 
-    looks = options.looks(style, prompt, blend, takes)
+    looks = options.looks(style, prompt, blend, takes, region, where.feather)
     loading = engine.loading(options.network_for(looks), painting.seed)
     job = ImageJob(
         inputs,
@@ -55,6 +57,7 @@ def image(
         kept=engine.kept,
         loading=loading,
         executor=sharing.executor(engine.device.value),
+        mask=where.masks(regions=bool(region)),
         options=painting.options(polish=polish),
     )
 

@@ -95,12 +95,23 @@ def memory_bytes(text: str | None) -> int | None:
 
 
 def looks(
-    styles: list[Path] | None, prompts: list[str] | None, blends: list[str] | None, takes: int = 1
+    styles: list[Path] | None,
+    prompts: list[str] | None,
+    blends: list[str] | None,
+    takes: int = 1,
+    regions: list[str] | None = None,
+    feather: float = 0.0,
 ) -> list[Look]:
-    """Of --style, --prompt and --blend. Raises UsageError."""
-    from stylecli.run.looks import collect_looks
+    """Of --style, --prompt, --blend and --region. Raises UsageError."""
+    from stylecli.run.looks import collect_looks, parse_regions
 
-    return collect_looks(styles or [], blends or [], prompts or [], takes)
+    if not regions:
+        return collect_looks(styles or [], blends or [], prompts or [], takes)
+    if styles or prompts or blends:
+        raise UsageError(
+            "--region says which style goes where: drop --style, --blend and --prompt (rest:STYLE paints the rest)"
+        )
+    return [parse_regions(regions, feather)]
 
 
 def network_for(looks: Iterable[Look]) -> str:
@@ -169,6 +180,36 @@ Polish = Annotated[
         min=0,
         max=1000,
         help="Iterations on every finished painting, towards the strokes of its style; 60 are usual.",
+    ),
+]
+
+# Where to paint.
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="Paint where this picture is white, partly where it is grey, and keep the rest; its alpha where it has "
+        "any. Of a folder, the mask of each input's name.",
+    ),
+]
+InvertMask = Annotated[bool, typer.Option("--invert-mask", help="Paint where the mask is black.")]
+Feather = Annotated[
+    float,
+    typer.Option(
+        metavar="PIXELS",
+        min=0,
+        max=1000,
+        callback=finite,
+        help="Soften edges of masks so far to either side.",
+    ),
+]
+RegionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region",
+        metavar="MASK:STYLE",
+        help="This style within this mask; repeat it for several, the later over the earlier, and rest:STYLE for "
+        "what no mask covers.",
     ),
 ]
 

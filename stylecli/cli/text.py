@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, Where, grouped
 from stylecli.errors import UsageError
 
 
@@ -48,6 +48,7 @@ def text(
         ),
     ] = Backbone.own,
     painting: Painting,
+    where: Where,
     output: options.Output = None,
     reading: Reading,
     sharing: Sharing,
@@ -85,6 +86,7 @@ def text(
         kept=engine.kept,
         loading=loading,
         executor=sharing.executor(engine.device.value),
+        mask=where.masks(),
         options=painting.options(refine=_iterations(painting.refine, loading.model)),
     )
 

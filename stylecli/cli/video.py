@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Telling, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Telling, Where, grouped
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
@@ -48,6 +48,7 @@ def video(
     prompt: options.Prompts = None,
     takes: options.Takes = 1,
     blend: options.Blends = None,
+    region: options.RegionsOption = None,
     style_at: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,6 +60,7 @@ def video(
         str, typer.Option(metavar="0..1|off", help="How firmly strokes follow what moves, against flicker.")
     ] = str(TEMPORAL),
     painting: Painting,
+    where: Where,
     output: Annotated[str | None, options.output_option("; out/%05d.png for numbered pictures.")] = None,
     reading: Reading,
     shard: options.Shard = None,
@@ -122,7 +124,7 @@ def video(
     from stylecli.run.films import FilmJob
     from stylecli.run.shard import Shard
 
-    timelines = _timelines(style, prompt, blend, style_at, takes)
+    timelines = _timelines(style, prompt, blend, style_at, takes, region, where.feather)
     looks = [look for timeline in timelines for _, look in timeline.keys]
     loading = engine.loading(options.network_for(looks), painting.seed)
     job = FilmJob(
@@ -137,6 +139,7 @@ def video(
         resume=resume,
         preview=preview,
         temporal=_temporal(temporal),
+        mask=where.masks(regions=bool(region)),
         options=painting.options(),
         loading=loading,
         kept=engine.kept,
@@ -151,19 +154,23 @@ def _timelines(
     blends: list[str] | None,
     keys: list[str] | None,
     takes: int,
+    regions: list[str] | None,
+    feather: float,
 ) -> list[Timeline]:
     """What to paint with. Raises UsageError where the options do not go together."""
     from stylecli.run.timeline import Timeline, parse_keys
 
     if keys:
-        if styles or texts or blends:
-            raise UsageError("--style-at says which styles are seen when: drop --style, --blend and --prompt")
+        if styles or texts or blends or regions:
+            raise UsageError(
+                "--style-at says which styles are seen when: drop --style, --blend, --prompt and --region"
+            )
         return [parse_keys(keys)]
-    if not (styles or texts or blends):
+    if not (styles or texts or blends or regions):
         raise UsageError(
             'no style given: add --style IMAGE, --prompt "TEXT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
         )
-    return [Timeline.constant(look) for look in options.looks(styles, texts, blends, takes)]
+    return [Timeline.constant(look) for look in options.looks(styles, texts, blends, takes, regions, feather)]
 
 
 def _excerpt(

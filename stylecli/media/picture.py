@@ -19,11 +19,12 @@ PixelArray = npt.NDArray[Any]  # uint8, uint16 or float32
 @dataclass(frozen=True)
 class Unpainted:
     """What a painter could not see of its picture: colours outside of sRGB, colours that alpha hides. Of the difference
-    between ``own`` (the file's numbers) and ``seen`` (what was painted, sRGB) a ``share`` of 0..1 is put back."""
+    between ``own`` (the file's numbers) and ``seen`` (what was painted, sRGB) a ``share`` of 0..1 is put back, the same
+    everywhere or (H, W)."""
 
     own: PixelArray
     seen: PixelArray
-    share: float
+    share: float | FloatArray
 
 
 @dataclass(frozen=True)

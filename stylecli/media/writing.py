@@ -199,7 +199,9 @@ def _in_own_colours(picture: Picture, pixels: WholeArray, profile: RgbProfile | 
     for top, bottom in strips(*result.shape[:2]):
         own, seen = (_in_kind(v[top:bottom], result.dtype) for v in (unpainted.own, unpainted.seen))
         seen = seen if profile is None else profile.from_srgb(seen)
-        missing = (own.astype(np.float32) - seen) * np.float32(unpainted.share)
+        share = unpainted.share
+        part = np.float32(share) if isinstance(share, float) else share[top:bottom, :, None]
+        missing = (own.astype(np.float32) - seen) * part
         result[top:bottom] = np.clip(np.rint(result[top:bottom] + missing), 0, white)
     return result
 

@@ -27,6 +27,9 @@ PICTURES, PHRASES = "stylerwkv-s", "stylemamba-s"
 
 AUTO = "auto"
 
+_UNLESS_SAID: Settings = {"mask": None}
+"""Settings that stand among the others only where they are not these."""
+
 
 def fingerprint(settings: Settings) -> str:
     """16 hex digits that stand for some settings."""
@@ -40,7 +43,8 @@ def differences(made: Settings, wanted: Settings) -> list[str]:
     What is ``auto`` agrees with anything, and so does what the other side does not know.
     """
     words = []
-    for name, value in wanted.items():
+    made = {**_UNLESS_SAID, **made}
+    for name, value in {**_UNLESS_SAID, **wanted}.items():
         if value == AUTO or name not in made or made[name] == value:
             continue
         before, now = _shown(made[name]), _shown(value)

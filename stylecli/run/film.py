@@ -22,7 +22,7 @@ from stylecli.media.video.source import Source
 from stylecli.run.abreast import in_order
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.stages import Stages
-from stylecli.run.temporal import Blender, Motion, MotionEstimator
+from stylecli.run.temporal import Blender, LayeredBlender, Motion, MotionEstimator
 
 FramePainter = Callable[[Sequence[Frame]], FloatArray]
 """Frames of one size to (B, H, W, 3) in 0..1."""
@@ -58,6 +58,8 @@ class FilmRun:
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
         at_once: how many frames ``paint`` is given in one call. abreast: how many such calls at the same time.
+        layers: how many paintings of each frame ``paint`` gives, one below the other.
+        finish: makes of a frame and its steadied paintings what is written; called in order.
         completed: whether the run has reached the last frame.
     """
 
@@ -72,6 +74,8 @@ class FilmRun:
     at_once: int = 1
     abreast: int = 1
     seconds: Seconds = field(default_factory=Seconds)
+    layers: int = 1
+    finish: Callable[[Frame, FloatArray], FloatArray] = lambda frame, painted: painted
     completed: bool = field(init=False, default=False)
 
     def run(self) -> Progress:
@@ -166,12 +170,12 @@ class FilmRun:
     def _encode(
         self, stages: Stages, painted: Queue[tuple[_Moved, FloatArray] | None], state: FloatArray | None
     ) -> None:
-        blender = None if self.temporal is None else Blender(self.temporal, state)
+        blender = self._blender(state)
         frames, last = self.before.frames, None
         for one, pixels in stages.taken(painted):
             begun = time.perf_counter()
             steady = pixels if blender is None else blender.next(pixels, one.motion)
-            self.sink.add(one.frame, steady)
+            self.sink.add(one.frame, self.finish(one.frame, steady))
             frames, last = frames + 1, one.frame
             if one.ends_group:
                 self._close_group(frames, last, blender)
@@ -180,7 +184,14 @@ class FilmRun:
         if last is not None and frames % GROUP and self.completed:
             self._close_group(frames, last, blender)
 
-    def _close_group(self, frames: int, last: Frame, blender: Blender | None) -> None:
+    def _blender(self, state: FloatArray | None) -> Blender | LayeredBlender | None:
+        if self.temporal is None:
+            return None
+        if self.layers == 1:
+            return Blender(self.temporal, state)
+        return LayeredBlender(self.temporal, self.layers, state)
+
+    def _close_group(self, frames: int, last: Frame, blender: Blender | LayeredBlender | None) -> None:
         part = self.sink.cut()
         before = self._progress
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)

@@ -32,15 +32,17 @@ from stylecli.run.film_inputs import files_read, files_written, find_films
 from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
+from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.places import exists, is_folder
 from stylecli.run.plan import Item, Naming, Plan, make_plan
 from stylecli.run.shard import Shard
 from stylecli.run.stream import failed
-from stylecli.run.timeline import FilmPainter, Timeline
+from stylecli.run.timeline import FilmPainter, LayeredFilmPainter, Timeline
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
-    from stylecli.media.video.clip import Excerpt
+    from stylecli.media.picture import FloatArray
+    from stylecli.media.video.clip import Excerpt, Frame
     from stylecli.media.video.encoding import Encoding
     from stylecli.media.video.sink import Sink
     from stylecli.media.video.source import Source
@@ -78,6 +80,7 @@ class FilmJob:
     resume: bool = False
     preview: bool = False
     temporal: float | None = None
+    mask: Masks | None = None
     options: PaintOptions = field(default_factory=PaintOptions)
     loading: LoadOptions = field(default_factory=LoadOptions)
     kept: Mapping[Path, str] = field(default_factory=dict)  # further files that no result may replace
@@ -111,6 +114,7 @@ class FilmJob:
             emit(problem)
         if self.preview:
             plan = self._previews(plan)
+        plan = with_masks(plan, self._masks, emit)
         plan = sort_finished(plan, self._settings, picture_differs if self.preview else film_differs, emit)
         if not self.preview:
             for item in plan.todo:
@@ -130,7 +134,8 @@ class FilmJob:
     def _kept(self) -> dict[Path, str]:
         """Files that no result may replace, and what they are."""
         styles = [path for line in self.timelines for _, look in line.keys for path in look.files]
-        return dict.fromkeys(styles, "the style image") | dict(self.kept)
+        looks = [look for line in self.timelines for _, look in line.keys]
+        return dict.fromkeys(styles, "the style image") | kept_masks(looks, self.mask) | dict(self.kept)
 
     def _check(self, item: Item) -> None:
         """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""
@@ -196,7 +201,12 @@ class FilmJob:
             if not stylizer:
                 stylizer.append(load())
             if style not in painters:
-                painters[style] = FilmPainter(stylizer[0], lines[style], self._open, self.options)
+                (_, look), *_ = lines[style].keys
+                painters[style] = (
+                    LayeredFilmPainter(stylizer[0], look, self._open, self.options)
+                    if look.layers
+                    else FilmPainter(stylizer[0], lines[style], self._open, self.options)
+                )
             return painters[style]
 
         full = FullDisks()
@@ -248,6 +258,7 @@ class FilmJob:
         emit(Started(item.source, item.target, item.style))
         base, begin = source.clip.time_base, self.excerpt.start or 0.0
         advanced = _Reporter(item, source, sink, before.frames, emit)
+        finish = self._finish(item, source.clip.rate)
         run = FilmRun(
             source,
             sink,
@@ -259,6 +270,8 @@ class FilmJob:
             stop,
             paint.at_once(source.clip.width, source.clip.height),
             paint.abreast(source.clip.width * source.clip.height),
+            layers=len(self._masks(item)) - 1,
+            finish=lambda frame, painted: finish(frame, painted, begin + float(frame.pts * base)),
         )
         try:
             progress = run.run()
@@ -291,11 +304,15 @@ class FilmJob:
 
     def _preview(self, item: Item, painter: Callable[[str], FilmPainter], emit: Emit) -> None:
         """Three frames of the film, and as they will be painted, on one picture."""
+        from stylecli.media.video.source import open_source
         from stylecli.run.preview import draw_preview
 
         emit(Started(item.source, item.target, item.style))
         begun = time.perf_counter()
-        width, height = draw_preview(item.source, self.excerpt, painter(item.style), item.target)
+        rate = open_source(item.source, self.excerpt).clip.rate
+        width, height = draw_preview(
+            item.source, self.excerpt, painter(item.style), item.target, self._finish(item, rate)
+        )
         emit(Done(item.source, item.target, item.style, time.perf_counter() - begun, width, height))
 
     def _sink(self, item: Item, source: Source, journal: Journal) -> tuple[Sink, Sequence[str]]:
@@ -367,7 +384,33 @@ class FilmJob:
 
     def _settings(self, item: Item) -> Settings:
         """All that decides a result but the film itself; as far as it is known before the network is loaded."""
-        return self._by_style[item.style]
+        return {**self._by_style[item.style], **mask_settings(self._masks(item), item.source)}
+
+    def _masks(self, item: Item) -> Sequence[Masks | None]:
+        """Of the layers of its look, and at the end that of all."""
+        (_, look), *_ = next(line.keys for line in self.timelines if line.name == item.style)
+        return (*look.masks, self.mask)
+
+    def _finish(self, item: Item, rate: Fraction) -> Callable[[Frame, FloatArray, float], FloatArray]:
+        """What is done last: of a frame's paintings, each is seen in its place alone."""
+        limit = self.excerpt.max_pixels
+        *layers, whole = [
+            None if masks is None else masks.of_film(item.source, rate, limit) for masks in self._masks(item)
+        ]
+        if not any(layers) and whole is None:
+            return lambda frame, painted, seconds: painted
+        import numpy as np
+
+        from stylecli.paint.pixels import to_floats
+        from stylecli.paint.regions import Regions
+
+        regions = Regions(layers, whole)
+
+        def finish(frame: Frame, painted: FloatArray, seconds: float) -> FloatArray:
+            painters = [lambda _, part=part: part for part in np.split(painted, len(layers))]
+            return regions.paint(painters, to_floats(frame.pixels), seconds)
+
+        return finish
 
     @cached_property
     def _by_style(self) -> dict[str, Settings]:

@@ -16,6 +16,7 @@ from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Event, Failed, Warned
 from stylecli.run.executor import Executor, InProcess
 from stylecli.run.looks import Look
+from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.painters import bind_painters
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
@@ -24,6 +25,7 @@ from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
+    from stylecli.paint.regions import Regions
     from stylecli.paint.stylizer import Stylizer
 
 Emit = Callable[[Event], None]
@@ -47,6 +49,7 @@ class ImageJob:
     format: str | None = None
     quality: int | None = None
     memory_limit: int | None = None  # bytes
+    mask: Masks | None = None
     options: PaintOptions = field(default_factory=PaintOptions)
     loading: LoadOptions = field(default_factory=LoadOptions)
     kept: Mapping[Path, str] = field(
@@ -70,17 +73,37 @@ class ImageJob:
             Naming(self.output, self.format, output_suffix, writer_for, is_animated),
             several=len(found) + len(problems) > 1,
             overwrite=self.overwrite,
-            kept={**{path: "the style image" for look in self.looks for path in look.files}, **self.kept},
+            kept={
+                **{path: "the style image" for look in self.looks for path in look.files},
+                **kept_masks(self.looks, self.mask),
+                **self.kept,
+            },
             shard=self.shard,
             made_by_us=is_marked,
         )
         for problem in problems:
             emit(problem)
+        plan = with_masks(plan, self._masks, emit)
         return sort_finished(plan, self._settings, picture_differs, emit)
 
     def _settings(self, item: Item) -> Settings:
         """All that decides a result but the photograph itself; as far as it is known before the network is loaded."""
-        return self._by_style[item.style]
+        return {**self._by_style[item.style], **mask_settings(self._masks(item), item.source)}
+
+    def _masks(self, item: Item) -> Sequence[Masks | None]:
+        """Of the layers of its look, and at the end that of all."""
+        return (*next(look.masks for look in self.looks if look.name == item.style), self.mask)
+
+    def _regions(self, item: Item) -> Regions | None:
+        *layers, whole = [
+            None if masks is None else masks.still(item.source, self.max_pixels)
+            for masks in self._masks(item)
+        ]
+        if not any(layers) and whole is None:
+            return None
+        from stylecli.paint.regions import Regions
+
+        return Regions(layers, whole)
 
     @cached_property
     def _by_style(self) -> dict[str, Settings]:
@@ -122,6 +145,7 @@ class ImageJob:
             lambda picture, item: self._write(picture, item.target, {**self._settings(item), **loaded}),
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
             keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
+            regions=self._regions,
         )
 
     def _find(self, emit: Emit) -> tuple[Sequence[Found], Sequence[Failed]]:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from stylecli.errors import UsageError
 from stylecli.files.cache import digest_of
-from stylecli.run.places import is_file, is_folder
+from stylecli.run.masks import Masks
+from stylecli.run.places import exists, is_file, is_folder
 
 Part = tuple[Path, float]
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
 _LONGEST_NAME, _LONGEST_PHRASE = 40, 500
+_REST = "rest"
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,31 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Look:
-    """Style images or phrases with their shares (which sum to 1), under the name that goes into output files."""
+    """Style images or phrases with their shares (which sum to 1), under the name that goes into output files.
+
+    ``layers`` instead of parts: looks that are each seen within a mask (None: everywhere), the lowest first.
+    """
 
     name: str
     parts: tuple[tuple[Path | Prompt, float], ...]
+    layers: tuple[tuple[Masks | None, Look], ...] = ()
 
     @property
     def files(self) -> list[Path]:
         """The style images among the parts."""
-        return [part for part, _ in self.parts if isinstance(part, Path)]
+        below = [path for _, look in self.layers for path in look.files]
+        return [*below, *(part for part, _ in self.parts if isinstance(part, Path))]
+
+    @property
+    def masks(self) -> tuple[Masks | None, ...]:
+        """Where each of its paintings is seen; (None,) for one that is seen everywhere."""
+        return tuple(masks for masks, _ in self.layers) or (None,)
 
     def fingerprint(self) -> str:
         """Of the bytes of its images, its phrases and their shares. Raises UsageError for an unreadable file."""
         digest = hashlib.sha256()
+        for masks, look in self.layers:
+            digest.update(f"{masks is None} {look.fingerprint()}\n".encode())
         for part, share in self.parts:
             try:
                 what = (
@@ -207,6 +221,42 @@ def _like_a_file(text: str) -> bool:
     from stylecli.media.formats import readable_suffixes
 
     return len(text) > _LONGEST_PHRASE or "/" in text or Path(text).suffix.lower() in readable_suffixes()
+
+
+def parse_regions(texts: Sequence[str], feather: float = 0.0) -> Look:
+    """Read ``sky.png:starry.jpg rest:ukiyo-e``: where masks overlap, the later one is seen; ``rest`` lies under all.
+
+    Raises UsageError in one line.
+    """
+    layers: list[tuple[Masks | None, Look]] = []
+    for text in texts:
+        mask, style = _region(text)
+        masks = None if mask == _REST else Masks(Path(mask), feather=feather)
+        if masks is not None:
+            masks.check()
+        elif any(other is None for other, _ in layers):
+            raise UsageError(f"--region {text}: there are two for the rest")
+        layers.append((masks, Look(_part_name(style), ((style, 1.0),))))
+    name = "-".join(dict.fromkeys(look.name for _, look in layers))
+    layers.sort(key=lambda layer: layer[0] is not None)
+    return Look(name, (), tuple(layers))
+
+
+def _region(text: str) -> tuple[str, Path | Prompt]:
+    """Mask and style; colons may also belong to their names."""
+    readings = [(text[:at], text[at + 1 :]) for at, letter in enumerate(text) if letter == ":"]
+    there = [(mask, style) for mask, style in readings if mask == _REST or exists(mask) or "%" in mask]
+    for mask, style in there:
+        if is_file(style):
+            return mask, Path(style)
+    for mask, style in there:
+        if _like_a_file(style):
+            raise UsageError(f"--region {text}: style image '{style}' does not exist")
+        return mask, Prompt(_said(style))
+    for mask, style in readings:
+        if is_file(style):
+            raise UsageError(f"--region {text}: mask '{mask}' does not exist")
+    raise UsageError(f"--region {text}: write MASK:STYLE, as in sky.png:starry.jpg, or rest:STYLE")
 
 
 def _shares(text: str, weights: Sequence[float]) -> list[float]:

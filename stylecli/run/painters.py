@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from stylecli.run.looks import Look, Prompt
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
+    from stylecli.media.picture import PixelArray
     from stylecli.paint.stylizer import Picture as Kind
     from stylecli.paint.stylizer import Style, Stylizer
     from stylecli.run.stream import Painter
@@ -31,9 +33,28 @@ def bind_painters(
     """
     painters: dict[str, Painter] = {}
     for look in looks:
-        bound = bind(stylizer, look, read, options)
-        painters[look.name] = partial(paint, refined(bound, options), options)
+        bound = [refined(one, options) for one in bind_layers(stylizer, look, read, options)]
+        layers = [partial(paint, one, options) for one in bound]
+        painters[look.name] = LayeredPainter(layers) if look.layers else layers[0]
     return painters
+
+
+@dataclass(frozen=True)
+class LayeredPainter:
+    """Painters of one picture, each for a region of it (:class:`stylecli.paint.regions.Regions`)."""
+
+    layers: Sequence[Painter]
+
+    def __call__(self, pixels: PixelArray) -> PixelArray:
+        raise TypeError("its regions decide what of it is seen")
+
+
+def bind_layers(
+    stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions
+) -> list[Stylizer]:
+    """Of each layer of ``look``, or of itself. Raises as ``bind_painters`` does."""
+    looks = [below for _, below in look.layers] or [look]
+    return [bind(stylizer, one, read, options) for one in looks]
 
 
 def refined(stylizer: Stylizer, options: PaintOptions) -> Stylizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,24 @@ from stylecli.files.atomic import atomic_file
 from stylecli.media.video.clip import Excerpt, Frame
 from stylecli.media.video.source import open_source
 from stylecli.montage import grid
-from stylecli.paint.pixels import to_image
+from stylecli.paint.pixels import FloatArray, to_image
 from stylecli.run.timeline import FilmPainter
 
 _COUNT = 3
 _CELL = 640  # pixels: longer side of each picture
 
 
-def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path) -> tuple[int, int]:
+Finish = Callable[[Frame, FloatArray, float], FloatArray]
+"""Of a frame and its painting at a time, in seconds, what is seen."""
+
+
+def draw_preview(
+    path: Path,
+    excerpt: Excerpt,
+    paint: FilmPainter,
+    target: Path,
+    finish: Finish = lambda frame, painted, seconds: painted,
+) -> tuple[int, int]:
     """Write the picture; its width and height. Raises InputError."""
     whole = open_source(path, excerpt)
     begin = excerpt.start or 0.0
@@ -28,7 +39,7 @@ def draw_preview(path: Path, excerpt: Excerpt, paint: FilmPainter, target: Path)
         frame = _on_screen(path, excerpt, at)
         if frame is None:
             continue
-        painted = paint([frame], [at])[0]
+        painted = finish(frame, paint([frame], [at])[0], at)
         columns.append((to_image(frame.pixels), to_image(painted)))
         labels.append(f"{int(at) // 60}:{at % 60:04.1f}")
     if not columns:

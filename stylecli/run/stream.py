@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from queue import Queue
@@ -20,12 +21,14 @@ from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.files.atomic import TakenError
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import Done, Event, Failed, Skipped, Started, Warned
+from stylecli.run.painters import LayeredPainter
 from stylecli.run.plan import Item
 from stylecli.run.stages import POLL_S, Stages
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import PixelArray
+    from stylecli.paint.regions import Regions
 
 Painter = Callable[["PixelArray"], "PixelArray"]
 Portion = tuple[Item, ...]
@@ -49,6 +52,8 @@ class Work:
     write: Callable[[Picture, Item], Sequence[str]]
     pixels_in_flight: int = PIXELS_IN_FLIGHT
     keep: float = 0.0  # of what no painter sees, see repaint
+    regions: Callable[[Item], Regions | None] = lambda item: None
+    """Where of a picture something is painted; None: everywhere."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,6 @@ class _Stream:
 
     def _paint(self, read: _Read) -> None:
         """Paint one source in all its styles, on the caller's thread."""
-        from stylecli.media import repaint
-
         if read.picture is None:
             for item in read.items:
                 self.stages.put(self._painted, _Painted(item, None, error=read.error))
@@ -160,12 +163,21 @@ class _Stream:
             self._emit(Started(item.source, item.target, item.style))
             begun = time.perf_counter()
             try:
-                picture = repaint(read.picture, self._painters[item.style], self.work.keep)
+                picture = self._repainted(item, read.picture, self._painters[item.style])
             except Exception as error:
                 painted = _Painted(item, None, error=error, releases=releases)
             else:
                 painted = _Painted(item, picture, time.perf_counter() - begun, releases=releases)
             self.stages.put(self._painted, painted)
+
+    def _repainted(self, item: Item, picture: Picture, painter: Painter) -> Picture:
+        from stylecli.media import repaint
+
+        regions, keep = self.work.regions(item), self.work.keep
+        if regions is None:
+            return repaint(picture, painter, keep)
+        layers = painter.layers if isinstance(painter, LayeredPainter) else [painter]
+        return repaint(picture, partial(regions.paint, layers), partial(regions.kept, keep=keep))
 
     def _writing(self) -> None:
         for painted in self.stages.taken(self._painted):

@@ -138,6 +138,24 @@ class Blender:
         return self.state
 
 
+class LayeredBlender:
+    """The same of several paintings of each frame, which lie one below the other in one array."""
+
+    def __init__(self, strength: float, layers: int, state: Float | None = None) -> None:
+        states = [None] * layers if state is None else np.split(state, layers)
+        self._blenders = [Blender(strength, one) for one in states]
+
+    @property
+    def state(self) -> Float | None:
+        states = [one.state for one in self._blenders if one.state is not None]
+        return np.concatenate(states) if states else None
+
+    def next(self, painted: Float, motion: Motion | None) -> Float:
+        """``painted`` (L H, W, 3) in 0..1, to the same."""
+        parts = zip(self._blenders, np.split(painted, len(self._blenders)), strict=True)
+        return np.concatenate([blender.next(part, motion) for blender, part in parts])
+
+
 def _raise_detail(blended: Float, towards: Float) -> None:
     """Raise the fine detail of ``blended`` in place, by ``_CRISPER`` at most, to that of ``towards``; (H, W, 3)."""
     detail, wanted = (cv2.subtract(image, cv2.blur(image, (_FINE, _FINE))) for image in (blended, towards))

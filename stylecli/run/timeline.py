@@ -149,6 +149,24 @@ class FilmPainter:
         return painted
 
 
+class LayeredFilmPainter(FilmPainter):
+    """Paints each frame by several painters; their paintings lie one below the other, (B, L H, W, 3)."""
+
+    def __init__(
+        self, stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions
+    ) -> None:
+        """Of the layers of ``look``. Raises UsageError for a style image that cannot be read."""
+        self._stylizer = stylizer
+        self._painters = [
+            FilmPainter(stylizer, Timeline.constant(below), read, options) for _, below in look.layers
+        ]
+
+    def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
+        import numpy as np
+
+        return np.concatenate([paint(frames, seconds) for paint in self._painters], axis=1)
+
+
 def seen(pixels: NDArray[Any]) -> float:
     """How much of a scene a frame (H, W, 3) shows, 0..1; less than 1 where it fades from or to black, white or grey.
 

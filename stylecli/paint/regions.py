@@ -1,0 +1,124 @@
+"""Masks: where a picture is painted, and which painting lies over which.
+
+A mask is (H, W) of uint16, 65535 where all is painted. Pictures are mixed when they are finished, at full size and in
+their own whole numbers: where a mask is empty the photograph stays to the bit, where it is full the painting does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stylecli.paint.pixels import FloatArray, strips
+
+FULL = 65535
+_NOISE = 3 * 257  # what lossy formats make of black, and of white
+_LUMA = (299, 587, 114)  # thousandths (BT.601)
+
+MaskArray = npt.NDArray[np.uint16]
+Pixels = npt.NDArray[Any]  # (H, W, 3)
+Paint = Callable[[Pixels], Pixels]
+
+
+class Mask(Protocol):
+    """Where something is painted; ``at`` gives (H, W) for a picture of that size, in a film at a time in seconds."""
+
+    def at(self, height: int, width: int, seconds: float = 0.0) -> MaskArray: ...
+
+
+def mask_of(
+    pixels: Pixels, alpha: npt.NDArray[Any] | None = None, *, invert: bool = False, lossy: bool = False
+) -> MaskArray:
+    """A picture (H, W, 3), uint8 or uint16, as a mask: its alpha where anything is transparent, else its lightness.
+
+    ``lossy``: of a format whose black and white are nearly so.
+    """
+    if alpha is not None and alpha.min() < np.iinfo(alpha.dtype).max:
+        mask = _to_words(alpha)
+    else:
+        height, width = pixels.shape[:2]
+        mask = np.empty((height, width), np.uint16)
+        for top, bottom in strips(height, width):
+            words = _to_words(pixels[top:bottom]).astype(np.uint32)
+            mask[top:bottom] = (words @ np.array(_LUMA, np.uint32) + 500) // 1000
+    if lossy:
+        stretched = (mask.astype(np.float32) - _NOISE) * np.float32(FULL / (FULL - 2 * _NOISE))
+        mask = np.clip(np.rint(stretched), 0, FULL).astype(np.uint16)
+    return FULL - mask if invert else mask
+
+
+def _to_words(values: npt.NDArray[Any]) -> MaskArray:
+    return values if values.dtype == np.uint16 else values.astype(np.uint16) * np.uint16(257)
+
+
+def fitted(mask: MaskArray, height: int, width: int, feather: float = 0.0) -> MaskArray:
+    """A mask in a picture's size; its edges are softened over ``feather`` pixels to either side."""
+    import cv2
+
+    if mask.shape != (height, width):
+        shrinks = height * width < mask.size
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        mask = np.asarray(cv2.resize(mask, (width, height), interpolation=how), np.uint16)
+    if feather > 0:
+        side = 2 * max(1, round(feather)) + 1
+        blurred = cv2.GaussianBlur(mask, (side, side), feather / 2, borderType=cv2.BORDER_REPLICATE)
+        mask = np.asarray(blurred, np.uint16)
+    return mask
+
+
+def lay(above: Pixels, mask: MaskArray, below: Pixels) -> Pixels:
+    """``above`` over ``below`` where ``mask`` (H, W) says so; all pictures (H, W, 3) of one kind, which comes back."""
+    if not mask.any():
+        return below
+    if mask.min() == FULL:
+        return above
+    result = below.copy()
+    for top, bottom in strips(*mask.shape):
+        part = mask[top:bottom]
+        if not part.any():
+            continue
+        under, over = below[top:bottom], above[top:bottom]
+        share = part[..., None] * np.float32(1 / FULL)
+        mixed = (over.astype(np.float32) - under) * share + under
+        if result.dtype.kind == "u":  # rounding brings back whole numbers under an empty and a full mask
+            result[top:bottom] = np.rint(mixed)
+        else:
+            result[top:bottom] = np.where(part[..., None] == FULL, over, mixed)
+    return result
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What is painted where: a mask for each painting (None: everywhere), the lowest first, and one for all."""
+
+    layers: Sequence[Mask | None] = (None,)
+    whole: Mask | None = None
+
+    def paint(self, painters: Sequence[Paint], photo: Pixels, seconds: float = 0.0) -> Pixels:
+        """``photo`` (H, W, 3) with each painter's painting in its place; what no mask shows is not painted."""
+        height, width = photo.shape[:2]
+        whole = None if self.whole is None else self.whole.at(height, width, seconds)
+        if whole is not None and not whole.any():
+            return photo
+        result = photo
+        for mask, paint in zip(self.layers, painters, strict=True):
+            where = None if mask is None else mask.at(height, width, seconds)
+            if where is None:
+                result = paint(photo)
+            elif where.any():
+                result = lay(paint(photo), where, result)
+        return result if whole is None else lay(result, whole, photo)
+
+    def kept(self, size: tuple[int, int], keep: float) -> FloatArray:
+        """How much of the photograph is left in each place, (H, W), if a painting leaves ``keep`` of it."""
+        left = np.ones(size, np.float32)
+        for mask in self.layers:
+            share = np.float32(1) if mask is None else mask.at(*size) * np.float32(1 / FULL)
+            left += (np.float32(keep) - left) * share
+        if self.whole is not None:
+            left += (1 - left) * (1 - self.whole.at(*size) * np.float32(1 / FULL))
+        return left
