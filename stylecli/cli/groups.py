@@ -61,6 +61,7 @@ class Painting:
     strength: options.Strength = 1.0
     stroke_size: options.StrokeSize = 1.0
     preserve_color: options.PreserveColor = False
+    colour_only: options.ColourOnly = False
     seed: options.Seed = 0
     refine: options.Refine = None
 
@@ -69,7 +70,8 @@ class Painting:
         from stylecli.paint.options import PaintOptions
 
         count = (self.refine or 0) if refine is None else refine
-        return PaintOptions(self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
+        how = (self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
+        return PaintOptions(*how, colour_only=self.colour_only)
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,19 @@ StrokeSize = Annotated[
         help="Apparent size of the brush strokes.",
     ),
 ]
-PreserveColor = Annotated[bool, typer.Option("--preserve-color", help="Keep the input's colours.")]
+PreserveColor = Annotated[
+    bool,
+    typer.Option(
+        "--preserve-color",
+        "--preserve-colour",
+        "--luma-only",
+        help="Keep the input's colours, paint its light alone.",
+    ),
+]
+ColourOnly = Annotated[
+    bool,
+    typer.Option("--colour-only", "--color-only", help="Take the style's colours, and none of its strokes."),
+]
 Seed = Annotated[
     int, typer.Option(metavar="N", min=0, max=2**31 - 1, help="The same seed gives the same result.")
 ]

@@ -138,7 +138,8 @@ def video(
         overwrite=reading.overwrite,
         resume=resume,
         preview=preview,
-        temporal=_temporal(temporal),
+        # Colours alone leave every frame's own detail as it is: there is nothing to steady.
+        temporal=None if painting.colour_only else _temporal(temporal),
         mask=where.masks(regions=bool(region)),
         options=painting.options(),
         loading=loading,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stylecli.errors import UsageError
+
 if TYPE_CHECKING:
     from stylecli.paint.stylizer import Stylizer
 
@@ -27,7 +29,7 @@ PICTURES, PHRASES = "stylerwkv-s", "stylemamba-s"
 
 AUTO = "auto"
 
-_UNLESS_SAID: Settings = {"mask": None}
+_UNLESS_SAID: Settings = {"mask": None, "colour-only": False}
 """Settings that stand among the others only where they are not these."""
 
 
@@ -64,7 +66,9 @@ def _shown(value: object) -> str:
 @dataclass(frozen=True)
 class PaintOptions:
     """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1,
-    ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting."""
+    ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting.
+
+    Raises UsageError for what cannot be had together."""
 
     strength: float = 1.0
     preserve_color: bool = False
@@ -72,6 +76,15 @@ class PaintOptions:
     seed: int = 0
     refine: int = 0
     polish: int = 0
+    colour_only: bool = False
+
+    def __post_init__(self) -> None:
+        others = {"--preserve-color": self.preserve_color, "--refine": self.refine, "--polish": self.polish}
+        given = [name for name, value in others.items() if value]
+        if self.colour_only and given:
+            raise UsageError(
+                f"--colour-only takes the style's colours and none of its strokes: drop {given[0]}"
+            )
 
     @property
     def needs_texture(self) -> bool:
@@ -87,6 +100,7 @@ class PaintOptions:
             "seed": self.seed,
             "refine": self.refine,
             "polish": self.polish,
+            **({"colour-only": True} if self.colour_only else {}),
         }
 
     def fingerprint(self) -> str:

@@ -28,6 +28,7 @@ from stylecli.models.registry import load_painter
 from stylecli.models.texture import Features, Texture, halved
 from stylecli.paint.memory import TilePlan, plan_tiles
 from stylecli.paint.options import PICTURES, Settings
+from stylecli.paint.palette import Palette
 from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
 from stylecli.paint.polish import polish, precision
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
 _FALLBACK_ROWS = 256  # of strips, when memory turned out not to suffice for a whole picture
+_PALETTE_SIDE = 256  # pixels: shorter side of what colours are counted on
 _LONGEST = 4  # a style is encoded up to this many times longer than wide
 
 
@@ -56,11 +58,13 @@ class Style:
             features; of a prompt, its embedding.
         network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
         texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
+        palette: colours of a style image. Not saved.
     """
 
     statistics: Tensor
     network: str | None = None
     texture: Texture | None = None
+    palette: Palette | None = None
 
     @staticmethod
     def blend(parts: Sequence[tuple[Style, float]]) -> Style:
@@ -83,7 +87,10 @@ class Style:
         textures = [(part[0].texture, share) for part, share in zip(parts, shares, strict=True)]
         known = [(texture, share) for texture, share in textures if texture is not None]
         texture = Texture.blend(known) if len(known) == len(parts) else None
-        return Style(mixed, next(iter(networks), None), texture)
+        palettes = [(one.palette, share) for (one, _), share in zip(parts, shares, strict=True)]
+        colours = [(palette, share) for palette, share in palettes if palette is not None]
+        palette = Palette.blend(colours) if len(colours) == len(parts) else None
+        return Style(mixed, next(iter(networks), None), texture, palette)
 
     def save(self, path: Path | str) -> None:
         """Write the style to a safetensors file of a few kilobytes."""
@@ -198,8 +205,9 @@ class Stylizer:
                 encoded = self.network.encode_style(seen.to(self.dtype))  # type: ignore[operator]
             else:
                 encoded = self._read_style(photo)
+            palette = Palette.of(self._fitted(photo, _PALETTE_SIDE))
         measured = self._texture(photo) if texture else None
-        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured))
+        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured, palette))
 
     def _read_style(self, photo: Photo) -> Tensor:
         """Style vector of a picture, and no phrase: (1, style_size), for a network that paints after both."""
@@ -298,6 +306,7 @@ class Stylizer:
         stroke_size: float = 1.0,
         seed: int = 0,
         polish: int = 0,
+        colour_only: bool = False,
     ) -> Picture:
         """Paint a photograph in the style in hand.
 
@@ -311,6 +320,8 @@ class Stylizer:
             seed: decides where strokes fall in flat places; the same seed gives the same painting.
             polish: iterations on the pixels of the painting itself, towards the texture of its style, which has to be
                 encoded with ``texture=True`` (:mod:`stylecli.paint.polish`).
+            colour_only: take only the colours of the style (:mod:`stylecli.paint.palette`); of a phrase, those in which
+                the network paints this photograph.
 
         Returns:
             The painting, of the same type and size as ``photo``.
@@ -326,8 +337,14 @@ class Stylizer:
             raise UsageError(f"stroke size {stroke_size:g} is not above 0")
         if polish and self.style.texture is None:
             raise UsageError("only what is painted after a style image can be polished")
+        if colour_only and (preserve_color or polish):
+            raise UsageError(
+                "with the style's colours alone neither the photograph's nor polished strokes can be had"
+            )
         try:
             with torch.inference_mode():
+                if colour_only and strength > 0:
+                    return self._recoloured(Photo(photo), strength, seed)
                 return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed, polish)
         except Exception as error:
             if isinstance(error, OutOfMemoryError) or not is_out_of_memory(error):
@@ -363,6 +380,20 @@ class Stylizer:
         del small, painted
         if tight:
             give_back()
+        return canvas.done()
+
+    def _recoloured(self, photo: Photo, strength: float, seed: int) -> Any:
+        """The photograph in the colours of the style."""
+        assert self.style is not None
+        size = working_size(photo.height, photo.width, _PALETTE_SIDE, 1.0, self.descriptor.smallest)
+        small, wanted = resize(photo, size, self.device), self.style.palette
+        if wanted is None:
+            painted = self._painted(Photo(small), size, 1.0, seed)[1]
+            wanted = Palette.of(painted.whole() if isinstance(painted, Strips) else painted)
+        own, canvas = Palette.of(small), Canvas(photo)
+        for top, bottom in strips(photo.height, photo.width):
+            rows = photo.rows(top, bottom).to(self.device)
+            canvas.put(top, torch.lerp(rows, wanted.recolour(rows, own), strength))
         return canvas.done()
 
     def _polished(self, painted: Tensor | Strips, small: Photo, strength: float, iterations: int) -> Tensor:

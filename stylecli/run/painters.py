@@ -70,6 +70,7 @@ def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:
         preserve_color=options.preserve_color,
         stroke_size=options.stroke_size,
         polish=options.polish,
+        colour_only=options.colour_only,
         seed=options.seed,  # for every picture the same: a resumed run gives what one that went through gives
     )
 

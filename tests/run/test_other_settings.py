@@ -128,6 +128,7 @@ def test_a_saved_style_of_other_weights_of_the_same_size_is_refused(here):
         {"seed": 1},
         {"refine": 3},
         {"polish": 3},
+        {"colour_only": True},
     ],
 )
 def test_each_option_is_in_the_fingerprint(change):
