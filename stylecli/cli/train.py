@@ -84,7 +84,7 @@ def run_recipe(
         try:
             released = run(loaded, out, fresh=not resume)
         except KeyboardInterrupt:
-            console.say(f"interrupted: the same command goes on from the last checkpoint in {out}")
+            console.say(f"interrupted: saved; the same command goes on from the checkpoint in {out}")
             raise typer.Exit(130) from None
         console.say(f"weights: {released}")
 

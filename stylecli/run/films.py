@@ -17,6 +17,7 @@ from stylecli import __version__
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
 from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.files.claim import claimed, is_claimed
+from stylecli.interrupt import one_ctrl_c
 from stylecli.paint.options import LoadOptions, PaintOptions, Settings, fingerprint
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import (
@@ -30,7 +31,6 @@ from stylecli.run.events import (
 )
 from stylecli.run.film_inputs import files_read, files_written, find_films
 from stylecli.run.guard import refuse_collisions, refuse_loss
-from stylecli.run.interrupt import one_ctrl_c
 from stylecli.run.journal import Journal, Progress
 from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.places import exists, is_folder

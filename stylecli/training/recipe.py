@@ -50,7 +50,8 @@ class Recipe:
     Attributes:
         task: what is trained, a name of :data:`stylecli.training.tasks.TASKS`.
         steps, batch, seed: length of the run, samples of a step over all workers, what decides every random number.
-        minutes: time after which a run ends that has not come so far; its learning rate then falls by time. 0: none.
+        minutes: time, with all preparations, after which a run ends that has not come so far; its learning rate then
+            falls by time. 0: none.
         device: auto, cpu or cuda. dtype: auto, fp32 or bf16 (mixed precision).
         workers: processes that share a batch: one thread each on CPUs, one graphics card each on those.
         warm_start: weights to begin with, a file or a name of weights.toml. freeze: beginnings of the names of

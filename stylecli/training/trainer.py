@@ -8,6 +8,8 @@ clipping, the moving average of the weights, log, checkpoints and releases.
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from tqdm import tqdm
 from stylecli.devices import choose_device, has_fast_bf16
 from stylecli.errors import UsageError, WeightsError
 from stylecli.files.atomic import remove_stale_temporaries
+from stylecli.interrupt import one_ctrl_c
 from stylecli.memory import give_back
 from stylecli.models.registry import training_record
 from stylecli.training import checkpoint, parallel
@@ -96,18 +99,29 @@ class _Losses(nn.Module):
 
 
 def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
-    """The loop of one worker. All workers hold the same weights; the first one writes files."""
+    """One worker. A single one ends a step that is interrupted, by Ctrl-C or as timeout(1) does it, and saves all."""
+    if worker.count > 1:
+        _loop(worker, recipe, out, threading.Event())
+        return
+    with one_ctrl_c("completing this step and saving it", (signal.SIGINT, signal.SIGTERM)) as stop:
+        _loop(worker, recipe, out, stop)
+
+
+def _loop(worker: Worker, recipe: Recipe, out: Path, stop: threading.Event) -> None:
+    """All workers hold the same weights; the first one writes files. Raises KeyboardInterrupt after the step in which
+    ``stop`` is set."""
+    began = time.monotonic()
     torch.manual_seed(recipe.seed)
     task = find_task(recipe.task)(recipe, worker, out)
     _freeze(task.module, recipe)
     run = _Run(task, recipe, out)
+    before = run.seconds
     losses: nn.Module = _Losses(task)
     if worker.count > 1:
         losses = DistributedDataParallel(losses, forward_sync_buffers=False)
     bar = tqdm(
         total=recipe.steps, initial=run.step, desc=recipe.task, mininterval=10, disable=worker.rank > 0
     )
-    began = time.monotonic() - run.seconds
     for step in range(run.step, recipe.steps):
         share = max(step / recipe.steps, run.share_of_time)
         if share >= 1:
@@ -121,9 +135,12 @@ def _work(worker: Worker, recipe: Recipe, out: Path) -> None:
         run.optimizer.step()
         run.finish_step(terms)
         bar.update()
-        run.seconds = time.monotonic() - began
+        run.seconds = time.monotonic() - began + before
         if worker.rank == 0:
-            run.write(run.step == recipe.steps or run.share_of_time >= 1)
+            run.write(run.step == recipe.steps or run.share_of_time >= 1 or stop.is_set())
+        if stop.is_set():
+            bar.close()
+            raise KeyboardInterrupt
     bar.close()
 
 

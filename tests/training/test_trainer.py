@@ -1,14 +1,20 @@
 """The training loop, run for real on small pictures: repetition, resumption, workers, averages."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_kit import TINY_READER, TINY_RWKV, painting_data, random_vgg, run, same
+from training_kit import TINY_READER, TINY_RWKV, changed, painting_data, random_vgg, run, same
 
 from stylecli.errors import UsageError
 from stylecli.files.atomic import WriteError
+from stylecli.models.registry import training_record
 from stylecli.training.checkpoint import load_checkpoint, load_record, save_checkpoint
 from stylecli.training.recipe import Optimizer
 from stylecli.training.schedule import rate
@@ -113,6 +119,31 @@ def test_learning_rate_warms_up_holds_and_falls():
     assert rates[1] == rates[2] == 1.0
     assert 0.4 < rates[3] < 0.6
     assert 0.02 < rates[4] < 0.03
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_its_step_and_goes_on_from_there(data, tmp_path, number):
+    """As Ctrl-C and as timeout(1) end it, in a process of its own."""
+    recipe = changed(TINY_RWKV, steps=100_000, save_every=100_000)
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    code = (
+        "import json, sys; from pathlib import Path; from stylecli.training.recipe import parse_recipe\n"
+        "from stylecli.training.trainer import train\n"
+        "train(parse_recipe(json.load(open(sys.argv[1])), 'recipe', Path(sys.argv[2])), Path(sys.argv[3]))"
+    )
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "recipe.json", data, out], stderr=subprocess.PIPE
+    )
+    while not (out / "log.txt").exists():  # every 50 steps
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    assert "KeyboardInterrupt" in said and process.returncode
+    record = load_record(out / "checkpoint.safetensors")
+    assert 50 <= record["step"] < 100_000
+    assert training_record(out / "release.safetensors")["step"] == record["step"]
 
 
 def test_a_run_ends_with_its_minutes_and_is_whole(data):
