@@ -32,6 +32,8 @@ spring, blossom, cherry blossom: green 0.5, pink 1.0, light 0.8
 summer: light 0.6, saturation 0.6, warmth 0.5
 sunset, sunrise, dusk, dawn, twilight: orange 1.2, pink 0.6, warmth 1.2
 sea, ocean, water, lake, under water: blue 0.9, turquoise 0.8, warmth -0.9
+cotton candy, candy, bubblegum: pink 1.6, light 0.9, light blue 0.6, saturation 0.4
+tropical, paradise: green 1.4, saturation 0.8
 forest, jungle, meadow, grass, garden, woods: green 1.3
 desert, sand, dunes: beige 1.2, warmth 0.8
 fire, flames, burning, fiery, lava: red 1.0, orange 1.2, warmth 1.5, saturation 1.0
@@ -41,7 +43,7 @@ cheerful, happy, joyful, playful, festive, childlike: light 0.7, saturation 1.0
 dramatic, high contrast, bold, stark, chiaroscuro, intense: contrast 1.2
 soft, delicate, gentle, calm, peaceful, serene, quiet: contrast -0.8, rough -0.6
 black and white, monochrome, noir, greyscale, colourless: saturation -2.0
-sepia, old photograph, antique, vintage: saturation -0.8, brown 0.8, beige 0.6, warmth 0.5
+sepia, old photograph, antique, vintage, postcard, nostalgic: saturation -0.8, brown 0.8, beige 0.6, warmth 0.5
 lines, outlines, contours, hatching, ink lines, linework: lines 1.3
 rough, thick strokes, brush strokes, textured, grainy, coarse: rough 1.2
 smooth, polished, blurred, soft edges, clean: rough -1.0

@@ -33,7 +33,8 @@ _OTHER, _SAME = (
     3.0,
     0.45,
 )  # by how much a take should differ from those before; likeness of what is no other take
-_SATURATION = 2  # of the looks
+_CONTRAST, _SATURATION = 1, 2  # of the looks; what has hardly any contrast has no strokes to learn from
+_TIED = 0.02  # labels as near as this to the surest ask for their looks, too
 _NEAR = 0.3  # likeness from which an artwork resembles the chosen one
 _LEADING = 3.0  # share of the chosen one, in those of all that resemble it: more blurs
 _KINDRED = 4  # artworks that make one style
@@ -165,17 +166,19 @@ class StylePrior(nn.Module):
         """Looks (A,) that are asked for: of each the strongest wish, and the strongest against it."""
         asked = [self.wanted.new_zeros(self.wanted.shape[1])]
         for spot in found:
-            number, likeness = max(spot.labels, key=lambda label: label[1])
-            asked.append(likeness * self.wanted[number])
+            surest = max(likeness for _, likeness in spot.labels)
+            asked += [x * self.wanted[number] for number, x in spot.labels if x > surest - _TIED]
         wishes = torch.stack(asked)
         return (wishes.amax(0) + wishes.amin(0)).clamp(-_STRONGEST, _STRONGEST)
 
     def _groups(self, found: Sequence[Spot]) -> list[tuple[list[Spot], float]]:
         """Spots whose artworks make one style each, with their weights: one group where some artwork has all that is
-        named, else one for each style ("a Monet of mosaic tiles"), with whatever is no style in each."""
+        named, or only kinds are named ("psychedelic poster"); else one for each style ("a Monet of mosaic tiles"), with
+        whatever is no style in each."""
         styles = [spot for spot in found if self._kind(spot) in _STYLES]
         rest = [spot for spot in found if spot not in styles]
-        if len(styles) < 2 or self._together(styles):
+        kinds = {self._kind(spot) for spot in styles}
+        if len(styles) < 2 or kinds == {"kind"} or self._together(styles):
             return [(list(found), 1.0)]
         return [([spot, *rest], 1.0) for spot in styles]
 
@@ -200,9 +203,16 @@ class StylePrior(nn.Module):
         common = (weight @ own - weight[:, None] * own) / (1 - weight[:, None]).clamp(min=1e-3)
         typical = (own * common).sum(1) / common.norm(dim=1).clamp(min=_FLOOR)
         vivid = self.looks[kept, _SATURATION].clamp(-2.5, 2.5)
+        flat = (-1 - self.looks[kept, _CONTRAST]).clamp(min=0)
         artists = self.artists[kept]
         fame = ((artists[:, None] == artists) & (artists >= 0)).to(weight) @ weight
-        score = _STEEP * weight.log() + _FAME * (fame + 0.02).log() + _TYPICAL * typical + _VIVID * vivid
+        score = (
+            _STEEP * weight.log()
+            + _FAME * (fame + 0.02).log()
+            + _TYPICAL * typical
+            + _VIVID * vivid
+            - 2 * flat
+        )
         chosen = _spread_out(score, near, take)
         kindred = weight * (near[chosen] - _NEAR).clamp(min=0)
         kindred[chosen] = 0
