@@ -140,6 +140,7 @@ class Sharing:
 
     shard: options.Shard = None
     jobs: options.Jobs = 1
+    cluster: options.Cluster = None
 
     @property
     def part(self) -> Shard:
@@ -152,6 +153,10 @@ class Sharing:
         """Who paints on ``--device``."""
         from stylecli.run.executor import InProcess
 
+        if self.cluster is not None:
+            from stylecli.run.cluster import Cluster
+
+            return Cluster(self.cluster, device, self.jobs)
         if self.jobs == 1 and "," not in device and ":all" not in device:
             return InProcess()
         from stylecli.run.processes import Processes

@@ -17,7 +17,7 @@ _GROUPS = {
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
     "Which inputs, and how much of them": "--recursive --shard --max-pixels --start --end --max-frames",
-    "Where it runs": "--device --dtype --jobs --tile --memory-limit --threads --workers --offline",
+    "Where it runs": "--device --dtype --jobs --cluster --tile --memory-limit --threads --workers --offline",
     "What it says": "--json --markdown --html --quiet --verbose --help",
 }
 _GROUP_OF = {option: group for group, options in _GROUPS.items() for option in options.split()}

@@ -269,6 +269,13 @@ Jobs = Annotated[
         metavar="N", min=1, max=1024, help="Processes on each device; they share the processor's cores."
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|auto|local:N",
+        help="Share the pictures on a Ray cluster (pip install 'stylecli[cluster]').",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 Open = Annotated[
     bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.run.events import Event
 from stylecli.run.plan import Item
 from stylecli.run.stream import portions, stream
@@ -28,6 +29,12 @@ class Executor(Protocol):
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None: ...
+
+
+def tidy(todo: Sequence[Item]) -> None:
+    """Remove what workers that died on this machine left half-written beside the results."""
+    for folder in dict.fromkeys(item.target.parent for item in todo):
+        remove_stale_temporaries(folder)
 
 
 class InProcess:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import StylizeError, UsageError
 from stylecli.run.events import STREAM, Event, Failed
+from stylecli.run.executor import tidy
 from stylecli.run.handout import Handout, shares
 from stylecli.run.plan import Item
 from stylecli.run.worker import Broken, Ready, Said, work
@@ -115,12 +116,12 @@ class _Run:
     def __init__(
         self, job: ImageJob, todo: Sequence[Item], places: Sequence[str], emit: Callable[[Event], None]
     ) -> None:
-        self._job, self._places, self._emit = job, list(places), emit
+        self._job, self._todo, self._places, self._emit = job, todo, list(places), emit
         self._handout = Handout(shares(todo, len(places)))
         self._workers: dict[Connection, _Worker] = {}
         # Adapting a network takes long and is kept in the cache: one does it, the others find it there.
         self._later = self._places[1:] if job.options.refine else []
-        self._early_deaths = 0
+        self._deaths = self._early_deaths = 0
         self._said: set[str] = set()
         self._interrupted = False
 
@@ -181,6 +182,7 @@ class _Run:
     def _died(self, worker: _Worker) -> None:
         del self._workers[worker.connection]
         worker.connection.close()
+        self._deaths += 1
         given_up = self._handout.died(worker)
         if self._interrupted:
             return
@@ -222,4 +224,5 @@ class _Run:
             worker.process.kill()
             worker.process.join()
             worker.connection.close()
-        self._workers.clear()
+        if self._deaths or not self._handout.over:
+            tidy(self._todo)
