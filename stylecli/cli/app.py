@@ -19,6 +19,7 @@ from stylecli.cli.help import dress
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
 from stylecli.cli.sheet import sheet
+from stylecli.cli.styles import styles
 from stylecli.cli.text import text
 from stylecli.cli.train import train
 from stylecli.cli.video import video
@@ -41,6 +42,7 @@ app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")
 app.add_typer(weights, name="weights")
+app.add_typer(styles, name="styles")
 
 
 def _show_version(asked: bool) -> None:

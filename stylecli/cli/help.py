@@ -27,6 +27,7 @@ _LEAST = 8  # options: a shorter page needs no groups, and one with options of i
 EXAMPLES = {
     "image": [
         "stylize image photo.jpg --style starry.jpg",
+        "stylize image photo.jpg --style @woodblock",
         "stylize image photo.jpg --style starry.jpg --polish 60",
         "stylize image photos/ -r -s starry.jpg -s wave.jpg -o painted/",
         "stylize image photo.jpg --region sky.png:starry.jpg --region rest:wave.jpg",
@@ -39,7 +40,9 @@ EXAMPLES = {
         "stylize video clip.mp4 --style starry.jpg --preview",
         "stylize video clip.mp4 --style starry.jpg --strength 0.8",
     ],
-    "sheet": ["stylize sheet photo.jpg --styles styles/"],
+    "sheet": ["stylize sheet photo.jpg --styles styles/", "stylize sheet photo.jpg --styles @all"],
+    "styles add": ["stylize styles add bark bark.jpg"],
+    "styles remove": ["stylize styles remove bark"],
     "demo": ["stylize demo -o try-it/"],
     "doctor": ["stylize doctor"],
     "kernels status": ["stylize kernels status"],

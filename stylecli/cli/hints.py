@@ -49,6 +49,11 @@ def _meant(arguments: list[str], message: str) -> str:
         return closest(match[2], re.findall(r"'(.*?)'", match[3]))
     if match := re.match(r"--(?:style|blend|region).*?(?:'(.*?)'|(\S+)) does not exist", message):
         return _neighbour(Path(match[1] or match[2]))
+    if match := re.search(r"no ready style is called @(\S+):", message):
+        from stylecli.run.ready import own, shipped
+
+        near = closest(match[1], [*shipped(), *own()])
+        return f"@{near}" if near else ""
     if match := re.match(r"no weights are called '(.*?)'; known: (.*?)(?:, or the path|$)", message):
         return closest(match[1], match[2].split(", "))
     if message.startswith("no style given") and arguments[:1] in (["image"], ["video"]):

@@ -128,7 +128,8 @@ Styles = Annotated[
         "--style",
         "-s",
         metavar="IMAGE",
-        help="Style image, or a folder of them; repeat for one result in each style.",
+        help="Style image, a folder of them, or a ready style such as @woodblock (@all: every one); repeat for one "
+        "result in each style.",
     ),
 ]
 Blends = Annotated[

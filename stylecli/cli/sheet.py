@@ -129,13 +129,17 @@ def _leave(console: Console, target: Path, wanted: Settings) -> NoReturn:
 def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]:
     """Style images in folders, without sheets of an earlier run. Raises UsageError where there are none."""
     from stylecli.media import find_images
+    from stylecli.run import ready
     from stylecli.run.events import Failed
     from stylecli.run.mark import is_marked
+    from stylecli.run.places import exists
 
-    found = find_images(folders, recursive=recursive)
+    named = [one for one in folders if one.startswith(ready.SIGN) and not exists(one)]
+    drawn = [path for one in named for path in (ready.find_all() if one == ready.ALL else [ready.find(one)])]
+    found = find_images([one for one in folders if one not in named], recursive=recursive)
     for problem in found.problems:
         console.show(Failed(Path(problem.path), problem.reason))
-    paths = [
+    paths = drawn + [
         one.path for one in found.images if not (one.path.stem.endswith(".sheet") and is_marked(one.path))
     ]
     if not paths:

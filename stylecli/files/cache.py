@@ -1,4 +1,5 @@
-"""The folder for files that can be made or fetched again: weights, kernels, refined networks."""
+"""The folder for files that can be made or fetched again (weights, kernels, refined networks), and that for the user's
+own."""
 
 from __future__ import annotations
 
@@ -26,6 +27,15 @@ def cache_dir() -> Path:
     except ImportError:  # a bare training machine: torch and little else
         return Path.home() / ".cache" / "stylecli"
     return Path(platformdirs.user_cache_dir("stylecli", appauthor=False))
+
+
+def data_dir() -> Path:
+    """The user's folder for what they have given us to keep; it need not exist."""
+    try:
+        import platformdirs
+    except ImportError:
+        return Path.home() / ".local" / "share" / "stylecli"
+    return Path(platformdirs.user_data_dir("stylecli", appauthor=False))
 
 
 def digest_of(path: Path) -> str:

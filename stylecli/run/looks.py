@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from stylecli.errors import UsageError
-from stylecli.files.cache import digest_of
+from stylecli.run import ready
 from stylecli.run.masks import Masks
 from stylecli.run.places import exists, is_file, is_folder
+from stylecli.run.ready import style_digest
 
 Part = tuple[Path, float]
 _WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
@@ -60,7 +61,9 @@ class Look:
         for part, share in self.parts:
             try:
                 what = (
-                    digest_of(part) if isinstance(part, Path) else f"{part.text}\n{part.take}\n{_phrases()}"
+                    style_digest(part)
+                    if isinstance(part, Path)
+                    else f"{part.text}\n{part.take}\n{_phrases()}"
                 )
             except OSError as error:
                 raise UsageError(f"style image {part}: cannot be read: {error.strerror or error}") from None
@@ -220,7 +223,12 @@ def _like_a_file(text: str) -> bool:
     """Whether text that is no file's name looks like one."""
     from stylecli.media.formats import readable_suffixes
 
-    return len(text) > _LONGEST_PHRASE or "/" in text or Path(text).suffix.lower() in readable_suffixes()
+    return (
+        len(text) > _LONGEST_PHRASE
+        or "/" in text
+        or text.startswith(ready.SIGN)
+        or Path(text).suffix.lower() in readable_suffixes()
+    )
 
 
 def parse_regions(texts: Sequence[str], feather: float = 0.0) -> Look:
@@ -247,9 +255,14 @@ def _region(text: str) -> tuple[str, Path | Prompt]:
     readings = [(text[:at], text[at + 1 :]) for at, letter in enumerate(text) if letter == ":"]
     there = [(mask, style) for mask, style in readings if mask == _REST or exists(mask) or "%" in mask]
     for mask, style in there:
-        if is_file(style):
-            return mask, Path(style)
+        file = style_file(style)
+        if file is not None:
+            return mask, file
     for mask, style in there:
+        if style.startswith(ready.SIGN):
+            raise UsageError(
+                f"--region {text}: no ready style is called {style}: 'stylize styles' lists them"
+            )
         if _like_a_file(style):
             raise UsageError(f"--region {text}: style image '{style}' does not exist")
         return mask, Prompt(_said(style))
@@ -282,13 +295,20 @@ def _readings(pieces: Sequence[str]) -> Iterator[list[Part]]:
 
 def _entry(text: str) -> Part | None:
     """``path`` or ``path:weight`` as a part, or None when it is neither with an existing file."""
-    if is_file(text):
-        return Path(text), 1.0
+    whole = style_file(text)
+    if whole is not None:
+        return whole, 1.0
     match = _WEIGHT.fullmatch(text)
-    if match is None or not is_file(match["path"]):
-        return None
-    weight = _number(match["weight"])
-    return None if weight is None else (Path(match["path"]), weight)
+    weight = None if match is None else _number(match["weight"])
+    path = None if match is None or weight is None else style_file(match["path"])
+    return None if path is None or weight is None else (path, weight)
+
+
+def style_file(text: str) -> Path | None:
+    """The picture that ``text`` names: a file, or a ready style. None where it is neither."""
+    if is_file(text):
+        return Path(text)
+    return ready.find(text) if ready.is_known(text) else None
 
 
 def _number(text: str) -> float | None:
@@ -305,6 +325,9 @@ def _explain(text: str) -> str:
         if _entry(entry) is not None:
             continue
         match = _WEIGHT.fullmatch(entry)
+        if entry.startswith(ready.SIGN):
+            named = _WEIGHT.sub(r"\g<path>", entry)
+            return f"--blend {text}: no ready style is called {named}: 'stylize styles' lists them"
         if match is None:
             return f"--blend {text}: '{entry}' is not an existing style image (write a.jpg:0.7,b.jpg:0.3)"
         if not is_file(match["path"]):
@@ -319,6 +342,8 @@ def _images(given: Path) -> list[Path]:
 
     if is_file(given):
         return [given]
+    if str(given).startswith(ready.SIGN) and not exists(given):
+        return ready.find_all() if str(given) == ready.ALL else [ready.find(str(given))]
     found = find_images([str(given)], recursive=False)
     if not found.images:
         reason = "does not exist" if not is_folder(given) else "is a folder without images"

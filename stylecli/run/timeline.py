@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions, Settings, fingerprint
 from stylecli.paint.pixels import to_floats, to_tensor
+from stylecli.run import ready
 from stylecli.run.abreast import painted_abreast, painted_at_once
 from stylecli.run.looks import Look
 from stylecli.run.painters import bind, paint, refined
@@ -65,7 +66,8 @@ def parse_keys(texts: Sequence[str]) -> Timeline:
         match = re.match(rf"({_CLOCK.pattern}):(.+)", text, re.DOTALL)
         if match is None:
             raise UsageError(f"--style-at {text}: write SECONDS:IMAGE, as in 10:wave.jpg")
-        path = Path(match[match.lastindex or 0])
+        named = match[match.lastindex or 0]
+        path = ready.find(named) if named.startswith(ready.SIGN) and not is_file(named) else Path(named)
         if not is_file(path):
             raise UsageError(f"--style-at {text}: style image '{path}' does not exist")
         keys.append((parse_seconds(match[1], "--style-at"), Look(path.stem, ((path, 1.0),))))

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from stylecli.samples import contents, patterns, strokes
+from stylecli.samples import brushes, contents, crafts, patterns, strokes
 
 Drawing = Callable[[int], Image.Image]
 
@@ -37,3 +37,26 @@ STYLES: Mapping[str, Drawing] = MappingProxyType(
     }
 )
 """Styles to paint them in, in the same form."""
+
+READY: Mapping[str, Drawing] = MappingProxyType(
+    {
+        "night-swirls": strokes.swirling_night,
+        "woodblock": patterns.woodcut_waves,
+        "ink-hatching": strokes.ink_hatching,
+        "stained-glass": patterns.stained_glass,
+        "pointillist": strokes.warm_dots,
+        "colour-blocks": patterns.colour_blocks,
+        "watercolour": brushes.watercolour,
+        "crayon": brushes.crayon,
+        "impasto": brushes.impasto,
+        "halftone": crafts.halftone,
+        "linocut": crafts.linocut,
+        "fresco": brushes.fresco,
+        "embroidery": crafts.embroidery,
+        "mosaic": crafts.mosaic,
+        "marbling": crafts.marbling,
+        "neon": crafts.neon,
+        "blueprint": crafts.blueprint,
+    }
+)
+"""Styles by the names that ``--style @woodblock`` takes."""

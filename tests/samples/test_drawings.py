@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stylecli.samples import CONTENTS, STYLES
+from stylecli.samples import CONTENTS, READY, STYLES
 
-ALL = {**CONTENTS, **STYLES}
+ALL = {**CONTENTS, **STYLES, **READY}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -23,4 +23,5 @@ def test_drawing_is_deterministic_and_full_of_detail(name: str) -> None:
 def test_there_is_something_to_choose_from() -> None:
     assert len(CONTENTS) >= 3
     assert len(STYLES) >= 4
+    assert len(READY) >= 16 and set(STYLES.values()) <= set(READY.values())
     assert not CONTENTS.keys() & STYLES.keys()
