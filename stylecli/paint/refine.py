@@ -47,7 +47,10 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
         raise UsageError("refining needs a style first")
     by_phrase = isinstance(network, TextPainter)
     if not by_phrase and style.texture is None:
-        raise UsageError("refining needs a style image, encoded with its texture")
+        raise UsageError(
+            "this network learns a style from an image of it: drop --refine, or give it one (--style, and encode_style "
+            "with texture); after a phrase stylemamba-s learns (--model)"
+        )
     if by_phrase and not style.statistics[:, network.vector_size :].any():
         raise UsageError("this network can be refined to a phrase only: for style images take stylerwkv-s")
     part = "fusion" if by_phrase else "decoder"

@@ -92,11 +92,17 @@ def test_refined_networks_are_kept(
 ) -> None:
     monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path / "cache"))  # or one of an earlier run would be found
     monkeypatch.setenv("STYLIZE_KERNELS", "off")
-    first = stylize("text", photo.name, "rusty old machine", "--refine", "2", "-o", "a.png")
+    asked = ("text", photo.name, "rusty old machine", "--model", "stylemamba-s")
+    first = stylize(*asked, "--refine", "2", "-o", "a.png")
     assert first.returncode == 0, first.stderr
     assert "refining: 2 of 2" in said(first)
-    second = stylize("text", photo.name, "rusty old machine", "--refine", "2", "-o", "b.png")
+    second = stylize(*asked, "--refine", "2", "-o", "b.png")
     assert "refining" not in said(second)
     assert photo.with_name("a.png").read_bytes() == photo.with_name("b.png").read_bytes()
-    assert stylize("text", photo.name, "rusty old machine", "-o", "plain.png").returncode == 0
+    assert stylize(*asked, "-o", "plain.png").returncode == 0
     assert photo.with_name("plain.png").read_bytes() != photo.with_name("a.png").read_bytes()
+
+
+def test_the_usual_network_learns_from_images_alone(stylize: Stylize, photo: Path) -> None:
+    refused = stylize("text", photo.name, "rusty old machine", "--refine", "2")
+    assert refused.returncode == 2 and "after a phrase stylemamba-s learns (--model)" in said(refused)
