@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +44,7 @@ def parcels(job: ImageJob) -> list[Parcel]:
     Raises UsageError for a style image and WeightsError for weights that cannot be read."""
     styles = dict.fromkeys(path for look in job.looks for path in look.files)
     try:
-        return [Parcel(path, digest_of(path)) for path in styles] + [
-            Parcel(path, digest_of(path), _place(path)) for path in _weights(job)
-        ]
+        return [Parcel(path, digest_of(path), _place(path)) for path in (*styles, *_weights(job))]
     except OSError as error:
         kind = UsageError if error.filename in map(str, styles) else WeightsError
         raise kind(f"{error.filename}: cannot be read: {error.strerror}") from error
@@ -78,20 +76,20 @@ def unpacked(job: ImageJob, sent: Sequence[Parcel], fetch: Callable[[Parcel], by
         if not (parcel.there.is_file() and digest_of(parcel.there) == parcel.sha256):
             with atomic_path(parcel.there) as part:
                 part.write_bytes(fetch(parcel))
-    here = {parcel.path: parcel.there for parcel in sent if parcel.place is None}
-    looks = [
-        Look(
-            look.name,
-            tuple((here[part] if isinstance(part, Path) else part, share) for part, share in look.parts),
-        )
-        for look in job.looks
-    ]
+    here = {parcel.path: parcel.there for parcel in sent}
+    looks = [_moved(look, here) for look in job.looks]
     loading, model = job.loading, Path(job.loading.model)
     if model in here:
         loading = replace(loading, model=os.fspath(here[model]))
     if loading.weights in here:
         loading = replace(loading, weights=here[loading.weights])
     return replace(job, looks=looks, loading=loading)
+
+
+def _moved(look: Look, here: Mapping[Path, Path]) -> Look:
+    """With style images where they are here; masks are where the pictures are, which every machine sees."""
+    parts = tuple((here[part] if isinstance(part, Path) else part, share) for part, share in look.parts)
+    return replace(look, parts=parts, layers=tuple((masks, _moved(one, here)) for masks, one in look.layers))
 
 
 def version() -> str:

@@ -109,3 +109,19 @@ def test_all_of_them_on_one_picture(here: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ready, "_SIDE", 64)
     assert _run(["styles", "--sheet", "styles.png"]) == 0
     assert np.asarray(Image.open("styles.png")).std() > 40
+
+
+def test_on_another_machine_it_is_the_same_style(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stylecli.run.images import ImageJob
+    from stylecli.run.shipping import parcels, unpacked
+
+    monkeypatch.setattr("stylecli.run.shipping.cache_dir", lambda: here / "cache")
+    job = ImageJob(["a.png"], [parse_regions(["m.png:s.png", "rest:@blueprint"])])
+    sent, before = parcels(job), job.looks[0].fingerprint()
+    bytes_of = {parcel: parcel.path.read_bytes() for parcel in sent}
+    for room in ("ready", "shipping"):
+        monkeypatch.setattr(f"stylecli.run.{room}.cache_dir", lambda: here / "other")
+    look = unpacked(job, sent, bytes_of.__getitem__).looks[0]
+    assert look.fingerprint() == before and len(look.files) == 2
+    assert all(path.is_relative_to(here / "other") for path in look.files)
+    assert [masks and masks.path for masks in look.masks] == [None, Path("m.png")]
