@@ -64,6 +64,7 @@ class Painting:
     colour_only: options.ColourOnly = False
     seed: options.Seed = 0
     refine: options.Refine = None
+    features: options.Features = ""
 
     def options(self, *, refine: int | None = None, polish: int = 0) -> PaintOptions:
         """``refine``: where the command has a number of its own."""
@@ -71,7 +72,7 @@ class Painting:
 
         count = (self.refine or 0) if refine is None else refine
         how = (self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
-        return PaintOptions(*how, colour_only=self.colour_only)
+        return PaintOptions(*how, features=self.features, colour_only=self.colour_only)
 
 
 @dataclass(frozen=True)

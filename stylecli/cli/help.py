@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 _GROUPS = {
-    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --strength "
-    "--stroke-size --preserve-color --colour-only --takes --phrases --temporal --seed --model",
+    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --features "
+    "--strength --stroke-size --preserve-color --colour-only --takes --phrases --temporal --seed --model",
     "Where to paint": "--mask --invert-mask --feather --region",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",

@@ -196,6 +196,16 @@ Polish = Annotated[
     ),
 ]
 
+Features = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="By what --refine and --polish see strokes: vgg16 sees more than the usual, bundled network, and is "
+        "fetched.",
+        show_default="the network's own",
+    ),
+]
+
 # Where to paint.
 Mask = Annotated[
     Path | None,

@@ -1,4 +1,4 @@
-"""VGG-16 features for losses and figures (arXiv 1409.1556). Needed for training only; never shipped."""
+"""VGG-16 features for losses and figures (arXiv 1409.1556). Never shipped."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Vgg16(nn.Module):
 
     Args:
         path: safetensors file of either kind, up to the layers that are asked for. Other tensors are not read.
+        last: the deepest layer that is read and needed; None: whatever is there.
+
+    Attributes:
+        unit: about how large its maps' numbers are.
 
     Raises:
         WeightsError: the file cannot be read or holds neither kind.
@@ -34,13 +38,13 @@ class Vgg16(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, last: str | None = None):
         super().__init__()
         try:
             with safe_open(path, "pt") as file:
                 held = set(file.keys())
                 self.bgr = "conv1_1.weight" in held
-                for layer in LAYERS:
+                for layer in LAYERS[: None if last is None else LAYERS.index(last) + 1]:
                     name = f"conv{layer}" if self.bgr else f"features.{_TORCHVISION[layer]}"
                     if {f"{name}.weight", f"{name}.bias"} <= held:
                         weight = file.get_tensor(f"{name}.weight").float()
@@ -50,8 +54,9 @@ class Vgg16(nn.Module):
                         self.register_buffer(f"b{layer}", file.get_tensor(f"{name}.bias").float())
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path}: VGG-16 weights cannot be read ({error})") from None
-        if not hasattr(self, "w1_1"):
+        if not hasattr(self, f"w{last or '1_1'}"):
             raise WeightsError(f"{path}: no VGG-16 in it (neither conv1_1.weight nor features.0.weight)")
+        self.unit = 128.0 if self.bgr else 1.0
         if self.bgr:
             mean, scale = [123.68 / 255, 116.779 / 255, 103.939 / 255], [255.0] * 3
         else:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stylecli.models.backbones.encoder import PublishedSiglip
     from stylecli.models.siglip import Siglip
-    from stylecli.models.texture import Features
+    from stylecli.models.texture import FeatureNetwork
 
 Guide = Literal["picture", "phrase"]
 
@@ -82,8 +82,7 @@ class Descriptor:
             the whole picture). The halo that strips need follows from the network's layers; where displacements are
             learned, from their bound in its configuration.
         bf16_on_cpu: whether it paints in bfloat16 where a CPU computes in it and nobody asked for anything else.
-        texture_features: from the module to what the texture of a style is measured by, for refining and polishing;
-            None where it has nothing for that.
+        features: from the module to what it has for measuring textures by, in refining and polishing.
     """
 
     kind: str
@@ -103,4 +102,4 @@ class Descriptor:
     margin: int = 16
     memory: MemoryProfile | None = field(default_factory=MemoryProfile)
     bf16_on_cpu: bool = False
-    texture_features: Callable[[nn.Module], Features] | None = None
+    features: Callable[[nn.Module], FeatureNetwork] | None = None

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.layers import mean_std
+from stylecli.models.products import Products
 
 Features = Callable[[Tensor], list[Tensor]]
 """Pictures (B, 3, H, W) in 0..1 to feature maps (B, C, h, w), finest first."""
@@ -24,14 +25,29 @@ _CELLS = 8  # periods in a window of `lattice`, across and down
 
 def gram(features: Tensor) -> Tensor:
     """Mean product of every two channels of (B, C, H, W): (B, C, C) in float32."""
-    flat = features.float().flatten(2)  # (B, C, H W)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    return Products.of(features).gram
 
 
 def statistics(features: Tensor) -> Tensor:
     """Channel means and standard deviations of (B, C, H, W): (B, 2 C). AdaIN's description of a style (arXiv
     1703.06868)."""
     return torch.cat(mean_std(features), 1).flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureNetwork:
+    """What textures are measured by.
+
+    Attributes:
+        maps: pictures (B, 3, H, W), H, W multiples of 8, to four maps. strides: of these.
+        halo: pixels that a place of a map sees on each side, a multiple of 8.
+        fingerprint: stands for its numbers; empty where it is a part of the network that paints.
+    """
+
+    maps: Features
+    strides: tuple[int, ...]
+    halo: int
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,8 @@ class Texture:
     lengths: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, maps: Sequence[Tensor]) -> Texture:
-        """Of feature maps (B, C, H, W)."""
+    def of(cls, maps: Sequence[Tensor | Products]) -> Texture:
+        """Of feature maps (B, C, H, W), or of their products."""
         return cls._measured(_rows(maps))
 
     @classmethod
@@ -56,7 +72,7 @@ class Texture:
         lengths = [(row.square().sum(1, keepdim=True) + _EPS).sqrt() for row in rows]
         return cls(tuple(row / length for row, length in zip(rows, lengths, strict=True)), tuple(lengths))
 
-    def apart(self, maps: Sequence[Tensor]) -> Tensor:
+    def apart(self, maps: Sequence[Tensor | Products]) -> Tensor:
         """How far the feature maps (B, C, h, w) of paintings are from this texture, in squares of its lengths and
         summed over rows: (B,). 0 where all agrees, about two for every map where nothing does.
 
@@ -72,6 +88,11 @@ class Texture:
             length.to(target) if isinstance(target, torch.device) else length for length in self.lengths
         ]
         return Texture(tuple(unit.to(target) for unit in self.units), tuple(lengths))
+
+    def maps(self, first: int, last: int) -> Texture:
+        """Of some of the maps."""
+        part = slice(2 * first, 2 * last)
+        return Texture(self.units[part], self.lengths[part])
 
     def rows(self) -> tuple[Tensor, ...]:
         """All of it, see :meth:`of_rows`."""
@@ -108,8 +129,9 @@ class Texture:
         return Texture._measured([torch.stack(row).sum(0) for row in rows])
 
 
-def _rows(maps: Sequence[Tensor]) -> list[Tensor]:
-    return [row for features in maps for row in (gram(features).flatten(1), statistics(features))]
+def _rows(maps: Sequence[Tensor | Products]) -> list[Tensor]:
+    products = (x if isinstance(x, Products) else Products.of(x) for x in maps)
+    return [row for p in products for row in (p.gram.flatten(1), p.statistics)]
 
 
 def halved(image: Tensor) -> Tensor:

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.texture import Features, Texture, halved, instance_normalised
+from stylecli.models.texture import FeatureNetwork, Texture
 from stylecli.paint.guidance import total_variation
-from stylecli.paint.polish import pixel_lattice, precision
+from stylecli.paint.measure import apart, precision, structure_of
+from stylecli.paint.polish import pixel_lattice
 from stylecli.paint.progress import Progress
 
 CROP, BATCH = 256, 2  # pixels, crops for each iteration
 RATE = 5e-4  # of Adam
-TEXTURE, CONTENT, GRAIN, LATTICE = 1.5, 1.2, 0.3, 2.0  # weights
+TEXTURE, CONTENT, GRAIN, LATTICE = 1.5, 0.9, 0.3, 2.0  # weights
 _WARM, _FALLING = 10, 0.4  # iterations in which the rate rises; share in which it falls
 _MOMENTS = (0.9, 0.99)
 
@@ -32,7 +32,7 @@ def adapt_to_texture(
     network: nn.Module,
     style: Tensor,
     texture: Texture,
-    features: Features,
+    features: FeatureNetwork,
     photos: Sequence[Tensor],
     iterations: int,
     seed: int,
@@ -60,13 +60,8 @@ def adapt_to_texture(
         crops = torch.stack([_crop(photos, rng) for _ in range(BATCH)])
         with precision(crops.device):
             output = student.paint(crops, style, 1.0, seed + iteration).float()  # type: ignore[operator]
-            full, half = features(output), features(halved(output))
-            with torch.no_grad():
-                structure = instance_normalised(features(halved(crops))[-1])
-        distance = texture.apart([*full, *half]).mean()
-        loss = TEXTURE * (distance + 1e-4).sqrt() + CONTENT * F.mse_loss(
-            instance_normalised(half[-1]), structure
-        )
+        distance, content = apart(features, output, texture, structure_of(features, crops))
+        loss = TEXTURE * (distance + 1e-4).sqrt().mean() + CONTENT * content.mean()
         loss = loss + GRAIN * total_variation(output) + LATTICE * pixel_lattice(output)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -74,7 +69,7 @@ def adapt_to_texture(
         optimizer.step()
         if not math.isfinite(float(loss.detach())):
             raise FloatingPointError("the loss is no number")
-        progress(iteration, float(distance.detach()))
+        progress(iteration, float(distance.detach().mean()))
     return decoder.requires_grad_(False)
 
 

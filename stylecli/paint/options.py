@@ -67,7 +67,8 @@ def _shown(value: object) -> str:
 @dataclass(frozen=True)
 class PaintOptions:
     """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1,
-    ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting.
+    ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting,
+    ``features`` the network by which both see textures, a name or a file, empty for the usual one.
 
     Raises UsageError for what cannot be had together."""
 
@@ -77,6 +78,7 @@ class PaintOptions:
     seed: int = 0
     refine: int = 0
     polish: int = 0
+    features: str = ""
     colour_only: bool = False
 
     def __post_init__(self) -> None:
@@ -102,7 +104,18 @@ class PaintOptions:
             "refine": self.refine,
             "polish": self.polish,
             **({"colour-only": True} if self.colour_only else {}),
+            **self._seen_by,
         }
+
+    @property
+    def _seen_by(self) -> Settings:
+        from stylecli.weights.identity import fingerprint_of
+        from stylecli.weights.store import looks_like_path
+
+        if not (self.features and self.needs_texture):
+            return {}
+        own = looks_like_path(self.features)
+        return {"features": fingerprint_of(Path(self.features)) if own else self.features}
 
     def fingerprint(self) -> str:
         return fingerprint(self.settings)

@@ -1,46 +1,46 @@
 """``--polish N``: iterations on the pixels of one painting, until its texture is the style's.
 
-One pass of the network is a good guess; what it cannot paint in one pass, the pixels can be asked for. The loss sees
-Gram matrices of the style feature network at two scales, the photograph's structure in its deepest map, and the two
-faults that optimised pixels have: speckles of colour and a lattice. Adam (arXiv 1412.6980) with a falling rate; the
-result is the mean of the last iterates, as crowsonkb/style-transfer-pytorch has it.
+One pass of the network is a good guess; what it cannot paint in one pass, the pixels can be asked for (Gatys et al.,
+arXiv 1508.06576). The loss is that of :mod:`stylecli.paint.measure`, and the two faults that optimised pixels have:
+grain and a lattice. Most iterations are at half size, where they are quick. Adam (arXiv 1412.6980) with a falling rate;
+the result is the mean of the last iterates, as crowsonkb/style-transfer-pytorch has it.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.devices import has_fast_bf16
-from stylecli.models.texture import Features, Texture, halved, instance_normalised, lattice
+from stylecli.models.texture import FeatureNetwork, Texture, halved, lattice
 from stylecli.paint.guidance import total_variation
+from stylecli.paint.measure import apart, apart_at_half, structure_of
 from stylecli.paint.photo import luma
 from stylecli.paint.progress import Progress
 
 RATE = 0.02  # of Adam, in units of white
-CONTENT, GRAIN, SPECKLES, LATTICE = 1.0, 0.5, 1.0, 1.0  # weights beside the texture's 1
+TEXTURE, CONTENT, GRAIN, SPECKLES, LATTICE = 1.5, 0.9, 0.3, 0.3, 2.0  # weights
+HALF = 0.6  # share of the iterations at half size, which are quick
 _MOMENTS = (0.9, 0.99)
 _AVERAGE = 0.9  # of the iterates
-_FALLING = 0.4  # share of the iterations in which the rate falls
+_FALLING = 0.5  # share of the iterations in which the rate falls
 
 
 def polish(
     painted: Tensor,
     photo: Tensor,
     style: Texture,
-    features: Features,
+    network: FeatureNetwork,
     iterations: int,
     progress: Progress,
 ) -> Tensor:
     """A painting brought nearer to the texture of its style.
 
     Args:
-        painted, photo: (B, 3, H, W) in 0..1, H, W >= 16, where ``features`` computes.
-        style: what the style image's texture is.
-        features: the style feature network; its last map says where things are.
+        painted, photo: (B, 3, H, W) in 0..1, H, W >= 16, where ``network`` computes.
+        style: what the style image's texture is, see :func:`stylecli.paint.measure.texture_of`.
         iterations: 20 change strokes, 60 are usual, beyond 150 little happens.
         progress: told the iteration, from 1, and its loss.
 
@@ -48,43 +48,56 @@ def polish(
         (B, 3, H, W) in 0..1. The same on the same machine every time: nothing here is random.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        # Clones: what was computed in inference mode cannot take part.
-        return _polish(painted.clone(), photo.clone(), style, features, iterations, progress)
+        painted = painted.clone()  # what was computed in inference mode cannot take part
+        structure = structure_of(network, photo.clone())
+        early = round(HALF * iterations)
+        if early:
+            before = halved(painted)
+            after = _descended(
+                before,
+                lambda x: _loss(x, *apart_at_half(network, x, style, structure)),
+                range(1, early + 1),
+                iterations,
+                progress,
+            )
+            change = F.interpolate(after - before, painted.shape[2:], mode="bilinear")
+            painted = (painted + change).clamp(0, 1)
+        return _descended(
+            painted,
+            lambda x: _loss(x, *apart(network, x, style, structure)),
+            range(early + 1, iterations + 1),
+            iterations,
+            progress,
+        )
 
 
-def _polish(
-    painted: Tensor, photo: Tensor, style: Texture, features: Features, iterations: int, progress: Progress
+def _loss(pixels: Tensor, texture: Tensor, content: Tensor) -> Tensor:
+    loss = TEXTURE * (texture + 1e-4).sqrt().mean() + CONTENT * content.mean()
+    loss = loss + GRAIN * total_variation(pixels) + LATTICE * pixel_lattice(pixels)
+    return loss + SPECKLES * total_variation(pixels - pixels.mean(1, keepdim=True))
+
+
+def _descended(
+    pixels: Tensor, loss: Callable[[Tensor], Tensor], some: range, iterations: int, progress: Progress
 ) -> Tensor:
-    pixels = painted.requires_grad_(True)
+    """Pixels after ``some`` of all iterations."""
+    average = pixels.clone()
+    pixels = pixels.clone().requires_grad_(True)
     optimizer = torch.optim.Adam([pixels], lr=RATE, betas=_MOMENTS)
-    with torch.no_grad(), precision(photo.device):
-        structure = instance_normalised(features(photo)[-1])
-    average = painted.detach().clone()
-    for iteration in range(1, iterations + 1):
+    for iteration in some:
         left = (iterations - iteration + 1) / iterations
         optimizer.param_groups[0]["lr"] = RATE * min(1.0, left / _FALLING)
-        with precision(photo.device):
-            full, half = features(pixels), features(halved(pixels))
-        texture = style.apart([*full, *half]).mean()
-        content = F.mse_loss(instance_normalised(full[-1]), structure)
-        loss = texture + CONTENT * content + GRAIN * total_variation(pixels) + LATTICE * pixel_lattice(pixels)
-        loss = loss + SPECKLES * total_variation(pixels - pixels.mean(1, keepdim=True))
+        value = loss(pixels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        value.backward()
         optimizer.step()
         with torch.no_grad():
             pixels.clamp_(0, 1)
-            average.lerp_(pixels, 1 if iteration == 1 else 1 - _AVERAGE)
-        progress(iteration, float(loss.detach()))
+            average.lerp_(pixels, 1 if iteration == some[0] else 1 - _AVERAGE)
+        progress(iteration, float(value.detach()))
     return average
 
 
 def pixel_lattice(image: Tensor) -> Tensor:
     """Of pictures (B, 3, H, W), mean over them: a scalar, 0..1. The period is the finest token's, 4 pixels."""
     return lattice(luma(image), 4, 1e-5).mean()
-
-
-def precision(device: torch.device) -> AbstractContextManager[object]:
-    """Features in bfloat16 where that is fast: gradients need no more."""
-    fast = device.type == "cuda" or (device.type == "cpu" and has_fast_bf16())
-    return torch.autocast(device.type if fast else "cpu", torch.bfloat16, enabled=fast)

@@ -76,15 +76,16 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
 def _adapt_image(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
     from stylecli.paint.adapt_texture import adapt_to_texture
 
-    assert stylizer.style is not None and stylizer.style.texture is not None
+    style = stylizer.style
+    assert style is not None and style.texture is not None and style.features is not None
     device = stylizer.device
     network = copy.deepcopy(stylizer.network).float()
     with torch.inference_mode(False), torch.enable_grad():
         return adapt_to_texture(
             network,
-            stylizer.style.statistics.to(device).clone(),
-            stylizer.style.texture.to(device),
-            stylizer.texture_features(),
+            style.statistics.to(device).clone(),
+            style.texture.to(device),
+            style.features,
             [photo.to(device) for photo in _drawn(*_TEXTURE_SIDES)],
             iterations,
             seed,
@@ -119,7 +120,9 @@ def _drawn(*sides: int) -> list[Tensor]:
 
 def _place(stylizer: Stylizer, style: Tensor, iterations: int, seed: int) -> Path:
     vector = hashlib.sha256(style.float().numpy().tobytes()).hexdigest()
-    name = fingerprint({**stylizer.settings, "style": vector, "refine": iterations, "seed": seed})
+    seen_by = stylizer.style.features.fingerprint if stylizer.style and stylizer.style.features else None
+    made = {"style": vector, "features": seen_by, "refine": iterations, "seed": seed}
+    name = fingerprint({**stylizer.settings, **made})
     return cache_dir() / "refined" / f"{name}.safetensors"
 
 

@@ -25,13 +25,12 @@ from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_o
 from stylecli.memory import free_memory, give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
-from stylecli.models.texture import Features, Texture, halved
+from stylecli.models.texture import FeatureNetwork, Texture
 from stylecli.paint.memory import TilePlan, plan_tiles
 from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.palette import Palette
 from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
-from stylecli.paint.polish import polish, precision
 from stylecli.paint.progress import ProgressLog
 from stylecli.paint.size import enlarge_with_detail, resize, working_size
 from stylecli.tiling import Grid, Strips, sweep
@@ -59,12 +58,14 @@ class Style:
         network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
         texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
         palette: colours of a style image. Not saved.
+        features: what the texture is measured by.
     """
 
     statistics: Tensor
     network: str | None = None
     texture: Texture | None = None
     palette: Palette | None = None
+    features: FeatureNetwork | None = None
 
     @staticmethod
     def blend(parts: Sequence[tuple[Style, float]]) -> Style:
@@ -86,11 +87,13 @@ class Style:
         ).sum(0)
         textures = [(part[0].texture, share) for part, share in zip(parts, shares, strict=True)]
         known = [(texture, share) for texture, share in textures if texture is not None]
+        if len({tuple(unit.shape for unit in texture.units) for texture, _ in known}) > 1:
+            raise UsageError("styles whose textures were measured by different networks cannot be blended")
         texture = Texture.blend(known) if len(known) == len(parts) else None
         palettes = [(one.palette, share) for (one, _), share in zip(parts, shares, strict=True)]
         colours = [(palette, share) for palette, share in palettes if palette is not None]
         palette = Palette.blend(colours) if len(colours) == len(parts) else None
-        return Style(mixed, next(iter(networks), None), texture, palette)
+        return Style(mixed, next(iter(networks), None), texture, palette, parts[0][0].features)
 
     def save(self, path: Path | str) -> None:
         """Write the style to a safetensors file of a few kilobytes."""
@@ -189,14 +192,21 @@ class Stylizer:
         return {"weights": self.weights, "device": self.device.type, "dtype": dtype}
 
     def encode_style(
-        self, image: Image.Image | np.ndarray[Any, Any] | Tensor, *, texture: bool = False
+        self,
+        image: Image.Image | np.ndarray[Any, Any] | Tensor,
+        *,
+        texture: bool = False,
+        features: str | Path = "",
     ) -> Stylizer:
-        """A stylizer that paints in the style of ``image``; ``texture``: one that can be refined, and polish, too.
+        """A stylizer that paints in the style of ``image``.
+
+        ``texture``: one that can be refined, and polish, too. ``features``: the network by which it sees textures then,
+        a name of ``weights.toml`` ("vgg16") or a file; without one StyleRWKV's own style reader.
 
         The style is encoded at a short side of 288 pixels, whatever its own size: training saw it 256 pixels large,
         and a little more keeps more of the photograph.
 
-        Raises UsageError where the network takes phrases alone.
+        Raises UsageError where the network takes phrases alone, WeightsError for ``features`` that are not there.
         """
         photo = Photo(image)
         with torch.inference_mode():
@@ -206,8 +216,11 @@ class Stylizer:
             else:
                 encoded = self._read_style(photo)
             palette = Palette.of(self._fitted(photo, _PALETTE_SIDE))
-        measured = self._texture(photo) if texture else None
-        return self.with_style(Style(encoded.float().cpu().clone(), self.weights, measured, palette))
+        style = Style(encoded.float().cpu().clone(), self.weights, palette=palette)
+        if texture or features:
+            network = self._features(features)
+            style = replace(style, texture=self._texture(photo, network), features=network)
+        return self.with_style(style)
 
     def _read_style(self, photo: Photo) -> Tensor:
         """Style vector of a picture, and no phrase: (1, style_size), for a network that paints after both."""
@@ -234,21 +247,24 @@ class Stylizer:
         )
         return resize(photo, (h, w), self.device)
 
-    def _texture(self, photo: Photo) -> Texture:
+    def _texture(self, photo: Photo, network: FeatureNetwork) -> Texture:
         """Of a style image, as large as what is painted with it: strokes get the size that they have there."""
-        features = self.texture_features()
-        image = self._fitted(photo, self.descriptor.working_side)
-        with torch.no_grad():
-            with precision(self.device):
-                maps = [*features(image), *features(halved(image))]
-            return Texture.of(maps)  # with all digits, as the paintings' are
+        from stylecli.paint.measure import texture_of
 
-    def texture_features(self) -> Features:
-        """What textures are measured by, in float32. Raises UsageError where the network has nothing for that."""
-        if self.descriptor.texture_features is None:
-            raise UsageError("--refine and --polish after a style image need a network such as stylerwkv-s")
-        network = self.network if self.dtype == torch.float32 else copy.deepcopy(self.network).float()
-        return self.descriptor.texture_features(network)
+        return texture_of(network, self._fitted(photo, self.descriptor.working_side))
+
+    def _features(self, name: str | Path) -> FeatureNetwork:
+        """What textures are measured by, in float32."""
+        from stylecli.paint.measure import feature_network
+
+        if name:
+            return feature_network(name, self.device)
+        network, descriptor = self.network, self.descriptor
+        if descriptor.features is None:
+            painter = load_painter(PICTURES)
+            network, descriptor = painter.network.to(self.device), painter.descriptor
+        assert descriptor.features is not None
+        return descriptor.features(network if self.dtype == torch.float32 else copy.deepcopy(network).float())
 
     def encode_prompt(self, prompt: str, take: int = 0) -> Stylizer:
         """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
@@ -397,12 +413,14 @@ class Stylizer:
         return canvas.done()
 
     def _polished(self, painted: Tensor | Strips, small: Photo, strength: float, iterations: int) -> Tensor:
-        assert self.style is not None and self.style.texture is not None
+        from stylecli.paint.polish import polish
+
+        assert self.style is not None and self.style.texture is not None and self.style.features is not None
         whole = painted.whole() if isinstance(painted, Strips) else painted
         photo = small.all().to(whole.device, whole.dtype)
-        features, texture = self.texture_features(), self.style.texture.to(self.device)
+        texture = self.style.texture.to(self.device)
         progress = ProgressLog("polishing", "loss", iterations, every=10)
-        polished = polish(whole, photo, texture, features, iterations, progress)
+        polished = polish(whole, photo, texture, self.style.features, iterations, progress)
         return polished if strength == 1 else torch.lerp(photo, polished, strength)
 
     def _at_full_size(

@@ -96,7 +96,9 @@ def bind(
             from stylecli.media import visible
 
             bound = stylizer.encode_style(
-                visible(picture.pixels, picture.alpha), texture=options.needs_texture
+                visible(picture.pixels, picture.alpha),
+                texture=options.needs_texture,
+                features=options.features if options.needs_texture else "",
             )
         if len(look.parts) == 1:
             return bound

@@ -93,7 +93,8 @@ def _identity(header: Mapping[str, Any], path: Path) -> Identity:
     said = header.get("__metadata__") or {}
     if not isinstance(said, dict):
         raise ValueError("the metadata are not a table")
-    version = int(said.get("format", FORMAT))
+    written = said.get("format", FORMAT)
+    version = FORMAT if written == "pt" else int(written)  # what other programs write: PyTorch's tensors
     if version > FORMAT:
         raise WeightsError(f"{path}: of format {version}, this version reads up to {FORMAT}: update stylecli")
     return Identity(said.get("kind"), said.get("config"))

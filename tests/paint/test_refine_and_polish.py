@@ -10,8 +10,8 @@ from PIL import Image
 
 from stylecli import Stylizer
 from stylecli.errors import UsageError
-from stylecli.models.texture import halved
 from stylecli.paint import adapt_texture
+from stylecli.paint.measure import apart, structure_of
 from stylecli.paint.polish import polish
 from stylecli.paint.refine import refined
 from stylecli.samples import CONTENTS, STYLES
@@ -37,9 +37,9 @@ def photo():
 def distance(stylizer, painting):
     """Of a painting's texture from its style's."""
     image = torch.from_numpy(painting.copy()).permute(2, 0, 1)[None] / 255
+    style = stylizer.style
     with torch.no_grad():
-        features = stylizer.texture_features()
-        return stylizer.style.texture.apart([*features(image), *features(halved(image))]).item()
+        return apart(style.features, image, style.texture, structure_of(style.features, image))[0].item()
 
 
 def test_polishing_brings_the_texture_nearer_the_same_way_every_time(stylizer, photo):
@@ -51,8 +51,8 @@ def test_polishing_brings_the_texture_nearer_the_same_way_every_time(stylizer, p
 def test_polish_tells_iterations_and_falling_losses(stylizer, photo):
     image = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None] / 255
     told = []
-    features = stylizer.texture_features()
-    polish(image, image, stylizer.style.texture, features, 5, lambda i, loss: told.append((i, loss)))
+    style = stylizer.style
+    polish(image, image, style.texture, style.features, 5, lambda i, loss: told.append((i, loss)))
     assert [i for i, _ in told] == [1, 2, 3, 4, 5] and told[-1][1] < told[0][1]
 
 

@@ -18,3 +18,9 @@ class StyleFeaturesConfig(JsonConfig):
 
     trunk: tuple[int, int, int, int] = (24, 48, 112, 192)
     trunk_blocks: tuple[int, int, int] = (1, 1, 2)
+
+    @property
+    def halo(self) -> int:
+        """Pixels that a place of the maps sees on each side, a multiple of 8."""
+        fine, coarse, deep = self.trunk_blocks
+        return -(-(9 + 4 * fine + 8 * coarse + 16 * deep) // 8) * 8

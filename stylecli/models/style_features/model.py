@@ -7,6 +7,8 @@ artworks and on pictures that it was led astray by, so that it can be a loss its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,15 +60,26 @@ class StyleFeatures(nn.Module):
         return [getattr(self, f"unit{i}").view(1, -1, 1, 1) for i in range(len(SEEN))]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        return [seen * unit.to(seen.dtype) for seen, unit in zip(self.even(image), self.units, strict=True)]
+        return self._seen(image, self.units)
 
     def even(self, image: Tensor) -> list[Tensor]:
         """The same with all channels in units of their root mean square."""
+        return self._seen(image, [None] * len(SEEN))
+
+    def _seen(self, image: Tensor, units: Sequence[Tensor | None]) -> list[Tensor]:
         x = (image * 2 - 1).contiguous(memory_format=torch.channels_last)
         x = self.fine(self.stem(x, after=SLOPE), after=SLOPE)
-        seen = [F.relu(self.heads[0](x))]
-        for down, blocks, head in zip(self.down, self.levels, self.heads[1:], strict=True):
-            x = blocks(down(x))
-            x = F.leaky_relu(x, SLOPE)
-            seen.append(F.relu(head(x)))
+        seen = [_head(self.heads[0], x, units[0])]
+        for down, blocks, head, unit in zip(self.down, self.levels, self.heads[1:], units[1:], strict=True):
+            x = F.leaky_relu(blocks(down(x)), SLOPE)
+            seen.append(_head(head, x, unit))
         return seen
+
+
+def _head(head: nn.Module, x: Tensor, unit: Tensor | None) -> Tensor:
+    """A map; a unit is multiplied into the weights, which are few."""
+    weight: Tensor = head.weight  # type: ignore[assignment]
+    bias: Tensor = head.bias  # type: ignore[assignment]
+    if unit is not None:
+        weight, bias = weight * unit.view(-1, 1, 1, 1), bias * unit.flatten()
+    return F.relu(F.conv2d(x, weight, bias))

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stylecli.models.style_rwkv.model import StyleRwkv
-    from stylecli.models.texture import Features
+    from stylecli.models.style_rwkv.reader import StyleReader
+    from stylecli.models.texture import FeatureNetwork
 
 
-def _reader_maps(network: nn.Module) -> Features:
-    return network.reader.maps  # type: ignore[union-attr,return-value]
+def _reader(network: nn.Module) -> FeatureNetwork:
+    from stylecli.models.texture import FeatureNetwork
+
+    reader: StyleReader = network.reader  # type: ignore[assignment]
+    return FeatureNetwork(reader.maps, (2, 2, 4, 8), reader.halo)
 
 
 def _build(config: str) -> StyleRwkv:
@@ -31,5 +35,5 @@ DESCRIPTOR = Descriptor(
     _build,
     settings=frozenset({"style_blocks", "shift_groups"}),
     guided_by="picture",
-    texture_features=_reader_maps,
+    features=_reader,
 )

@@ -45,6 +45,10 @@ class StyleReader(nn.Module):
     def __init__(self, config: StyleRwkvConfig):
         super().__init__()
         first, *widths = config.reader
+        coarse, deep = config.reader_blocks
+        self.halo = (
+            -(-(10 + 8 * coarse + 16 * deep) // 8) * 8
+        )  # pixels that a place of its maps sees on each side
         self.seen = 2 * sum(SEEN)
         self.stem = strided_conv(3, first, kernel=5)
         self.mid = Conv3x3(first, first)
