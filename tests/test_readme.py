@@ -18,6 +18,7 @@ TEXTS = {path.name: path.read_text(encoding="utf-8") for path in [TOP / "README.
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 OTHERS = {"--help", "--small", "--force-reinstall", "--no-deps"}  # of every page, our script, pip
 OTHERS |= {"--array", "--job-name", "--cpus-per-task", "--gpus-per-task", "--mem", "--requeue"}  # Slurm's
+OTHERS |= {"--head"}  # of ray start
 
 
 def commands(below: Any, path: str = "stylize") -> Iterator[tuple[str, Any]]:
