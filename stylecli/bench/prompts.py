@@ -206,8 +206,11 @@ def run(
             "(c) prompt -> statistics -> StyleRWKV (ridge)",
             lambda k: image.with_style(predict(prompt_of(*classes[k]))),
         ),
-        ("(d) stylize text", lambda k: text.encode_prompt(prompt_of(*classes[k]))),
-        ("(e) the same phrases by StyleRWKV", lambda k: image.encode_prompt(prompt_of(*classes[k]))),
+        ("(d) the same phrases by StyleMamba", lambda k: text.encode_prompt(prompt_of(*classes[k]))),
+        (
+            "(e) stylize text: StyleRWKV and the style prior",
+            lambda k: image.encode_prompt(prompt_of(*classes[k])),
+        ),
     ):
         progress(name)
         painted = [

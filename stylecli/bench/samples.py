@@ -14,10 +14,9 @@ def run(device: str = "auto", size: int = 384) -> Section:
     """Paint every drawn scene in three drawn styles and after three phrases."""
     photos = [draw(size) for draw in CONTENTS.values()]
     styles = {name: STYLES[name](size) for name in list(STYLES)[:3]}
-    image = Stylizer.from_pretrained("stylerwkv-s", device=device)
-    text = Stylizer.from_pretrained("stylemamba-s", device=device)
-    painters = {name: image.encode_style(style) for name, style in styles.items()}
-    painters |= {phrase: text.encode_prompt(phrase) for phrase in PHRASES}
+    network = Stylizer.from_pretrained(device=device)
+    painters = {name: network.encode_style(style) for name, style in styles.items()}
+    painters |= {phrase: network.encode_prompt(phrase) for phrase in PHRASES}
     rows = [[None, *styles.values(), *(None for _ in PHRASES)]]
     rows += [[photo, *(paint(photo) for paint in painters.values())] for photo in photos]
     return Section(

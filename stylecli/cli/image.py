@@ -38,10 +38,11 @@ def image(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files
+    from stylecli.paint.options import PICTURES
     from stylecli.run.images import ImageJob
 
     looks = options.looks(style, prompt, blend, takes, region, where.feather)
-    loading = engine.loading(options.network_for(looks), painting.seed)
+    loading = engine.loading(PICTURES, painting.seed)
     job = ImageJob(
         inputs,
         looks,

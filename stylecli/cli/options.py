@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -112,13 +111,6 @@ def looks(
             "--region says which style goes where: drop --style, --blend and --prompt (rest:STYLE paints the rest)"
         )
     return [parse_regions(regions, feather)]
-
-
-def network_for(looks: Iterable[Look]) -> str:
-    """The one that paints these looks where none was named: after phrases alone, or after pictures too."""
-    from stylecli.paint.options import PHRASES, PICTURES
-
-    return PICTURES if any(look.files for look in looks) else PHRASES
 
 
 # What to paint with.

@@ -59,7 +59,7 @@ def sheet(
     from stylecli.console import Console
     from stylecli.files.cache import digest_of
     from stylecli.media import read_picture, resize_to_fit
-    from stylecli.paint.options import fingerprint
+    from stylecli.paint.options import PICTURES, fingerprint
     from stylecli.run.guard import Protected
     from stylecli.run.looks import Look, collect_prompts, read_phrases
 
@@ -82,7 +82,7 @@ def sheet(
         picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
         how, loading = (
             painting.options(polish=polish),
-            engine.loading(options.network_for(looks), painting.seed),
+            engine.loading(PICTURES, painting.seed),
         )
         settings: Settings = {
             **how.settings,

@@ -70,10 +70,11 @@ def text(
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
     if engine.model is not None and backbone is not Backbone.own:
         raise UsageError(f"--weights {engine.model}: none can be trained for --backbone {backbone.value}")
+    looks = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
     loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
     job = ImageJob(
         inputs,
-        collect_prompts([*prompts, *(prompt or [])], blend or [], takes),
+        looks,
         output=output,
         recursive=reading.recursive,
         shard=sharing.part,

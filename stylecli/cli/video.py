@@ -121,12 +121,12 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.media.video.encoding import Encoding
+    from stylecli.paint.options import PICTURES
     from stylecli.run.films import FilmJob
     from stylecli.run.shard import Shard
 
     timelines = _timelines(style, prompt, blend, style_at, takes, region, where.feather)
-    looks = [look for timeline in timelines for _, look in timeline.keys]
-    loading = engine.loading(options.network_for(looks), painting.seed)
+    loading = engine.loading(PICTURES, painting.seed)
     job = FilmJob(
         inputs,
         timelines,

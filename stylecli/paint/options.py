@@ -25,8 +25,8 @@ TEMPORAL = 0.975
 """How firmly strokes of a film follow what moves, unless asked otherwise."""
 
 PICTURES = PHRASES = "stylerwkv-s"
-"""The networks that paint like a picture and like a phrase, unless asked otherwise. StyleMamba 2 was trained on means of
-kinds, and paints them; until there is one that was trained on style vectors, StyleRWKV paints after phrases' too."""
+"""The networks that paint like a picture and like a phrase, unless asked otherwise. StyleMamba 2 was trained on means
+of kinds, and paints them; until there is one that was trained on style vectors, StyleRWKV paints after phrases too."""
 
 AUTO = "auto"
 

@@ -153,9 +153,9 @@ class Stylizer:
         """Load a network.
 
         Args:
-            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image, "stylemamba-s" like a phrase; a
-                weights file; or "siglip-sd" or "siglip-taesd", the papers' networks, which give the photograph back
-                until refined.
+            name: an entry of ``weights.toml``: "stylerwkv-s" paints like an image or a phrase, "stylemamba-s" like a
+                phrase; a weights file; or "siglip-sd" or "siglip-taesd", the papers' networks, which give the
+                photograph back until refined.
             device: auto, cpu, cuda, cuda:1, mps or xpu. dtype: auto, fp32, bf16 or fp16.
             weights: a file to use instead of the named entry's own.
             seed: what an untrained network starts from.

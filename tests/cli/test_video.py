@@ -377,7 +377,6 @@ def test_preview_phrases_and_excerpts(here: Here, tmp_path: Path) -> None:
     "options,words",
     [
         ((), "no style given"),
-        (("-s", "starry.jpg", "--text", "wood"), "--prompt paints with another network"),
         (("-s", "starry.jpg", "--style-at", "0:wave.png"), "--style-at"),
         (("-s", "starry.jpg", "--temporal", "2"), "--temporal 2"),
         (("-s", "starry.jpg", "--fps", "0"), "--fps 0"),
