@@ -87,7 +87,7 @@ def _usage_or_bug(error: Exception, arguments: Sequence[str]) -> int:
             return 2
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context is not None else ""
-        said = " ".join(describe().split()).rstrip(".").replace("Value error, ", "")
+        said = _named(arguments, " ".join(describe().split()).rstrip(".").replace("Value error, ", ""))
         return _fail(f"{said}{_hint(arguments, said)}{where}", getattr(error, "exit_code", 2), arguments)
     if type(error).__name__ == "Abort":  # Typer's word for the end of input or Ctrl-C at a question
         return 130
@@ -123,6 +123,15 @@ def _hint(arguments: Sequence[str], message: str) -> str:
         return hint(arguments, message)
     except Exception:  # a hint is worth no second error
         return ""
+
+
+def _named(arguments: Sequence[str], message: str) -> str:
+    try:
+        from stylecli.cli.hints import named
+
+        return named(arguments, message)
+    except Exception:  # as with hints
+        return message
 
 
 def _fail(message: object, code: int, arguments: Sequence[str] = ()) -> int:

@@ -149,6 +149,7 @@ class Console:
         self._failures: list[str] = []
         self._lines_since_failure = 0
         self.made: list[Path] = []
+        self._films, self._total, self._number = False, 0, 0
         self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
@@ -204,6 +205,11 @@ class Console:
         self.say(f"would write {item.target} from {item.source} in {item.style}")
         self._object("planned", source=item.source, target=item.target, style=item.style)
 
+    def sheet(self, target: Path, text: str) -> None:
+        """Pictures on one picture: ``text`` says which."""
+        self.say(text)
+        self._object("sheet", target=target)
+
     def show(self, event: Event) -> None:
         """Show one event of a run. Not to be called by two threads at once."""
         self.tally.add(event)
@@ -247,6 +253,10 @@ class Console:
             }
             self._object("progress", **told, rate=round(event.rate, 3))
             self._progress_told = now
+        if self._bar is not None and self._task is not None and not self._films:
+            name = f"{one_line(event.source.name)} → {event.style}"
+            self._bar.update(self._task, description=f"{name}, frame {event.frames} of {event.total}")
+            return
         if self._bar is not None and self._task is not None:
             rate = f"{event.rate:.1f} frames/s, {size}"
             self._bar.update(self._task, completed=event.frames, total=event.total, rate=rate)
@@ -257,7 +267,12 @@ class Console:
                 of = f" of {event.total}"
                 left = f", {max(0, event.total - event.frames) / max(event.rate, 1e-9):.0f} s left"
             if self._advance_said:
-                self.say(_about(event.source, f"{event.frames}{of} frames, {event.rate:.2f}/s, {size}{left}"))
+                self.say(
+                    _about(
+                        event.source,
+                        f"{self._which()}{event.frames}{of} frames, {event.rate:.2f}/s, {size}{left}",
+                    )
+                )
             self._advance_said = now
 
     def _failed(self, event: Failed) -> None:
@@ -310,8 +325,10 @@ class Console:
 
     # The bar.
 
-    def start_bar(self, total: int) -> None:
-        """Draw a bar for ``total`` pictures if stderr is a terminal (and not ``-q``)."""
+    def start_bar(self, total: int, *, films: bool = False) -> None:
+        """Draw a bar for ``total`` pictures, or for the frames of each of so many ``films``, if stderr is a terminal
+        (and not ``-q``)."""
+        self._films, self._total, self._number = films, total, 0
         if self.quiet or not sys.stderr.isatty():
             return
         from rich.console import Console as RichConsole
@@ -331,11 +348,18 @@ class Console:
         self._task = self._bar.add_task("loading", total=total, rate="")
         self._bar.start()
 
+    def _which(self) -> str:
+        """ "film 1 of 2: ", where there are several."""
+        return f"film {self._number} of {self._total}: " if self._films and self._total > 1 else ""
+
     def _working_on(self, event: Started) -> None:
+        self._number += 1
         if self._bar is None or self._task is None:
             return
         self._first_started = self._first_started or time.monotonic()
-        self._bar.update(self._task, description=f"{one_line(event.source.name)} → {event.style}")
+        self._bar.update(
+            self._task, description=f"{self._which()}{one_line(event.source.name)} → {event.style}"
+        )
 
     def _rate(self) -> str:
         """Pictures a second or seconds a picture, since the first was begun (loading does not count)."""

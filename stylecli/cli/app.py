@@ -13,6 +13,7 @@ import typer
 from stylecli import __version__
 from stylecli.cli import options
 from stylecli.cli.bench import bench
+from stylecli.cli.defaults import read
 from stylecli.cli.demo import demo
 from stylecli.cli.doctor import doctor
 from stylecli.cli.help import dress
@@ -59,6 +60,7 @@ def _use_manifest(context: typer.Context, manifest: Path | None) -> Path | None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -78,6 +80,8 @@ def _options(
     ] = None,
 ) -> None:
     """Paint photographs and films in the style of a picture or of a phrase."""
+    if context.invoked_subcommand in ("image", "text", "video", "sheet"):
+        context.default_map = read(context.command)
 
 
 def command() -> Any:

@@ -28,6 +28,7 @@ def demo(
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
     weights: options.Weights = None,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -38,7 +39,7 @@ def demo(
     """
     from stylecli.console import Console
 
-    with Console(quiet=quiet, verbose=verbose) as console:
+    with Console(quiet=quiet, verbose=verbose, json_lines=json) as console:
         try:
             _make(console, output, size, overwrite, device, dtype, weights)
         except KeyboardInterrupt:
@@ -91,7 +92,7 @@ def _make(
     sources = list(dict.fromkeys(source for source, _ in targets))
     sheet = _sheet(sources, style_files, targets)
     path = _write(sheet, output / "demo.png")
-    console.say(f"photographs down, styles across: see {path.resolve()}")
+    console.sheet(path, f"photographs down, styles across: see {path.resolve()}")
 
 
 def _draw(folder: Path, drawings: Mapping[str, Drawing], size: int, overwrite: bool) -> int:

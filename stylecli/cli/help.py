@@ -25,6 +25,16 @@ _OTHERS = "Options"
 _LEAST = 8  # options: a shorter page needs no groups, and one with options of its own gets none
 
 EXAMPLES = {
+    "": [
+        "stylize demo",
+        "stylize image photo.jpg --style @woodblock",
+        'stylize text photo.jpg "Paul Gauguin style"',
+    ],
+    "bench": ["stylize bench speed"],
+    "kernels": ["stylize kernels status"],
+    "styles": ["stylize styles --sheet styles.png"],
+    "train": ["stylize train stylerwkv --data pictures/"],
+    "weights": ["stylize weights list"],
     "image": [
         "stylize image photo.jpg --style starry.jpg",
         "stylize image photo.jpg --style @woodblock",
@@ -75,6 +85,7 @@ def dress(command: Any, path: str = "") -> Any:
         dress(below, f"{path} {name}".strip())
     if hasattr(command, "commands"):
         command.format_commands = partial(_format_commands, command)
+        command.format_epilog = partial(_format_examples, EXAMPLES.get(path, ()))
     else:
         command.format_options = partial(_format_options, command)
         command.collect_usage_pieces = partial(_usage, command.collect_usage_pieces)

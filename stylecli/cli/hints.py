@@ -61,6 +61,34 @@ def _meant(arguments: list[str], message: str) -> str:
     return ""
 
 
+_BOUNDS = {
+    "valid number": "not a number",
+    "valid integer": "not a whole number",
+    "less than or equal to ": "more than ",
+    "greater than or equal to ": "less than ",
+}
+
+
+def named(arguments: Sequence[str], message: str) -> str:
+    """``message`` with the value that it is about, where it only says what that should have been."""
+    match = re.match(r"Invalid value for (.*?): Input should be (?:a )?(.*)", message)
+    if match is None:
+        return message
+    said = next(
+        (text + match[2][len(begin) :] for begin, text in _BOUNDS.items() if match[2].startswith(begin)), ""
+    )
+    said = said.partition(",")[0]
+    names = re.findall(r"'(-[^']*)'", match[1])
+    for at, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option in names and said:
+            value = value if equals else arguments[at + 1] if at + 1 < len(arguments) else ""
+            return f"{option} {value}: {said}"
+    if names and said:
+        return f"{names[0]}, as stylize.toml has it: {said}"
+    return message
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """The one of ``known`` that ``word`` is nearly, if any is."""
     near = difflib.get_close_matches(word, list(known), 3, 0.6)

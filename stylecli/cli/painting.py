@@ -30,6 +30,8 @@ def paint_files(
     job: Job,
     load: Callable[[], Stylizer],
     telling: Telling,
+    *,
+    films: bool = False,
 ) -> None:
     """Plan the job, say what will be done, do it (with what ``load`` gives, called once it is needed), and exit."""
     from stylecli.console import Console
@@ -42,7 +44,7 @@ def paint_files(
             _explain(console, plan, dry_run=dry_run)
             if not dry_run:
                 if plan.todo:
-                    _paint(console, job, plan, load)
+                    _paint(console, job, plan, load, films)
                 console.summary()
                 if telling.open:
                     _show([*console.made, *(item.target for item in plan.finished)])
@@ -92,13 +94,13 @@ def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
         console.say(f"{count} of {count + len(plan.todo)} exist already, use --overwrite to make them again")
 
 
-def _paint(console: Console, job: Job, plan: Plan, load: Callable[[], Stylizer]) -> None:
+def _paint(console: Console, job: Job, plan: Plan, load: Callable[[], Stylizer], films: bool) -> None:
     def load_and_tell() -> Stylizer:
         stylizer = load()
         console.detail(f"computing on {stylizer.device} in {str(stylizer.dtype).removeprefix('torch.')}")
         return stylizer
 
-    console.start_bar(len(plan.todo))
+    console.start_bar(len(plan.todo), films=films)
     try:
         job.run(plan, load_and_tell, console.show)
     finally:

@@ -30,7 +30,7 @@ def sheet(
     *,
     styles: Annotated[
         list[str] | None,
-        typer.Option("--styles", "-s", metavar="DIR", help="Folder of style images; repeatable."),
+        typer.Option("--styles", "--style", "-s", metavar="DIR", help="Folder of style images; repeatable."),
     ] = None,
     phrases: Annotated[
         Path | None,
@@ -51,6 +51,7 @@ def sheet(
     painting: Painting,
     polish: options.Polish = 0,
     engine: Engine,
+    json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -71,7 +72,7 @@ def sheet(
     own = [(photo, "the photograph"), *([(phrases, "the list of phrases")] if phrases else [])]
     kept = Protected([*own, *engine.kept.items()])
     kept.refuse(target)
-    with Console(quiet=quiet, verbose=verbose) as console:
+    with Console(quiet=quiet, verbose=verbose, json_lines=json) as console:
         paths = _styles(console, styles, recursive) if styles else []
         Protected((path, "a style image") for path in paths).refuse(target)
         stems = [path.stem for path in paths]
@@ -101,7 +102,7 @@ def sheet(
         if cells:
             made = {**settings, **stylizer.settings}
             _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
-            console.say(f"{len(cells)} of {len(looks)} styles on {target}")
+            console.sheet(target, f"{len(cells)} of {len(looks)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
 

@@ -146,7 +146,7 @@ def video(
         kept=engine.kept,
     )
 
-    paint_files(job, loading.load, telling)
+    paint_files(job, loading.load, telling, films=not preview)
 
 
 def _timelines(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.files.atomic import TakenError
 from stylecli.run.disks import FullDisks
-from stylecli.run.events import Done, Event, Failed, Skipped, Started, Warned
+from stylecli.run.events import Advanced, Done, Event, Failed, Skipped, Started, Warned
 from stylecli.run.painters import LayeredPainter
 from stylecli.run.plan import Item
 from stylecli.run.stages import POLL_S, Stages
@@ -174,10 +174,27 @@ class _Stream:
         from stylecli.media import repaint
 
         regions, keep = self.work.regions(item), self.work.keep
-        if regions is None:
-            return repaint(picture, painter, keep)
-        layers = painter.layers if isinstance(painter, LayeredPainter) else [painter]
-        return repaint(picture, partial(regions.paint, layers), partial(regions.kept, keep=keep))
+        paint: Painter = painter
+        if regions is not None:
+            layers = painter.layers if isinstance(painter, LayeredPainter) else [painter]
+            paint = partial(regions.paint, layers)
+        if picture.more:
+            paint = self._counted(item, paint, 1 + len(picture.more))
+        return repaint(picture, paint, keep if regions is None else partial(regions.kept, keep=keep))
+
+    def _counted(self, item: Item, paint: Painter, total: int) -> Painter:
+        """``paint``, which says how far it is with the frames of an animation."""
+        begun, done = time.perf_counter(), 0
+
+        def counted(pixels: PixelArray) -> PixelArray:
+            nonlocal done
+            painted = paint(pixels)
+            done += 1
+            rate = done / max(1e-9, time.perf_counter() - begun)
+            self._emit(Advanced(item.source, item.style, done, total, rate, 0))
+            return painted
+
+        return counted
 
     def _writing(self) -> None:
         for painted in self.stages.taken(self._painted):

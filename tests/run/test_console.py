@@ -7,10 +7,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stylecli.console import Console, one_line
+from stylecli.media.picture import Frame, Picture
 from stylecli.run.events import Advanced, Done, Failed, NotBegun, Notice, Skipped, Started
+from stylecli.run.plan import Item
+from stylecli.run.stream import Work, portions, stream
 
 A, TARGET = Path("a.jpg"), Path("a.starry.jpg")
 DONE = Done(A, TARGET, "starry", 0.123456, 64, 48)
@@ -154,3 +158,24 @@ def test_json_tells_how_far_a_film_is(capsys: pytest.CaptureFixture[str]) -> Non
         {"event": "started", "source": "a.jpg", "target": "a.starry.jpg", "style": "starry"},
         {"event": "progress", "source": "a.jpg", "style": "starry", "frames": 0, "total": 99, "rate": 12.346},
     ]
+
+
+def test_of_several_films_it_says_which_one_and_of_an_animation_which_frame(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("stylecli.console.ADVANCE_LINE_S", -1.0)
+    with Console() as console:
+        console.start_bar(2, films=True)
+        for name in ("a.mp4", "b.mp4"):
+            console.show(Started(Path(name), Path("x.mp4"), "s"))
+            console.show(Advanced(Path(name), "s", 5, 10, 2.0, 1000))
+            console.show(Advanced(Path(name), "s", 6, 10, 2.0, 1000))
+    said = capsys.readouterr().err
+    assert "a.mp4: film 1 of 2: 6 of 10 frames" in said and "b.mp4: film 2 of 2: 6 of 10 frames" in said
+
+
+def test_frames_of_an_animation_are_told(tmp_path: Path) -> None:
+    shown: list[object] = []
+    frame = np.zeros((4, 4, 3), np.uint8)
+    moving = Picture(frame, more=(Frame(frame, None, 10.0),) * 2)
+    work = Work(lambda path: moving, lambda: {"s": lambda pixels: pixels}, lambda picture, item: ())
+    stream(portions([Item(Path("a.gif"), tmp_path / "b.gif", "s")]), work, shown.append)
+    assert [(one.frames, one.total) for one in shown if isinstance(one, Advanced)] == [(1, 3), (2, 3), (3, 3)]

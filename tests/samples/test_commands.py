@@ -31,7 +31,7 @@ class TintingStylizer:
     def from_pretrained(cls, *arguments: object, **options: object) -> TintingStylizer:
         return cls()
 
-    def encode_style(self, style: np.ndarray, *, texture: bool = False) -> TintingStylizer:
+    def encode_style(self, style: np.ndarray, **how: object) -> TintingStylizer:
         return TintingStylizer(style.mean(axis=(0, 1)))
 
     def __call__(self, photo: np.ndarray, **manner: object) -> np.ndarray:
