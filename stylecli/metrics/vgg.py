@@ -64,6 +64,14 @@ class Vgg16(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))  # of red, green, blue in 0..1
         self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1))
 
+    def in_units(self) -> Vgg16:
+        """With all maps divided by ``unit`` from now on: ReLUs, so its first weights and all biases are."""
+        for name, held in self.named_buffers():
+            if name == "w1_1" or name.startswith("b"):
+                held.div_(self.unit)
+        self.unit = 1.0
+        return self
+
     def forward(self, x: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Images (B, 3, H, W) in 0..1 to ``{layer: relu features (B, C, h, w)}``; stops at the deepest layer."""
         wanted, out, block = set(layers), {}, "1"

@@ -58,7 +58,7 @@ def _loaded(path: str, device: str) -> FeatureNetwork:
         if identify(Path(path)).kind == "style-features":
             own: Any = load_network(Path(path), "style-features").to(device).eval().requires_grad_(False)
             return FeatureNetwork(own, _STRIDES, own.config.halo, numbers)
-        vgg = Vgg16(Path(path), _VGG[-1]).to(device)
+        vgg = Vgg16(Path(path), _VGG[-1]).in_units().to(device)
         return FeatureNetwork(lambda x: list(vgg(x, _VGG).values()), _STRIDES, 56, numbers)
 
 

@@ -29,7 +29,6 @@ class Data:
 
     ``more``: folders of further styles, of which every ``more_every``-th file counts; a style is drawn from them with
     the probability ``more_share``. What is measured over many styles comes from the first ones.
-    ``vgg_unit``: what VGG-16's maps are divided by for the loss of content, see :func:`content_loss`.
     """
 
     content: tuple[str, ...]
@@ -40,7 +39,6 @@ class Data:
     val_content: str = ""
     val_style: str = ""
     vgg: str = "vgg16"
-    vgg_unit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,6 @@ class Gallery:
 
     def __init__(self, recipe: Recipe, data: Data, style_side: int, texture: TextureSettings, worker: Worker):
         self.recipe, self.data, self.texture, self.worker = recipe, data, texture, worker
-        if data.vgg_unit <= 0:
-            raise UsageError(f"{recipe.name}: data.vgg_unit = {data.vgg_unit}: must be above 0")
         if not 1 <= texture.maps <= len(COARSE):
             raise UsageError(f"{recipe.name}: texture.maps = {texture.maps}: choose 1 to {len(COARSE)}")
         for key, side in (("side", texture.side), ("coarse_side", texture.coarse_side)):

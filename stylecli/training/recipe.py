@@ -19,8 +19,8 @@ from stylecli.errors import UsageError
 from stylecli.weights import load_manifest, locate
 
 SHIPPED = Path(__file__).with_name("recipes")
-FREE = ("save_every", "release_every")
-"""Keys that change no number of a run: it may go on with others."""
+FREE = ("save_every", "release_every", "data.vgg_unit")
+"""Keys that change no number of a run: it may go on with others. The last was one once."""
 
 
 @dataclass(frozen=True)

@@ -62,3 +62,10 @@ def test_neither(tmp_path):
     save_file({"classifier.weight": torch.ones(3)}, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"no VGG-16 in it"):
         Vgg16(tmp_path / "other.safetensors")
+
+
+def test_maps_in_their_units(tmp_path):
+    path, x = random_vgg(tmp_path / "caffe.safetensors", 8), torch.rand(1, 3, 32, 32)
+    found, small = (vgg(x, ("1_2", "4_3")) for vgg in (Vgg16(path), Vgg16(path, "4_3").in_units()))
+    for name, seen in found.items():
+        torch.testing.assert_close(small[name], seen / 128, rtol=1e-4, atol=1e-5)

@@ -184,7 +184,7 @@ class PaintingTask(Task):
             with torch.no_grad():
                 kept = vgg(halved(content), COARSE if "identity_features" in names else CONTENT)
         if "content" in names:
-            unit = self.own.data.vgg_unit
+            unit = vgg.unit
             layers = [
                 losses.content_loss(seen[k].float() / unit, instance_normalised(kept[k].float() / unit))
                 for k in CONTENT
