@@ -19,6 +19,7 @@ from stylecli.cli.doctor import doctor
 from stylecli.cli.help import dress
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
+from stylecli.cli.manual import manual
 from stylecli.cli.sheet import sheet
 from stylecli.cli.styles import styles
 from stylecli.cli.text import text
@@ -39,6 +40,7 @@ app.command(short_help="Films, with their sound, steadied against flicker.")(vid
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.command(short_help="Look at this machine and paint one small picture, for bug reports.")(doctor)
+app.command(short_help="All these pages as one manual page.")(manual)
 app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")

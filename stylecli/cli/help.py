@@ -54,6 +54,7 @@ EXAMPLES = {
     "styles add": ["stylize styles add bark bark.jpg"],
     "styles remove": ["stylize styles remove bark"],
     "demo": ["stylize demo -o try-it/"],
+    "manual": ["stylize manual", "stylize manual > ~/.local/share/man/man1/stylize.1"],
     "doctor": ["stylize doctor"],
     "kernels status": ["stylize kernels status"],
     "kernels build": ["stylize kernels build --force"],
@@ -93,13 +94,13 @@ def dress(command: Any, path: str = "") -> Any:
     return command
 
 
-def _plain(metavar: str) -> str:
+def plain(metavar: str) -> str:
     """What to type, without what Typer says about its type: INPUT... for {INPUT...}... and for INPUT... <list[str]>."""
     return re.sub(r"\{(.*)\}(\.\.\.)?", r"\1", re.sub(r" <[^>]*>", "", metavar))
 
 
 def _usage(pieces: Callable[[Any], list[str]], context: Any) -> list[str]:
-    return [_plain(piece) for piece in pieces(context)]
+    return [plain(piece) for piece in pieces(context)]
 
 
 def _format_commands(group: Any, context: Any, formatter: Any) -> None:
@@ -117,7 +118,7 @@ def _format_options(command: Any, context: Any, formatter: Any) -> None:
         if record is None:
             continue
         if parameter.param_type_name == "argument":
-            arguments.append((_plain(record[0]), record[1]))
+            arguments.append((plain(record[0]), record[1]))
         else:
             known = [_GROUP_OF[option] for option in parameter.opts if option in _GROUP_OF]
             groups[known[0] if known else _OTHERS].append(record)
