@@ -54,7 +54,7 @@ EXAMPLES = {
     "styles add": ["stylize styles add bark bark.jpg"],
     "styles remove": ["stylize styles remove bark"],
     "demo": ["stylize demo -o try-it/"],
-    "manual": ["stylize manual", "stylize manual > ~/.local/share/man/man1/stylize.1"],
+    "manual": ["stylize manual"],
     "doctor": ["stylize doctor"],
     "kernels status": ["stylize kernels status"],
     "kernels build": ["stylize kernels build --force"],

@@ -22,7 +22,7 @@ def test_everything_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
             assert all(option in text for option in one.opts if option.startswith("-")), one.opts
     assert "stylize image photo.jpg --style @woodblock" in text and ".SH EXIT STATUS" in text
     begun = {line.split()[0] for line in text.splitlines() if line[:1] in ".'"}
-    assert begun <= set([".TH", ".SH", ".SS", ".B", ".I", ".TP", ".PP", ".nf", ".fi", ".RS", ".RE"])
+    assert begun <= {".TH", ".SH", ".SS", ".B", ".I", ".TP", ".PP", ".nf", ".fi", ".RS", ".RE"}
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")
