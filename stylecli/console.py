@@ -35,6 +35,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from stylecli.files.remote import RemotePath, as_path
 from stylecli.run.events import (
     STREAM,
     Advanced,
@@ -316,6 +317,8 @@ class Console:
             return ""
         if len(made) == 1:
             return f": {made[0]}"
+        if all(isinstance(path, RemotePath) for path in made):
+            return f", in {as_path(os.path.commonpath([path.parent for path in made]))}/"
         try:
             common = os.path.commonpath([path.absolute().parent for path in made])
             shown = os.path.relpath(common)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from stylecli.files.remote import opened
 from stylecli.media.modes import Colours
 from stylecli.media.picture import Frame, Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
@@ -45,7 +46,11 @@ def duration(image: Image.Image) -> float:
 def is_animated(path: Path) -> bool:
     """Whether the file holds several frames that follow one another. Reads little of it; never raises."""
     try:
-        with pillow_limits(1 << 40), Image.open(path, formats=readable_formats()) as image:
+        with (
+            pillow_limits(1 << 40),
+            opened(path) as file,
+            Image.open(file, formats=readable_formats()) as image,
+        ):
             return image.format in ANIMATED and bool(getattr(image, "is_animated", False))
     except Exception:
         return False

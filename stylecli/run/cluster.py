@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from stylecli.errors import StylizeError, UsageError
 from stylecli.files.atomic import atomic_path
+from stylecli.files.remote import RemotePath
 from stylecli.run.actor import Actor, Order
 from stylecli.run.events import STREAM, Event, Failed
 from stylecli.run.executor import tidy
@@ -157,9 +158,15 @@ class Seat:
 
 
 @contextmanager
-def _seen_by_all(todo: Sequence[Item]) -> Iterator[Path]:
-    """A file in the nearest folder above the first result, by which workers tell that they see the same disk."""
-    folder = todo[0].target.absolute().parent
+def _seen_by_all(todo: Sequence[Item]) -> Iterator[Path | None]:
+    """A file by which workers tell that they see the same disk: in the nearest folder above the first result, or, where
+    results go elsewhere, the first picture. None where all of them are elsewhere."""
+    results = [item.target for item in todo if not isinstance(item.target, RemotePath)]
+    if not results:
+        sources = (item.source.absolute() for item in todo if not isinstance(item.source, RemotePath))
+        yield next(sources, None)
+        return
+    folder = results[0].absolute().parent
     while not is_folder(folder):
         folder = folder.parent
     with suppress(_Unwanted), atomic_path(folder / "seen") as file:

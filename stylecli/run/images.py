@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
+from stylecli.files import remote
+from stylecli.files.remote import RemotePath
 from stylecli.memory import free_memory
 from stylecli.paint.options import LoadOptions, PaintOptions, Settings
 from stylecli.run.disks import writable
@@ -25,6 +29,7 @@ from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
+    from stylecli.media.discover import Problem
     from stylecli.paint.regions import Regions
     from stylecli.paint.stylizer import Stylizer
 
@@ -120,7 +125,7 @@ class ImageJob:
         from stylecli.files.atomic import remove_stale_temporaries
 
         for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
-            if is_folder(folder):
+            if not isinstance(folder, RemotePath) and is_folder(folder):
                 remove_stale_temporaries(folder)
         todo = writable(plan.todo, emit)
         wanted = {item.style for item in todo}
@@ -156,16 +161,26 @@ class ImageJob:
             if len(self.inputs) > 1:
                 raise UsageError("- reads one picture from stdin and cannot be combined with other inputs")
             return [Stdin()], []
-        found = find_images(self.inputs, recursive=self.recursive)
-        for left_out in found.left_out:
-            emit(Warned(Path(left_out.path), left_out.reason))
-        return found.images, [Failed(Path(problem.path), problem.reason) for problem in found.problems]
+        images: list[Found] = []
+        problems: list[Problem] = []
+        for away, texts in groupby(self.inputs, remote.is_remote):
+            if away:
+                from stylecli.run.remote_inputs import find_remote
+
+                found = find_remote(texts, self.recursive)
+            else:
+                found = find_images([*texts], recursive=self.recursive)
+            for left_out in found.left_out:
+                emit(Warned(Path(left_out.path), left_out.reason))
+            images += found.images
+            problems += found.problems
+        return images, [Failed(remote.as_path(problem.path), problem.reason) for problem in problems]
 
     def _open(self, path: Path, animated: bool = False) -> Picture:
         from stylecli.media import read_picture
 
         return read_picture(
-            path,
+            BytesIO(remote.read(path)) if isinstance(path, RemotePath) else path,
             name=str(path),
             max_pixels=self.max_pixels,
             memory_limit=self.memory_limit,
@@ -191,10 +206,14 @@ class ImageJob:
         from stylecli.media import write_picture
         from stylecli.run.mark import mark, remember
 
-        stream_or_path = sys.stdout.buffer if target == STREAM else target
+        marked, whole = mark(picture, made), BytesIO()
+        if isinstance(target, RemotePath):
+            notices = write_picture(marked, whole, format=self.format or target.suffix, quality=self.quality)
+            remote.write(target, whole.getvalue(), replace=self.overwrite)
+            return notices
         notices = write_picture(
-            mark(picture, made),
-            stream_or_path,
+            marked,
+            sys.stdout.buffer if target == STREAM else target,
             format=self.format,
             quality=self.quality,
             replace_existing=self.overwrite,

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from stylecli.errors import UsageError
+from stylecli.files.remote import as_path, is_remote
 from stylecli.run import ready
 from stylecli.run.masks import Masks
 from stylecli.run.places import exists, is_file, is_folder
@@ -307,7 +308,11 @@ def _entry(text: str) -> Part | None:
 def style_file(text: str) -> Path | None:
     """The picture that ``text`` names: a file, or a ready style. None where it is neither."""
     if is_file(text):
-        return Path(text)
+        if not is_remote(text):
+            return Path(text)
+        from stylecli.run.remote_inputs import fetched
+
+        return fetched(as_path(text))
     return ready.find(text) if ready.is_known(text) else None
 
 
@@ -340,6 +345,13 @@ def _images(given: Path) -> list[Path]:
     """The style images that ``--style`` means: one, or all of a folder or of a pattern in quotes."""
     from stylecli.media import find_images
 
+    if is_remote(given):
+        from stylecli.run.remote_inputs import fetched, find_remote
+
+        there = find_remote([str(given)], recursive=False)
+        if not there.images:
+            raise UsageError(f"--style {there.problems[0]}")
+        return [fetched(one.path) for one in there.images]
     if is_file(given):
         return [given]
     if str(given).startswith(ready.SIGN) and not exists(given):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import ExifTags, Image
 
 from stylecli import __version__
+from stylecli.files.remote import opened
 from stylecli.paint.options import Settings, differences, fingerprint
 from stylecli.run import listing
 from stylecli.run.events import Event, Failed, Skipped
@@ -61,7 +62,7 @@ def _mark_of(path: Path) -> str:
     from stylecli.media.pillow_guard import readable_formats
 
     try:
-        with Image.open(path, formats=readable_formats()) as image:
+        with opened(path) as file, Image.open(file, formats=readable_formats()) as image:
             found = str(image.getexif().get(_TAG, ""))
     except Exception:
         return ""

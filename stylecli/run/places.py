@@ -6,6 +6,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from stylecli.files import remote
+from stylecli.files.remote import RemotePath
 from stylecli.run.events import STREAM
 
 # os.path answers False where Path.is_file() raises, for instance for a name that is too long: such a name
@@ -13,15 +15,21 @@ from stylecli.run.events import STREAM
 
 
 def is_file(path: Path | str) -> bool:
+    if isinstance(there := remote.as_path(path), RemotePath):
+        return remote.kind_of(there) == "file"
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path | str) -> bool:
+    if isinstance(there := remote.as_path(path), RemotePath):
+        return remote.kind_of(there) == "directory"
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def exists(path: Path | str) -> bool:
     """Whether the name is taken, by a dangling link too."""
+    if isinstance(there := remote.as_path(path), RemotePath):
+        return remote.kind_of(there) is not None
     return os.path.lexists(path)
 
 
@@ -29,6 +37,8 @@ def place_of(path: Path) -> str:
     """The place ``path`` stands for, however it was spelled; its last part may itself be a link."""
     if path == STREAM:
         return "-"
+    if isinstance(path, RemotePath):
+        return str(path)
     folder = os.path.abspath(path.parent)  # noqa: PTH100 - realpath below resolves what links there are
     return os.path.join(_real(folder), path.name)  # noqa: PTH118
 
@@ -36,11 +46,15 @@ def place_of(path: Path) -> str:
 def resolved(path: Path) -> str:
     """Where ``path`` leads to in the end: as ``place_of``, with its last part followed too."""
     place = place_of(path)
+    if isinstance(path, RemotePath):
+        return place
     return os.path.realpath(place) if os.path.islink(place) else place  # noqa: PTH114
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
     """What two names of one file have in common; None where there is no file, or the system does not number them."""
+    if isinstance(path, RemotePath):
+        return None
     try:
         status = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):

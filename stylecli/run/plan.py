@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from stylecli.errors import UsageError
+from stylecli.files.remote import RemotePath, as_path
 from stylecli.run.events import STREAM
 from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.places import exists, is_folder, place_of
@@ -96,6 +97,9 @@ def make_plan(
     if isinstance(place, _Folder) and naming.output is not None:
         found = [one for one in found if not _inside_output(one, place.path)]
     pairs = [(one, Item(one.path, place.target(one, style), style)) for one in found for style in styles]
+    for _, item in pairs:
+        if isinstance(item.target, RemotePath) and not item.target.writable:
+            raise UsageError(f"{item.source} can only be read: say with -o where its result goes")
     refuse_loss(
         [item for _, item in pairs],
         kept,
@@ -173,7 +177,11 @@ def _place(naming: Naming, *, many: bool) -> _OneFile | _Folder:
         if many:
             raise UsageError("-o - writes one picture to stdout: give one input and one style")
         return _OneFile(STREAM)
-    path = Path(output)
+    path = as_path(output)
+    if isinstance(path, RemotePath) and not path.writable:
+        raise UsageError(
+            f"-o {output}: {path.protocol}:// can be read only; results go to a folder, s3:// or the like"
+        )
     if output.endswith(("/", os.sep)) or is_folder(path) or not path.suffix:
         if exists(path) and not is_folder(path):
             raise UsageError(f"-o {output} is a file, not a folder")
@@ -208,8 +216,12 @@ def _inside_output(one: Found, output: Path | None) -> bool:
     """Was ``one`` found in the output folder, which lies inside the folder that was searched?"""
     if output is None or one.root is None:
         return False
-    root, out = Path(os.path.realpath(one.root)), Path(os.path.realpath(output))
+    root, out = Path(_real(one.root)), Path(_real(output))
     return out != root and out.is_relative_to(root) and Path(place_of(one.path)).is_relative_to(out)
+
+
+def _real(path: Path) -> str:
+    return str(path) if isinstance(path, RemotePath) else os.path.realpath(path)
 
 
 class _Kin:

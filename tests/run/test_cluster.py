@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
+from s3_kit import s3_server
 
 from stylecli.errors import UsageError
 from stylecli.files.cache import cache_dir, digest_of
@@ -26,7 +27,7 @@ from stylecli.run.looks import Look
 from stylecli.run.shipping import Parcel, parcels, unpacked, version
 from stylecli.run.worker import Broken
 
-COUNT = 16
+COUNT = 40
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
     for name in ("kernels", "proofs"):  # compiled once
         if (cache_dir() / name).is_dir():
             (cache / name).symlink_to(cache_dir() / name)
-    with pytest.MonkeyPatch.context() as patch:
+    with s3_server(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("STYLIZE_CACHE", str(cache))
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -50,23 +51,22 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         cluster.shutdown()
 
 
-def start(folder: Path, address: str) -> subprocess.Popen[bytes]:
-    for number in range(COUNT):
-        draw(folder / "photos" / f"{number}.png", 64, 64, seed=number)
-    (folder / "photos" / "broken.png").write_bytes(b"no picture")
-    process = subprocess.Popen(
-        [*COMMAND, "image", "photos", "-s", "starry.jpg", "-o", "out", "--cluster", address],
+def start(folder: Path, address: str, photos: str, out: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, "image", photos, "-s", "starry.jpg", "-o", out, "--cluster", address],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    until = time.monotonic() + 120
-    while len(list((folder / "out").glob("*.png"))) < 3:
+
+
+def wait_until(process: subprocess.Popen[bytes], there: Callable[[], bool]) -> None:
+    until = time.monotonic() + 200
+    while not there():
         assert process.poll() is None and time.monotonic() < until, process.communicate()
-        time.sleep(0.005)
-    return process
+        time.sleep(0.02)
 
 
 def workers() -> list[psutil.Process]:
@@ -75,43 +75,60 @@ def workers() -> list[psutil.Process]:
     ]
 
 
-def test_a_killed_worker_changes_nothing(
+def test_from_and_to_s3_with_a_worker_killed(
     nodes: tuple[str, Path], tmp_path: Path, styles: list[Path], stylize: Stylize
 ) -> None:
+    import s3fs
+
     address, cache = nodes
-    process = start(tmp_path, address)
+    s3 = s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+    for number in range(COUNT - 1):
+        path = draw(tmp_path / "photos" / f"{number}.png", 64, 64, seed=number)
+        s3.pipe_file(f"archive/photos/{number}.png", path.read_bytes())
+    s3.pipe_file("archive/photos/broken.png", b"no picture")
+    there, out = "s3://archive/photos", "s3://archive/out/"
+
+    process = start(tmp_path, address, there, out)
+    wait_until(process, lambda: len(s3.find("archive/out")) >= 5)
     both = workers()
     assert len(both) == 2
     both[0].kill()
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=400)
     said = stderr.decode()
     assert stdout == b""  # Ray keeps silent
     assert process.returncode == 1, said
-    assert said.count("failed photos/broken.png: not an image") == 1
+    assert said.count("failed s3://archive/photos/broken.png: not an image") == 1
+    assert "a worker ended" in said and "hidden" not in said
     told = re.search(r"(\d+) done, 1 failed(?:, (\d) skipped)? in ", said.splitlines()[-1])
     # It may have died when a file was complete and before it could say so: that one is there already.
-    assert told and int(told[1]) + int(told[2] or 0) == COUNT, said
-    assert "a worker ended" in said
+    assert told and int(told[1]) + int(told[2] or 0) == COUNT - 1, said
     assert [path.name for path in cache.glob("shipped/*/*")] == ["starry.jpg"]  # sent, once
-    alone = stylize("image", "photos", "-s", "starry.jpg", "-o", "alone")
-    assert alone.returncode == 1
-    results = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    alone = stylize("image", "photos", "-s", "starry.jpg", "-o", "alone/")
+    assert alone.returncode == 0
+    results = {Path(name).name: s3.cat_file(name) for name in s3.find("archive/out")}
     assert results == {path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
-    (tmp_path / "photos" / "broken.png").unlink()
-    again = stylize("image", "photos", "-s", "starry.jpg", "-o", "out", "--cluster", address)
-    assert again.returncode == 0 and f"{COUNT} of {COUNT} exist".encode() in again.stderr
+    before = {name: info["LastModified"] for name, info in s3.find("archive/out", detail=True).items()}
+    s3.rm("archive/photos/broken.png")
+    again = stylize("image", there, "-s", "starry.jpg", "-o", out, "--cluster", address)
+    assert again.returncode == 0 and f"{COUNT - 1} of {COUNT - 1} exist".encode() in again.stderr
+    after = {name: info["LastModified"] for name, info in s3.find("archive/out", detail=True).items()}
+    assert before == after
 
 
 def test_ctrl_c_lets_every_worker_finish_its_file(
     nodes: tuple[str, Path], tmp_path: Path, styles: list[Path]
 ) -> None:
-    process = start(tmp_path, nodes[0])
+    for number in range(16):
+        draw(tmp_path / "photos" / f"{number}.png", 64, 64, seed=number)
+    process = start(tmp_path, nodes[0], "photos", "out")
+    wait_until(process, lambda: len(list((tmp_path / "out").glob("*.png"))) >= 3)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     done = len(list((tmp_path / "out").glob("*.png")))
     assert f"interrupted: {done} done" in stderr.decode().splitlines()[-1], stderr.decode()
-    assert 3 <= done < COUNT and "Traceback" not in stderr.decode()
+    assert 3 <= done < 16 and "Traceback" not in stderr.decode()
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
 
 

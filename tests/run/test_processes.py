@@ -131,7 +131,7 @@ def start(folder: Path, *more: str) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    until = time.monotonic() + 90
+    until = time.monotonic() + 200
     while len(list((folder / "out").glob("*.png"))) < 3:
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.005)
@@ -147,7 +147,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, styles: list[Path], sty
     both = workers(process)
     assert len(both) == 2
     both[0].kill()
-    _, stderr = process.communicate(timeout=90)
+    _, stderr = process.communicate(timeout=300)
     said = stderr.decode()
     assert process.returncode == 1, said
     assert said.count("failed photos/broken.png: not an image") == 1
