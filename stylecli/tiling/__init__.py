@@ -2,8 +2,8 @@
 
 The networks' own code runs unchanged on a :class:`~stylecli.tiling.strips.Strips` in place of a tensor. It records what
 is to be computed (``local.py``: everything that sees a bounded neighbourhood, with the halo that it needs) and computes
-it a strip of rows at a time. What looks at the whole image (``whole.py``: means and deviations, the WKV scan, the
-selective scan) is accumulated over all strips. So a tiled result is the untiled one, up to rounding.
+it a strip of rows at a time. What looks at the whole image (``whole.py``: means and deviations; the scans of a network:
+``tiling.py`` in its folder) is accumulated over all strips. So a tiled result is the untiled one, up to rounding.
 
 What is held for the whole image, in main memory, wherever the strips are computed:
 

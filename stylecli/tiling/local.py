@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.layers import adain, conv3x3, depthwise3x3, enlarged_conv3x3, held
-from stylecli.models.style_rwkv.blocks import read_displaced
 from stylecli.tiling.strips import HANDLERS, Handler, Range, Strips
 
 
@@ -270,20 +269,3 @@ def _cut_out(func: Any, x: Strips, index: tuple[Any, ...]) -> Strips:
         lambda top, bottom: (start + top, start + bottom),
         lambda part, have, top, bottom: part[..., columns],
     )
-
-
-@handles(read_displaced)
-def _read_displaced(func: Any, x: Strips, offset: Strips, bound: float) -> Strips:
-    halo = int(bound) + 1  # a place between two tokens is read from both
-
-    def needs(top: int, bottom: int) -> list[Range]:
-        return [(max(0, top - halo), min(x.height, bottom + halo)), (top, bottom)]
-
-    def run(inputs: list[Tensor], ranges: list[Range], top: int, bottom: int) -> Tensor:
-        (first, last), (rows, displacements) = ranges[0], inputs
-        # The operator moves every token that it gets; those of the halo stay.
-        around = (0, 0, 0, 0, 0, 0, top - first, last - bottom)
-        moved = func(rows, F.pad(displacements, around), bound)
-        return moved[:, top - first : bottom - first]
-
-    return Strips(x.grid, x.shape, x.dtype, axis=1, parents=[x, offset], needs=needs, run=run)

@@ -8,9 +8,11 @@ import torch
 
 from stylecli.models.autoencoder.config import AutoencoderConfig
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.style_mamba import tiling as mamba_tiling
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.models.style_mamba.painter import TextPainter
+from stylecli.models.style_rwkv import tiling as rwkv_tiling
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.tiling import Grid, Strips, whole
@@ -65,7 +67,8 @@ def in_strips(x, rows):
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(whole, "_TOKENS", 200)
+    for module in (rwkv_tiling, mamba_tiling):
+        monkeypatch.setattr(module, "TOKENS", 200)
     monkeypatch.setattr(whole, "_NUMBERS", 2000)
 
 

@@ -5,12 +5,14 @@ import torch
 
 from stylecli.errors import OutOfMemoryError
 from stylecli.models.layers import mean_std
+from stylecli.models.style_mamba import tiling as mamba_tiling
 from stylecli.models.style_mamba.blocks import scan_along
+from stylecli.models.style_rwkv import tiling as rwkv_tiling
 from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.ops.skip_scan import skip_scan_order
 from stylecli.tiling import Grid, Strips, sweep, whole
-from stylecli.tiling.whole import segments
+from stylecli.tiling.scanning import segments
 
 SIZES = [(1, 1), (1, 40), (40, 1), (37, 23), (64, 16)]
 
@@ -23,7 +25,8 @@ def strips_of(x, axis, rows=16):
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(whole, "_TOKENS", 60)
+    for module in (rwkv_tiling, mamba_tiling):
+        monkeypatch.setattr(module, "TOKENS", 60)
     monkeypatch.setattr(whole, "_NUMBERS", 500)
 
 

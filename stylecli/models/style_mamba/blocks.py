@@ -17,7 +17,7 @@ from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.ops.selective_scan import of_map
 from stylecli.ops.selective_scan.of_map import DIRECTIONS, gated_scan_of_map
 
-# A picture in strips: the states go on from one strip to the next (stylecli/tiling/whole.py).
+# A picture in strips: the states go on from one strip to the next (tiling.py).
 scan_along = overridable(of_map.scan_along)
 
 

@@ -27,6 +27,7 @@ from stylecli.models.layers import (
     normalised,
     strided_conv,
 )
+from stylecli.models.style_mamba import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.style_code import PromptCode, StyleCode

@@ -30,6 +30,7 @@ from stylecli.models.layers import (
     mean_std,
     strided_conv,
 )
+from stylecli.models.style_rwkv import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.reader import StyleReader
