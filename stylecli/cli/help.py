@@ -16,7 +16,7 @@ _GROUPS = {
     "Where to paint": "--mask --invert-mask --feather --region",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
-    "Which inputs, and how much of them": "--recursive --shard --max-pixels --start --end --max-frames",
+    "Which inputs, and how much of them": "--recursive --watch --shard --max-pixels --start --end --max-frames",
     "Where it runs": "--device --dtype --jobs --cluster --tile --memory-limit --threads --workers --offline",
     "What it says": "--json --markdown --html --quiet --verbose --help",
 }

@@ -27,6 +27,7 @@ def image(
     polish: options.Polish = 0,
     output: options.Output = None,
     reading: Reading,
+    watch: options.Watch = False,
     sharing: Sharing,
     format: options.Format = None,
     quality: options.Quality = None,
@@ -37,8 +38,9 @@ def image(
 
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
-    from stylecli.cli.painting import paint_files
+    from stylecli.cli.painting import paint_files, watch_files
     from stylecli.paint.options import PICTURES
+    from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
 
     looks = options.looks(style, prompt, blend, takes, region, where.feather)
@@ -62,4 +64,6 @@ def image(
         options=painting.options(polish=polish),
     )
 
+    if watch:
+        watch_files(job, loading.load, telling, alone=isinstance(job.executor, InProcess))
     paint_files(job, loading.load, telling)

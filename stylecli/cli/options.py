@@ -279,6 +279,13 @@ Cluster = Annotated[
         help="Share the pictures on a Ray cluster (pip install 'stylecli[cluster]').",
     ),
 ]
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Go on, and paint what arrives in the folders, until Ctrl-C (pip install 'stylecli[watch]').",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 Open = Annotated[
     bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")

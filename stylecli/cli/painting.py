@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from stylecli.console import Console
     from stylecli.paint.stylizer import Stylizer
     from stylecli.run.events import Event
+    from stylecli.run.images import ImageJob
     from stylecli.run.plan import Plan
 
 
@@ -51,6 +54,43 @@ def paint_files(
         except KeyboardInterrupt:
             console.summary(interrupted=True)
             raise typer.Exit(130) from None
+    raise typer.Exit(console.exit_code)
+
+
+def watch_files(job: ImageJob, load: Callable[[], Stylizer], telling: Telling, *, alone: bool) -> None:
+    """Paint what is complete in the job's folders, now and when it arrives, until Ctrl-C. ``alone``: in one process."""
+    from stylecli.console import Console
+    from stylecli.run.events import Warned
+    from stylecli.run.watching import arrivals
+
+    if telling.dry_run or not alone:
+        other = "--dry-run" if telling.dry_run else "--jobs and --cluster"
+        raise UsageError(f"--watch and {other} do not go together")
+    stylizer = cache(load)  # one network for all that comes
+    told: set[Event] = set()
+
+    def show(event: Event) -> None:
+        if isinstance(event, Warned) and event in told:
+            return  # each look at a folder finds the same that cannot be read
+        told.update({event} if isinstance(event, Warned) else ())
+        console.show(event)
+
+    with Console(quiet=telling.quiet, verbose=telling.verbose, json_lines=telling.json) as console:
+        try:
+            coming = arrivals(job.inputs, recursive=job.recursive)
+            console.say(f"watching {', '.join(job.inputs)}: Ctrl-C ends it")
+            for places in coming:
+                now = replace(job, only=places)
+                plan = now.plan(show)
+                if plan.todo:
+                    console.start_bar(len(plan.todo))
+                    try:
+                        now.run(plan, stylizer, show)
+                    finally:
+                        console.stop_bar()
+        except KeyboardInterrupt:
+            pass
+        console.summary()
     raise typer.Exit(console.exit_code)
 
 

@@ -51,6 +51,7 @@ def text(
     where: Where,
     output: options.Output = None,
     reading: Reading,
+    watch: options.Watch = False,
     sharing: Sharing,
     format: options.Format = None,
     quality: options.Quality = None,
@@ -62,8 +63,9 @@ def text(
     Without --prompt or --blend the last argument is the phrase: stylize text photo.png "Paul Gauguin style".
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
-    from stylecli.cli.painting import paint_files
+    from stylecli.cli.painting import paint_files, watch_files
     from stylecli.paint.options import PHRASES
+    from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
     from stylecli.run.looks import collect_prompts
 
@@ -91,6 +93,8 @@ def text(
         options=painting.options(refine=_iterations(painting.refine, loading.model)),
     )
 
+    if watch:
+        watch_files(job, loading.load, telling, alone=isinstance(job.executor, InProcess))
     paint_files(job, loading.load, telling)
 
 

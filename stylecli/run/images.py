@@ -22,7 +22,7 @@ from stylecli.run.executor import Executor, InProcess
 from stylecli.run.looks import Look
 from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.painters import bind_painters
-from stylecli.run.places import is_folder
+from stylecli.run.places import is_folder, place_of
 from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
 from stylecli.run.shard import Shard
 from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work
@@ -61,6 +61,9 @@ class ImageJob:
         default_factory=dict
     )  # further files that no result may replace: what they are
     executor: Executor = field(default_factory=InProcess)
+    only: frozenset[str] | None = (
+        None  # places of the inputs that are meant this time, where folders are watched
+    )
 
     def plan(self, emit: Emit) -> Plan:
         """Settle what becomes what. Reports refused inputs and finished results; writes nothing.
@@ -76,7 +79,7 @@ class ImageJob:
             found,
             [look.name for look in self.looks],
             Naming(self.output, self.format, output_suffix, writer_for, is_animated),
-            several=len(found) + len(problems) > 1,
+            several=self.only is not None or len(found) + len(problems) > 1,
             overwrite=self.overwrite,
             kept={
                 **{path: "the style image" for look in self.looks for path in look.files},
@@ -86,8 +89,16 @@ class ImageJob:
             shard=self.shard,
             made_by_us=is_marked,
         )
-        for problem in problems:
-            emit(problem)
+        if self.only is None:
+            for problem in problems:
+                emit(problem)
+        else:  # a folder may be empty still
+            meant = self.only
+            todo, finished = (
+                tuple(item for item in items if place_of(item.source) in meant)
+                for items in (plan.todo, plan.finished)
+            )
+            plan = replace(plan, todo=todo, finished=finished)
         plan = with_masks(plan, self._masks, emit)
         return sort_finished(plan, self._settings, picture_differs, emit)
 
