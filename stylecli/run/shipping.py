@@ -1,4 +1,4 @@
-"""Files that workers on other machines need besides the pictures: style images and weights, known by their contents.
+"""Files that workers on other machines need besides the pictures: style images, masks and weights, known by contents.
 
 A worker keeps what it was sent in its own cache, under its digest, and asks for nothing that it has.
 """
@@ -17,6 +17,7 @@ from stylecli.errors import UsageError, WeightsError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir, digest_of
 from stylecli.run.looks import Look
+from stylecli.run.masks import Masks
 
 if TYPE_CHECKING:
     from stylecli.run.images import ImageJob
@@ -41,8 +42,11 @@ class Parcel:
 def parcels(job: ImageJob) -> list[Parcel]:
     """What ``job`` needs that does not come with the package. Weights that are not here are fetched.
 
-    Raises UsageError for a style image and WeightsError for weights that cannot be read."""
+    Raises UsageError for a style image or a mask, and WeightsError for weights that cannot be read."""
     styles = dict.fromkeys(path for look in job.looks for path in look.files)
+    named = [*(masks for look in job.looks for masks in look.masks), job.mask]
+    # A folder of masks is where the pictures are: every machine sees it.
+    styles |= dict.fromkeys(masks.path for masks in named if masks is not None and masks.path.is_file())
     try:
         return [Parcel(path, digest_of(path), _place(path)) for path in (*styles, *_weights(job))]
     except OSError as error:
@@ -83,13 +87,18 @@ def unpacked(job: ImageJob, sent: Sequence[Parcel], fetch: Callable[[Parcel], by
         loading = replace(loading, model=os.fspath(here[model]))
     if loading.weights in here:
         loading = replace(loading, weights=here[loading.weights])
-    return replace(job, looks=looks, loading=loading)
+    return replace(job, looks=looks, loading=loading, mask=_moved_masks(job.mask, here))
 
 
 def _moved(look: Look, here: Mapping[Path, Path]) -> Look:
-    """With style images where they are here; masks are where the pictures are, which every machine sees."""
+    """With its files where they are here."""
     parts = tuple((here[part] if isinstance(part, Path) else part, share) for part, share in look.parts)
-    return replace(look, parts=parts, layers=tuple((masks, _moved(one, here)) for masks, one in look.layers))
+    layers = tuple((_moved_masks(masks, here), _moved(one, here)) for masks, one in look.layers)
+    return replace(look, parts=parts, layers=layers)
+
+
+def _moved_masks(masks: Masks | None, here: Mapping[Path, Path]) -> Masks | None:
+    return None if masks is None else replace(masks, path=here.get(masks.path, masks.path))
 
 
 def version() -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from stylecli.__main__ import _run
 from stylecli.run.looks import collect_looks, parse_blend, parse_regions
+from stylecli.run.masks import Masks
 from stylecli.run.ready import find, own
 from stylecli.run.timeline import parse_keys
 
@@ -116,12 +117,15 @@ def test_on_another_machine_it_is_the_same_style(here: Path, monkeypatch: pytest
     from stylecli.run.shipping import parcels, unpacked
 
     monkeypatch.setattr("stylecli.run.shipping.cache_dir", lambda: here / "cache")
-    job = ImageJob(["a.png"], [parse_regions(["m.png:s.png", "rest:@blueprint"])])
+    looks = [parse_regions(["m.png:s.png", "rest:@blueprint"])]
+    job = ImageJob(["a.png"], looks, mask=Masks(Path("m.png"), invert=True))
     sent, before = parcels(job), job.looks[0].fingerprint()
     bytes_of = {parcel: parcel.path.read_bytes() for parcel in sent}
     for room in ("ready", "shipping"):
         monkeypatch.setattr(f"stylecli.run.{room}.cache_dir", lambda: here / "other")
-    look = unpacked(job, sent, bytes_of.__getitem__).looks[0]
+    there = unpacked(job, sent, bytes_of.__getitem__)
+    look, masks = there.looks[0], [*there.looks[0].masks[1:], there.mask]
     assert look.fingerprint() == before and len(look.files) == 2
     assert all(path.is_relative_to(here / "other") for path in look.files)
-    assert [masks and masks.path for masks in look.masks] == [None, Path("m.png")]
+    assert all(one.path.is_relative_to(here / "other") and one.path.name == "m.png" for one in masks)
+    assert there.mask.fingerprint(Path("a.png")) == job.mask.fingerprint(Path("a.png"))
