@@ -51,6 +51,26 @@ flat, minimal, simple, minimalist, plain: rough -0.9, lines -0.6
 warm, warm colours, warm light: warmth 1.3
 cold, cool, cold colours, chilly: warmth -1.3, blue 0.4
 detailed, intricate, ornate, busy, crowded: lines 0.8, rough 0.5
+rain, rainy, drizzle, wet street: grey 0.9, blue 0.5, saturation -0.7, contrast -0.4, light -0.4
+hurricane, tornado, shipwreck, rough sea: light -0.8, contrast 0.5, grey 0.8, blue 0.4, warmth -0.7
+aurora, aurora borealis, northern lights: light -1.1, green 1.2, turquoise 0.9, saturation 0.9
+candlelight, candle, lantern, fireplace, torch: light -1.1, orange 1.0, warmth 1.5, contrast 0.4
+bronze, copper, coffee, chocolate, mahogany: brown 1.4, orange 0.4, warmth 1.0, light -0.6
+silver, steel, chrome, mercury: grey 1.4, saturation -1.2, contrast 0.6
+slime, poison, acid, toxic, radioactive: green 1.5, yellow 0.5, saturation 1.1
+blood, murder, vampire, war, revolution, propaganda: red 1.5, light -0.5, contrast 0.7
+rose, roses, love, valentine, strawberry: red 0.7, pink 1.2, saturation 0.5
+sunflower, sunflowers, lemon, honey, wheat, banana: yellow 1.5, warmth 1.1, saturation 0.7
+lavender, violets, lilac, iris: purple 1.5, saturation 0.3
+moss, leaf, fern, mint, emerald, jade: green 1.4
+burnt, charred, ash, coal, soot, blackboard: light -1.4, saturation -0.8, black 1.2
+ghost, ghostly, spirit, dream, heaven, angelic: light 1.0, contrast -0.9, saturation -0.6
+apocalypse, doom, hell, demon, inferno: light -0.9, red 1.0, orange 0.7, contrast 0.8
+ice, glacier, polar, arctic, iceberg: light blue 1.4, white 0.8, warmth -1.4, light 0.7
+sapphire, cobalt, deep blue, midnight blue, ink blue: blue 1.7, warmth -1.2, light -0.5
+porcelain, milk, marble statue, ivory, pearl: white 1.2, light 1.1, saturation -0.5
+carnival, circus, party, toys, confetti: saturation 1.5, light 0.4, contrast 0.4
+smoke, steam, dust, concrete: grey 1.3, saturation -1.0, contrast -0.5
 """
 
 

@@ -22,6 +22,7 @@ from stylecli.models.style_prior.phrase import Spot, spots, windows_of, words_of
 
 # How much an artwork gains that has a label of this kind.
 _WEIGHT = {"artist": 1.5, "movement": 1.2, "medium": 1.3, "kind": 1.2, "word": 0.4, "look": 0.35}
+_LOOKED_FOR = 0.8  # the same of looks where no style is named
 _STYLES = ("artist", "movement", "medium", "kind")
 _TEMPERATURE = 0.08
 _KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the largest
@@ -34,6 +35,7 @@ _OTHER, _SAME = (
     0.45,
 )  # by how much a take should differ from those before; likeness of what is no other take
 _CONTRAST, _SATURATION = 1, 2  # of the looks; what has hardly any contrast has no strokes to learn from
+_UNSURE = 0.45  # likeness at which a word of light or colour asks for nothing
 _TIED = 0.02  # labels as near as this to the surest ask for their looks, too
 _NEAR = 0.3  # likeness from which an artwork resembles the chosen one
 _LEADING = 3.0  # share of the chosen one, in those of all that resemble it: more blurs
@@ -150,7 +152,8 @@ class StylePrior(nn.Module):
         """Shares (N,) of artworks in what is named."""
         asked = self._asked(found)
         agreement = self.looks @ asked / asked.norm().clamp(min=1.0)  # spreads
-        score = _WEIGHT["look"] * agreement.clamp(-2, 2) / 2
+        named = any(self._kind(spot) in _STYLES for spot in found)
+        score = (_WEIGHT["look"] if named else _LOOKED_FOR) * agreement.clamp(-2, 2) / 2
         for spot in found:
             gain = self.labels.new_zeros(len(self.names) + 1)  # the last: no label
             for number, likeness in spot.labels:
@@ -167,7 +170,8 @@ class StylePrior(nn.Module):
         asked = [self.wanted.new_zeros(self.wanted.shape[1])]
         for spot in found:
             surest = max(likeness for _, likeness in spot.labels)
-            asked += [x * self.wanted[number] for number, x in spot.labels if x > surest - _TIED]
+            sure = (surest - _UNSURE) / (1 - _UNSURE)
+            asked += [sure * self.wanted[number] for number, x in spot.labels if x > surest - _TIED]
         wishes = torch.stack(asked)
         return (wishes.amax(0) + wishes.amin(0)).clamp(-_STRONGEST, _STRONGEST)
 

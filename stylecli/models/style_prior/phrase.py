@@ -20,7 +20,7 @@ _STOP_TEXT = """
 """
 _STOP = frozenset(_STOP_TEXT.split())
 # From which likeness on a window names a label. Titles' words and artists' names are often near to one another.
-_LEAST = {"artist": 0.74, "movement": 0.64, "medium": 0.68, "kind": 0.74, "word": 0.78, "look": 0.8}
+_LEAST = {"artist": 0.74, "movement": 0.64, "medium": 0.68, "kind": 0.74, "word": 0.78, "look": 0.62}
 _NEAR = 0.08  # labels as near as this to the best of a window are meant too
 _PART, _TYPO = 0.95, 0.85  # likeness of an artist's surname alone, and of one with a letter wrong
 
