@@ -21,8 +21,12 @@ from stylecli.models.style_prior.config import StylePriorConfig
 from stylecli.models.style_prior.phrase import Spot, spots, windows_of, words_of
 
 # How much an artwork gains that has a label of this kind.
-_WEIGHT = {"artist": 1.5, "movement": 1.2, "medium": 1.3, "kind": 1.2, "word": 0.4, "look": 0.35}
-_LOOKED_FOR = 0.8  # the same of looks where no style is named
+_WEIGHT = {"artist": 1.5, "movement": 1.2, "medium": 1.3, "kind": 1.2, "word": 0.5, "look": 0.35}
+_LOOKED_FOR = 0.45  # the same of looks where no style is named
+_NOBODY = 0.5  # what a texture, which nobody painted, loses there
+_ENOUGH = (
+    1.2  # spreads of what is looked for, beyond which more is no better: the extremes are fire and bare paint
+)
 _STYLES = ("artist", "movement", "medium", "kind")
 _TEMPERATURE = 0.08
 _KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the largest
@@ -35,7 +39,7 @@ _OTHER, _SAME = (
     0.45,
 )  # by how much a take should differ from those before; likeness of what is no other take
 _CONTRAST, _SATURATION = 1, 2  # of the looks; what has hardly any contrast has no strokes to learn from
-_UNSURE = 0.45  # likeness at which a word of light or colour asks for nothing
+_UNSURE = 0.55  # likeness at which a word of light or colour asks for nothing
 _TIED = 0.02  # labels as near as this to the surest ask for their looks, too
 _NEAR = 0.3  # likeness from which an artwork resembles the chosen one
 _LEADING = 3.0  # share of the chosen one, in those of all that resemble it: more blurs
@@ -153,7 +157,9 @@ class StylePrior(nn.Module):
         asked = self._asked(found)
         agreement = self.looks @ asked / asked.norm().clamp(min=1.0)  # spreads
         named = any(self._kind(spot) in _STYLES for spot in found)
-        score = (_WEIGHT["look"] if named else _LOOKED_FOR) * agreement.clamp(-2, 2) / 2
+        score = (_WEIGHT["look"] if named else _LOOKED_FOR) * agreement.clamp(-_ENOUGH, _ENOUGH)
+        if not named:
+            score = score - _NOBODY * (self.artists < 0)
         for spot in found:
             gain = self.labels.new_zeros(len(self.names) + 1)  # the last: no label
             for number, likeness in spot.labels:

@@ -20,7 +20,7 @@ _STOP_TEXT = """
 """
 _STOP = frozenset(_STOP_TEXT.split())
 # From which likeness on a window names a label. Titles' words and artists' names are often near to one another.
-_LEAST = {"artist": 0.74, "movement": 0.64, "medium": 0.68, "kind": 0.74, "word": 0.78, "look": 0.62}
+_LEAST = {"artist": 0.74, "movement": 0.64, "medium": 0.68, "kind": 0.74, "word": 0.78, "look": 0.66}
 _NEAR = 0.08  # labels as near as this to the best of a window are meant too
 _PART, _TYPO = 0.95, 0.85  # likeness of an artist's surname alone, and of one with a letter wrong
 
@@ -68,16 +68,22 @@ def spots(
     least = sure.new_tensor([_LEAST[kind] for kind in kinds])
     looks = torch.tensor([kind == "look" for kind in kinds])
     fitting = torch.where(sure >= least, sure, 0)
-    found = []
+    found: list[Spot] = []
+    surely: set[int] = (
+        set()
+    )  # words that are a style's own name: they ask for looks only if they are that word, too
     for chosen in (fitting * ~looks, fitting * looks):
         taken: set[int] = set()
         best = chosen.amax(1) if len(kinds) else chosen.new_zeros(len(windows))
         length = torch.tensor([j - i for i, j in windows])
         for place in (best * (1 + 0.05 * (length - 1))).argsort(descending=True).tolist():
             own = set(range(*windows[place]))
-            if not best[place] > 0 or own & taken:
+            if not best[place] > 0 or own & taken or (own <= surely and best[place] < _PART):
                 continue
             taken |= own
+            kind = kinds[int(chosen[place].argmax())]
+            if kind not in ("word", "look") and best[place] >= _PART:
+                surely |= own
             meant = (chosen[place] >= (best[place] - _NEAR).clamp(min=1e-6)).nonzero().flatten().tolist()
             found.append(Spot(texts[place], tuple((n, float(chosen[place, n])) for n in meant)))
     return found
@@ -100,6 +106,6 @@ def _by_letters(sure: Tensor, texts: Sequence[str], kinds: Sequence[str], names:
                 sure[place, number] = max(float(sure[place, number]), _PART)
         if others or last in every or len(last) < 5:
             continue
-        for near in difflib.get_close_matches(last, surnames, 1, 0.8):
+        for near in difflib.get_close_matches(last, surnames, 1, 0.86):
             for number in surnames[near]:
                 sure[place, number] = max(float(sure[place, number]), _TYPO)
