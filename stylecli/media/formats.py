@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from functools import cache
 
 from PIL import Image
@@ -44,7 +45,10 @@ _SUFFIX_OF_FORMAT = {
 _HEIF = ("HEIC photo", "pip install pillow-heif lets them be read")
 _JXL = ("JPEG XL picture", "pip install pillow-jxl-plugin lets them be read")
 _LIGHT = ("HDR picture", "export them as TIFF or PNG first")
-_RAW = ("camera raw file", "develop them to TIFF or JPEG first")
+_RAW = (
+    "camera raw file",
+    "pip install 'stylecli[raw]' lets them be read, or develop them to TIFF or JPEG first",
+)
 _RAW_SUFFIXES = (
     "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
 )
@@ -54,11 +58,18 @@ _FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL, ".exr":
 
 
 @cache
+def develops() -> bool:
+    """Whether cameras' raw files can be read here (rawpy, extra ``[raw]``)."""
+    return importlib.util.find_spec("rawpy") is not None
+
+
+@cache
 def readable_suffixes() -> frozenset[str]:
     """Lower-case suffixes (with the dot) by which a folder's images are recognised."""
     formats = set(readable_formats())
     known = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
-    return frozenset(known | ({".mpo"} if "JPEG" in formats else set()))
+    raw = {f".{name}" for name in _RAW_SUFFIXES.split()} if develops() else set()
+    return frozenset(known | ({".mpo"} if "JPEG" in formats else set()) | raw)
 
 
 @cache
@@ -84,8 +95,8 @@ def output_suffix(input_suffix_or_format: str, requested: str | None = None) -> 
     """The suffix, with its dot and in lower case, of the output made from such an input.
 
     Without ``requested``: jpg/jpeg, png, webp, tif/tiff and bmp stay what they are, everything else
-    (gif, psd, camera and legacy formats) becomes ``.png``. ``requested`` is the user's ``--format``:
-    a suffix or a format's name. Raises ``UsageError`` when that format is not written.
+    (gif, psd and legacy formats) becomes ``.png``, and cameras' raw files ``.tiff``. ``requested``
+    is the user's ``--format``: a suffix or a format's name. Raises ``UsageError`` when that format is not written.
     """
     if requested is not None:
         if writer_for(requested) is None:
@@ -93,7 +104,7 @@ def output_suffix(input_suffix_or_format: str, requested: str | None = None) -> 
             raise UsageError(f"--format {requested}: not a format that can be written; choose one of {known}")
         return _as_suffix(requested)
     suffix = _as_suffix(input_suffix_or_format)
-    suffix = ".jpg" if suffix == ".mpo" else suffix
+    suffix = ".jpg" if suffix == ".mpo" else ".tiff" if suffix[1:] in _RAW_SUFFIXES.split() else suffix
     return suffix if suffix in _KEPT else ".png"
 
 

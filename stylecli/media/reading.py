@@ -25,10 +25,10 @@ from stylecli.media.picture import Picture
 from stylecli.media.pillow_guard import pillow_limits, readable_formats
 from stylecli.media.ranges import stretched, words_from_floats
 from stylecli.media.reasons import (
-    RAW_FILE,
     bomb_size,
     detail,
     one_line,
+    raw_maker,
     system_words,
     too_large,
     what_it_is,
@@ -104,8 +104,12 @@ def _read(
     stream: BinaryIO, head: bytes, label: str, max_pixels: int, memory_limit: int | None, animated: bool
 ) -> Picture:
     found = find_pages(stream) if head[:2] in (b"II", b"MM") else None
-    if found is not None and found.camera is not None:
-        raise InputError(f"{label}: {RAW_FILE.format(maker=found.camera)}")
+    maker = raw_maker(head) if found is None or found.camera is None else found.camera
+    if maker is not None:
+        from stylecli.media.raw import develop
+
+        first = None if found is None else found.first
+        return develop(stream, maker, first, label, max_pixels, memory_limit)
     pages = () if found is None else found.pages
     stream.seek(0)
     if pages and pages[0].is_float and pages[0].samples > 1:  # Pillow has no such picture

@@ -6,7 +6,7 @@ import errno
 
 from PIL import Image
 
-RAW_FILE = "a raw file of {maker}, which only holds what the sensor saw; develop it to TIFF or JPEG first"
+RAW_FILE = "a raw file of {maker}, {help}"
 
 _EXPORT = "export it as TIFF or PNG first"
 _FILM = "not an image that can be read (a film? stylize video paints those)"
@@ -63,6 +63,13 @@ def bomb_size(error: Image.DecompressionBombError) -> tuple[int, int] | None:
     return (int(size[0]), int(size[1])) if isinstance(size, tuple) and len(size) == 2 else None
 
 
+def raw_maker(head: bytes) -> str | None:
+    """Whose raw file begins so, where it is none that looks like a TIFF."""
+    if head[4:11] == b"ftypcrx":
+        return "Canon"
+    return next((name for start, name in _RAW_STARTS.items() if head.startswith(start)), None)
+
+
 def what_it_is(head: bytes) -> str:
     """Why these first bytes are no image, with the way out where there is one."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -72,9 +79,6 @@ def what_it_is(head: bytes) -> str:
         return "a PostScript drawing; export it as PNG first"
     if start[:5].lower() == b"<svg " or (start[:5].lower() == b"<?xml" and b"<svg" in head.lower()):
         return "an SVG drawing; export it as PNG first"
-    maker = next((name for start, name in _RAW_STARTS.items() if head.startswith(start)), None)
-    if maker is not None or head[4:11] == b"ftypcrx":
-        return RAW_FILE.format(maker=maker or "Canon")
     if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return (
             "a JPEG XL picture: pip install pillow-jxl-plugin lets it be read; or convert it to JPEG or PNG"

@@ -59,6 +59,7 @@ class TiffPages:
     pages: tuple[TiffPageFound, ...]
     camera: str | None = None
     reduced: int = 0
+    first: Directory | None = None  # of a camera's raw file
 
 
 def find_pages(stream: BinaryIO) -> TiffPages | None:
@@ -72,7 +73,7 @@ def find_pages(stream: BinaryIO) -> TiffPages | None:
     raw = any(_first(d, 262) in _SENSOR for d in (*(page.directory for page in chain), *inner))
     if chain and (raw or 50706 in chain[0].directory):  # DNGVersion
         maker = chain[0].directory.get(271)
-        return TiffPages((), camera=(maker.text if maker else "") or "a camera")
+        return TiffPages((), camera=(maker.text if maker else "") or "a camera", first=chain[0].directory)
     whole = tuple(
         page for page in chain if not (page.value(254) & (_REDUCED | _MASK) or page.value(255) == 2)
     )

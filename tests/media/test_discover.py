@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stylecli.media import Discovery, find_images
+from stylecli.media import Discovery, find_images, formats
 
 
 @pytest.fixture
@@ -174,21 +174,33 @@ def test_order_does_not_depend_on_the_file_system(tree: Path) -> None:
     ]
 
 
+@pytest.fixture
+def without_rawpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def forget() -> None:
+        formats.readable_suffixes.cache_clear(), formats.foreign_suffixes.cache_clear()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(formats, "develops", lambda: False)
+        forget()
+        yield
+    forget()
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
         (("IMG_2.heic", "IMG_10.HEIC", "IMG_1.heif", "IMG_11.heic"),
          "4 HEIC photos left out (IMG_1.heif, IMG_2.heic, IMG_10.HEIC, …): pip install pillow-heif lets them be read"),
-        (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): develop them to TIFF or JPEG first"),
+        (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): pip install 'stylecli[raw]' lets them be"),
         (("a.exr", "b.hdr"), "2 HDR pictures left out (a.exr, b.hdr): export them as TIFF or PNG first"),
         (("a.jxl",), "a JPEG XL picture left out (a.jxl): pip install pillow-jxl-plugin lets them be read"),
     ],
 )  # fmt: skip
 def test_pictures_that_cannot_be_read_here_are_named(
-    tmp_path: Path, names: tuple[str, ...], said: str
+    tmp_path: Path, names: tuple[str, ...], said: str, without_rawpy: None
 ) -> None:
     for name in (*names, "good.jpg", "twin.mpo", ".hidden.heic"):
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], recursive=False)
     assert [item.path.name for item in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
-    assert [str(line) for line in found.left_out] == [f"{tmp_path}: {said}"]
+    assert [str(line).partition(" read, or develop")[0] for line in found.left_out] == [f"{tmp_path}: {said}"]

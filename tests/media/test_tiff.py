@@ -132,8 +132,9 @@ def test_a_flat_picture_of_floats() -> None:
 )
 @pytest.mark.parametrize("suffix", ["dng", "nef", "tif"])
 def test_a_thumbnail_is_not_the_photograph(
-    tmp_path: Path, maker: str, dng: bool, photometric: int, suffix: str
+    tmp_path: Path, maker: str, dng: bool, photometric: int, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("stylecli.media.raw.develops", lambda: False)
     tiff_kit.write_raw(tmp_path / f"a.{suffix}", maker, dng=dng, photometric=photometric)
     with pytest.raises(InputError) as caught:
         read_picture(tmp_path / f"a.{suffix}")

@@ -77,3 +77,59 @@ def write_raw(path: Path, maker: str, *, dng: bool, photometric: int = 32803) ->
         thumbnail[50706] = numbers_field(1, 1, 4, 0, 0)
     head = data[:4] + struct.pack("<I", at + len(below)) + data[8:] + bytes(len(data) % 2)
     path.write_bytes(head + below + directory_bytes(thumbnail, at + len(below)))
+
+
+_TO_LINEAR = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)  # XYZ to sRGB
+NEUTRAL = (0.5, 1.0, 0.7)  # what the sensor makes of white
+
+
+def write_dng(
+    path: Path, pixels: np.ndarray, *, orientation: int = 1, when: str = "2025:06:01 10:00:00"
+) -> None:
+    """A raw file with all that a converter needs: a mosaic of what a sensor sees of sRGB ``pixels`` (H, W, 3) uint8."""
+    values = pixels / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) * NEUTRAL
+    seen = np.rint(linear * 0.8 * 16383).astype("<u2")
+    mosaic = seen[..., 1].copy()
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = seen[::2, ::2, 0], seen[1::2, 1::2, 2]
+    height, width = mosaic.shape
+
+    def field(tag: int, kind: int, count: int, data: bytes) -> tuple[int, int, int, bytes]:
+        return tag, kind, count, data
+
+    def numbers(tag: int, kind: int, *given: int) -> tuple[int, int, int, bytes]:
+        return field(tag, kind, len(given), struct.pack(f"<{len(given)}{'HI'[kind == 4]}", *given))
+
+    def ratios(tag: int, kind: int, given: tuple[float, ...]) -> tuple[int, int, int, bytes]:
+        return field(
+            tag, kind, len(given), b"".join(struct.pack("<ii", round(v * 10000), 10000) for v in given)
+        )
+
+    def text(tag: int, said: str) -> tuple[int, int, int, bytes]:
+        return field(tag, 2, len(said) + 1, said.encode() + b"\0")
+
+    def directory(fields: list[tuple[int, int, int, bytes]], at: int) -> bytes:
+        head, behind = struct.pack("<H", len(fields)), b""
+        start = at + 2 + 12 * len(fields) + 4
+        for tag, kind, count, data in sorted(fields):
+            if len(data) > 4:
+                value = struct.pack("<I", start + len(behind))
+                behind += data + bytes(len(data) % 2)
+            else:
+                value = data.ljust(4, b"\0")
+            head += struct.pack("<HHI", tag, kind, count) + value
+        return head + bytes(4) + behind
+
+    exif_at = 8 + mosaic.nbytes
+    exif = directory([text(36867, when), numbers(34855, 3, 400)], exif_at)
+    fields = [
+        *(numbers(254, 4, 0), numbers(256, 4, width), numbers(257, 4, height), numbers(258, 3, 16)),
+        *(numbers(259, 3, 1), numbers(262, 3, 32803), text(271, "Maker"), text(272, "Model 1")),
+        *(numbers(273, 4, 8), numbers(274, 3, orientation), numbers(277, 3, 1), numbers(278, 4, height)),
+        *(numbers(279, 4, mosaic.nbytes), numbers(33421, 3, 2, 2), field(33422, 1, 4, bytes((0, 1, 1, 2)))),
+        *(numbers(34665, 4, exif_at), field(50706, 1, 4, bytes((1, 4, 0, 0))), text(50708, "Maker Model 1")),
+        *(numbers(50714, 3, 0), numbers(50717, 4, 16383), ratios(50721, 10, _TO_LINEAR)),
+        *(ratios(50728, 5, NEUTRAL), numbers(50778, 3, 21)),
+    ]
+    at = exif_at + len(exif)
+    path.write_bytes(b"II*\0" + struct.pack("<I", at) + mosaic.tobytes() + exif + directory(fields, at))
