@@ -191,7 +191,7 @@ def without_rawpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         (("IMG_2.heic", "IMG_10.HEIC", "IMG_1.heif", "IMG_11.heic"),
          "4 HEIC photos left out (IMG_1.heif, IMG_2.heic, IMG_10.HEIC, …): pip install pillow-heif lets them be read"),
-        (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): pip install 'stylecli[raw]' lets them be"),
+        (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): pip install 'stylecli[raw]' lets them"),
         (("a.exr", "b.hdr"), "2 HDR pictures left out (a.exr, b.hdr): export them as TIFF or PNG first"),
         (("a.jxl",), "a JPEG XL picture left out (a.jxl): pip install pillow-jxl-plugin lets them be read"),
     ],
@@ -203,4 +203,4 @@ def test_pictures_that_cannot_be_read_here_are_named(
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], recursive=False)
     assert [item.path.name for item in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
-    assert [str(line).partition(" read, or develop")[0] for line in found.left_out] == [f"{tmp_path}: {said}"]
+    assert [str(line).partition(" be read, or develop")[0] for line in found.left_out] == [f"{tmp_path}: {said}"]
