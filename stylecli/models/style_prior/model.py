@@ -29,7 +29,7 @@ _ENOUGH = (
 )
 _STYLES = ("artist", "movement", "medium", "kind")
 _TEMPERATURE = 0.08
-_KEPT, _LEAST = 600, 0.003  # artworks that may be chosen; least share, of the largest
+_KEPT, _LEAST = 600, 1e-6  # artworks that may be chosen; least share, of the largest
 # Weights of what makes an artwork the one that a name brings to mind: it has what the others that are named have and
 # all else has not; it is saturated; its artist has a large share in what is named; it fits what is named.
 _TYPICAL, _VIVID, _FAME, _STEEP = 0.6, 0.4, 0.8, 0.7
@@ -71,14 +71,15 @@ def _likeness(a: Tensor, b: Tensor) -> Tensor:
 
 def _spread_out(score: Tensor, near: Tensor, take: int) -> int:
     """The best by score (N,) but for ``take`` others that come before it: none resembles an earlier one (``near``, N x
-    N), and each lies as far from them as its score allows. Where there are no more, the first comes again."""
+    N) while there are such, and each lies as far from them as its score allows. After the last, the first again."""
     order: list[int] = []
-    left = score.clone()
-    for _ in range(take + 1):
+    left, used = score.clone(), torch.zeros_like(score)
+    for _ in range(min(take, len(score) - 1) + 1):
+        if not left.isfinite().any():
+            left = score + used
         best = int(left.argmax())
-        if not left[best].isfinite():
-            break
         order.append(best)
+        used[best] = -torch.inf
         left = torch.where(near[best] > _SAME, -torch.inf, left - _OTHER * near[best])
     return order[take % len(order)]
 
