@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -110,7 +111,10 @@ def _with_command(arguments: list[str], word: str) -> str:
 
 def _last_as_style(arguments: list[str]) -> str:
     """``image photo.jpg starry.jpg`` with the option that it lacks."""
-    files = [one for one in arguments[1:] if is_file(one)]
+    # (What stands behind an option is its value.)
+    files = [
+        one for before, one in itertools.pairwise(arguments) if is_file(one) and not before.startswith("-")
+    ]
     if len(files) < 2 or Path(files[-1]).suffix.lower() not in _PICTURES:
         return ""
     place = len(arguments) - 1 - arguments[::-1].index(files[-1])

@@ -203,4 +203,6 @@ def test_pictures_that_cannot_be_read_here_are_named(
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], recursive=False)
     assert [item.path.name for item in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
-    assert [str(line).partition(" be read, or develop")[0] for line in found.left_out] == [f"{tmp_path}: {said}"]
+    assert [str(line).partition(" be read, or develop")[0] for line in found.left_out] == [
+        f"{tmp_path}: {said}"
+    ]

@@ -155,6 +155,7 @@ def test_the_mask_is_a_setting(here, capsys):
         (["-s", "s.png", "--mask", "text.png"], 1, "failed a.png: mask text.png: not an image"),
         (["-s", "s.png", "--mask", "masks"], 1, "failed a.png: no mask of its name in masks (such as a.png)"),
         (["-s", "s.png", "--mask", "film.mp4"], 1, "mask film.mp4 is a film: it is for stylize video"),
+        (["--mask", "m.png"], 2, "no style given: add --style IMAGE (repeatable), --prompt TEXT or --blend"),
         (["-s", "s.png", "--feather", "3"], 2, "--feather needs --mask"),
         (["-s", "s.png", "--invert-mask"], 2, "--invert-mask needs --mask"),
         (["-s", "s.png", "--region", "m.png:s.png"], 2, "--region says which style goes where"),
@@ -170,7 +171,8 @@ def test_what_is_wrong_is_said_in_one_line(here, capsys, options, code, words):
     (here / "text.png").write_text("no picture")
     (here / "film.mp4").write_text("no film")
     assert _run(["image", "a.png", *options]) == code
-    assert words in capsys.readouterr().err.splitlines()[0]
+    said = capsys.readouterr().err.splitlines()[0]
+    assert words in said and "--mask --style" not in said
 
 
 def test_of_a_folder_each_picture_has_its_own_mask(here):
