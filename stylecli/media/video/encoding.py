@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -76,21 +77,28 @@ _KINDS = {
 }
 
 
-def open_encoder(context: VideoCodecContext) -> None:
-    """Open an encoder, and keep this thread an ordinary one. Raises FFmpegError.
+@contextmanager
+def ordinary_thread() -> Iterator[None]:
+    """Within, encoders are opened: this thread stays an ordinary one.
 
     Run as root (in a container, say), SVT-AV1 makes the thread that opens it a real-time one, and so all that this
     thread starts: nothing else would get its core any more.
     """
     if not hasattr(os, "sched_getscheduler"):  # macOS, Windows
-        context.open()
+        yield
         return
     policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        context.open()
+        yield
     finally:
         if os.sched_getscheduler(0) != policy:
             os.sched_setscheduler(0, policy, parameter)
+
+
+def open_encoder(context: VideoCodecContext) -> None:
+    """Open an encoder, and keep this thread an ordinary one. Raises FFmpegError."""
+    with ordinary_thread():
+        context.open()
 
 
 @dataclass(frozen=True)

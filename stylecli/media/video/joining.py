@@ -24,7 +24,7 @@ from stylecli import __version__
 from stylecli.errors import InputError
 from stylecli.files.atomic import CheckedFile, atomic_file
 from stylecli.media.video import tags
-from stylecli.media.video.encoding import ALPHA_DATA, Coding
+from stylecli.media.video.encoding import ALPHA_DATA, Coding, ordinary_thread
 from stylecli.media.video.opening import open_film, picture_stream
 from stylecli.media.video.packets import Walk
 from stylecli.media.video.segments import read_index, read_segment
@@ -147,6 +147,8 @@ class Join:
 
 
 def _send(output: OutputContainer, packets: Iterator[_Packet], disk: CheckedFile) -> None:
+    with ordinary_thread():
+        output.start_encoding()  # opens the encoders of all streams, though packets are there already
     for packet in packets:
         output.mux_one(packet)
         disk.check()
