@@ -76,7 +76,7 @@ def test_a_card_is_for_strips_and_main_memory_for_the_whole():
 def test_no_room_is_said():
     with pytest.raises(
         OutOfMemoryError,
-        match=r"to paint: 50 MB may be used beside the \d+ MB that the program",
+        match=r"to paint: 50 MB may be used beside the [\d.]+ [MG]B that the program",
     ):
         plan_tiles(512, 512, HUNGRY, None, 50 << 20)
 

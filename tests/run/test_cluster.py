@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,9 +71,12 @@ def wait_until(process: subprocess.Popen[bytes], there: Callable[[], bool]) -> N
 
 
 def workers() -> list[psutil.Process]:
-    return [
-        one for one in psutil.Process().children(recursive=True) if "ray::Actor" in " ".join(one.cmdline())
-    ]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # or just ended
+            if "ray::Actor" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 def test_from_and_to_s3_with_a_worker_killed(

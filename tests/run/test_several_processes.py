@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
+from processes_kit import Plain
 
 from stylecli.errors import StylizeError, UsageError, WeightsError
 from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.run.events import STREAM, Done, Event, Failed
-from stylecli.run.images import ImageJob
 from stylecli.run.plan import Item
 from stylecli.run.processes import Processes, each_device
-from stylecli.run.stream import Work
-
-
-class Stopped(WeightsError):
-    """A process that is told to stop while it says what went wrong: another one was quicker."""
-
-    def __str__(self) -> str:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return ""
-
-
-@dataclass(frozen=True)
-class Plain(ImageJob):
-    """Pictures as they are, without a network. A file whose name says so kills the process that reads it, or waits."""
-
-    mood: str = "well"
-
-    def work(self, load: Callable[[], object]) -> Work:
-        def painters() -> Mapping[str, Callable]:
-            if self.mood == "weights":
-                raise WeightsError("weights are missing")
-            if self.mood == "stopped":
-                raise Stopped
-            if self.mood == "dies":
-                os.kill(os.getpid(), signal.SIGSEGV)
-            return {"x": lambda pixels: pixels}
-
-        return Work(self._read, painters, lambda picture, item: self._write(picture, item.target, {}))
-
-    def _read(self, source: Path):
-        if "deadly" in source.name:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super()._read(source)
 
 
 def paint(folder: Path, names: list[str], mood: str = "well", jobs: int = 2) -> list[Event]:
