@@ -59,11 +59,13 @@ def sheet(
     phrase of a file."""
     from stylecli.console import Console
     from stylecli.files.cache import digest_of
+    from stylecli.files.remote import local_only
     from stylecli.media import read_picture, resize_to_fit
     from stylecli.paint.options import PICTURES, fingerprint
     from stylecli.run.guard import Protected
     from stylecli.run.looks import Look, collect_prompts, read_phrases
 
+    local_only(photo, output, phrases)
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
     _check_target(target)
     if not (styles or phrases):

@@ -120,11 +120,13 @@ def video(
     and leaves a film to look at; --resume goes on, after a power cut too.
     """
     from stylecli.cli.painting import paint_files
+    from stylecli.files.remote import local_only
     from stylecli.media.video.encoding import Encoding
     from stylecli.paint.options import PICTURES
     from stylecli.run.films import FilmJob
     from stylecli.run.shard import Shard
 
+    local_only(*inputs, output)
     timelines = _timelines(style, prompt, blend, style_at, takes, region, where.feather)
     loading = engine.loading(PICTURES, painting.seed)
     job = FilmJob(

@@ -73,6 +73,16 @@ def is_remote(text: str | Path) -> bool:
     return isinstance(as_path(text), RemotePath)
 
 
+def local_only(*texts: str | Path | None) -> None:
+    """Raises UsageError where one of them is an address."""
+    for text in texts:
+        if text is not None and is_remote(text):
+            raise UsageError(
+                f"{as_path(text)}: a file of this machine is wanted here; addresses are for what image and text paint, "
+                "their style images and -o"
+            )
+
+
 def kind_of(path: RemotePath) -> str | None:
     """``file``, ``directory``, or None for nothing. What lies beside it is asked for once, and remembered.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import InputError, UsageError
 from stylecli.files.cache import digest_of
+from stylecli.files.remote import local_only
 from stylecli.paint.options import Settings, fingerprint
 from stylecli.run.events import STREAM, Event, Failed
 from stylecli.run.places import exists, is_folder
@@ -50,6 +51,7 @@ class Masks:
         """Raises UsageError where there is no such mask."""
         from stylecli.media.video.sequence import is_pattern, numbered
 
+        local_only(self.path)
         if exists(self.path) or (is_pattern(self.path) and numbered(self.path)):
             return
         raise UsageError(f"mask {self.path} does not exist")
