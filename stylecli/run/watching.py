@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stylecli.errors import UsageError
+from stylecli.files.remote import local_only
 from stylecli.run.places import is_folder, place_of
 
 _SETTLED_S = 1.0  # a file that has not changed for so long is complete
@@ -23,6 +24,7 @@ def arrivals(inputs: Sequence[str], *, recursive: bool) -> Iterator[frozenset[st
         import watchfiles  # noqa: F401
     except ImportError:
         raise UsageError("--watch needs watchfiles: pip install 'stylecli[watch]'") from None
+    local_only(*inputs)
     for text in inputs:
         if not is_folder(text):
             raise UsageError(f"--watch {text}: only folders can be watched")
