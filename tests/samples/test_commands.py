@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,3 +143,17 @@ def test_sheet_refuses_before_any_work(run: Any, photo: Path, styles: Path, tmp_
     assert "no style images" in refusal(photo, "--styles", tmp_path / "none")
     unreadable = run("sheet", tmp_path / "none.jpg", "--styles", styles)
     assert isinstance(unreadable.exception, InputError)
+
+
+@pytest.mark.parametrize("command", ["sheet", "demo"])
+def test_programs_are_told_in_json(run: Any, photo: Path, styles: Path, tmp_path: Path, command: str) -> None:
+    rest = (
+        [photo, "--style", styles, "--max-size", 60]
+        if command == "sheet"
+        else ["--size", 64, "-o", tmp_path / "d"]
+    )
+    result = run(command, *rest, "--json")
+    assert result.exit_code == 0
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    last = next(event for event in reversed(events) if event["event"] == "sheet")
+    assert Path(last["target"]).is_file() and "done" in {event["event"] for event in events}
