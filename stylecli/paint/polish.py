@@ -21,7 +21,7 @@ from stylecli.paint.photo import luma
 from stylecli.paint.progress import Progress
 
 RATE = 0.02  # of Adam, in units of white
-TEXTURE, CONTENT, GRAIN, SPECKLES, LATTICE = 1.5, 0.9, 0.3, 0.3, 2.0  # weights
+TEXTURE, CONTENT, GRAIN, SPECKLES, LATTICE = 1.5, 0.9, 0.3, 1.0, 2.0  # weights
 HALF = 0.75  # share of the iterations at half size, which are quick
 _MOMENTS = (0.9, 0.99)
 _AVERAGE = 0.9  # of the iterates
