@@ -46,12 +46,6 @@ class Dtype(StrEnum):
     fp16 = "fp16"
 
 
-class TrainDtype(StrEnum):
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
 def finite(value: float | None) -> float | None:
     """Ranges let ``nan`` through: it compares as neither too small nor too large."""
     if value is not None and not math.isfinite(value):

@@ -136,12 +136,6 @@ def _adapted(chromaticities: Chromaticities) -> Matrix:
     return adapted
 
 
-def to_linear_srgb(chromaticities: Chromaticities) -> Matrix:
-    """(3, 3): linear light of these primaries to that of sRGB's, white to white."""
-    matrix = np.linalg.inv(_SRGB) @ _adapted(chromaticities)
-    return np.asarray(matrix / matrix.sum(1, keepdims=True))
-
-
 def _s15(values: npt.NDArray[np.float64]) -> bytes:
     return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
 

@@ -21,11 +21,12 @@ from stylecli.errors import StylizeError, UsageError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.remote import RemotePath
 from stylecli.run.actor import Actor, Order
-from stylecli.run.events import STREAM, Event, Failed
-from stylecli.run.executor import tidy
+from stylecli.run.events import Event, Failed
+from stylecli.run.executor import check_files, tidy
 from stylecli.run.handout import Handout, shares
 from stylecli.run.places import is_folder
 from stylecli.run.plan import Item
+from stylecli.run.processes import cores
 from stylecli.run.shipping import Parcel, parcels, version
 from stylecli.run.worker import Broken, Said
 
@@ -60,8 +61,7 @@ class Cluster:
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None:
-        if any(STREAM in (item.source, item.target) for item in todo):
-            raise UsageError("-: stdin and stdout cannot be shared on a cluster; leave out --cluster")
+        check_files(todo, "on a cluster", "--cluster")
         ray = self._connect()
         try:
             with _seen_by_all(todo) as seen:
@@ -121,8 +121,6 @@ class Cluster:
             has = node["Resources"] if node["Alive"] else {}
             cards, cpus = int(has.get("GPU", 0)), int(has.get("CPU", 0))
             if self.address.startswith("local"):
-                from stylecli.run.processes import cores
-
                 seats += [Seat(node["NodeID"], 1, 0, max(1, cores() // cpus), cpus)] * cpus
             elif cards and kind != "cpu":
                 count = cards * self.jobs

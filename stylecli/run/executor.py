@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from stylecli.errors import UsageError
 from stylecli.files.atomic import remove_stale_temporaries
-from stylecli.run.events import Event
+from stylecli.run.events import STREAM, Event
 from stylecli.run.plan import Item
 from stylecli.run.stream import portions, stream
 
@@ -29,6 +30,12 @@ class Executor(Protocol):
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None: ...
+
+
+def check_files(todo: Sequence[Item], among: str, option: str) -> None:
+    """Raises UsageError for stdin and stdout: only this process has them."""
+    if any(STREAM in (item.source, item.target) for item in todo):
+        raise UsageError(f"-: stdin and stdout cannot be shared {among}; leave out {option}")
 
 
 def tidy(todo: Sequence[Item]) -> None:

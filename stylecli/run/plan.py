@@ -125,10 +125,6 @@ def make_plan(
     return Plan(tuple(item for item in items if item not in done), tuple(finished), tuple(own))
 
 
-class _Target(Protocol):
-    def target(self, one: Found, style: str) -> Path: ...
-
-
 @dataclass(frozen=True)
 class _OneFile:
     path: Path

@@ -14,8 +14,8 @@ from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
 
 from stylecli.errors import StylizeError, UsageError
-from stylecli.run.events import STREAM, Event, Failed
-from stylecli.run.executor import tidy
+from stylecli.run.events import Event, Failed
+from stylecli.run.executor import check_files, tidy
 from stylecli.run.handout import Handout, shares
 from stylecli.run.plan import Item
 from stylecli.run.worker import Broken, Ready, Said, work
@@ -44,8 +44,7 @@ class Processes:
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None:
-        if any(STREAM in (item.source, item.target) for item in todo):
-            raise UsageError("-: stdin and stdout cannot be shared among processes; leave out --jobs")
+        check_files(todo, "among processes", "--jobs")
         places = each_device(self.devices) * self.jobs
         count = min(len(places), len(todo))
         _Run(job, todo, places[:count], emit).run()
