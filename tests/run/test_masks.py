@@ -196,7 +196,7 @@ def sweeping(number: int, width: int, height: int) -> np.ndarray:
 def test_a_film_of_masks_goes_with_the_film_and_an_interrupted_run_goes_on(here, monkeypatch, capsys):
     from stylecli.run import film as film_module
 
-    count = 56
+    count = 104  # longer than two groups of 48: painting may be in the second when the first is closed
     for number in range(count):
         draw(here / f"f/{number:03d}.png", 64, 48, seed=number // 20)
     Film(frames=count, size=(64, 48), draw=sweeping).write(here / "m.mp4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def test_other_settings_are_told_and_the_same_are_done(here, capsys, command, ta
 def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys, monkeypatch):
     from stylecli.run import film as film_module
 
-    Film(frames=60, size=(32, 32)).write(here / "f.mp4")
+    # Longer than two groups of 48: painting may be in the second one when the first is closed, and completes it.
+    Film(frames=130, size=(32, 32)).write(here / "f.mp4")
     add = film_module.FilmRun._close_group
 
     def stop(self, *arguments):
@@ -100,7 +102,7 @@ def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys,
         assert "with other options" in capsys.readouterr().err
     same = shutil.copy(BUNDLED / "stylerwkv-s.safetensors", here / "same.safetensors")
     assert _run([*FILM, "--resume", "--weights", str(same)]) == 0  # a file of the same numbers
-    assert "going on after 48 frames" in capsys.readouterr().err
+    assert re.search("going on after (48|96) frames", capsys.readouterr().err)
 
 
 def test_a_saved_style_of_other_weights_of_the_same_size_is_refused(here):
