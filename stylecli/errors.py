@@ -1,6 +1,6 @@
 """Errors that a person can act on. Each is one line that names the file or option and says what to do.
 
-Exit codes (``stylize`` and this table agree; see README, "Exit codes"):
+Exit codes (``stylize`` and this table agree; see docs/reference.md):
 0 everything done · 1 some inputs failed · 2 wrong usage · 3 weights missing or damaged ·
 4 out of memory even at the smallest tile · 130 interrupted.
 """

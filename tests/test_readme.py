@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from stylecli.cli.app import command
 
 TOP = Path(__file__).parents[1]
-TEXTS = {path.name: path.read_text(encoding="utf-8") for path in [TOP / "README.md", *TOP.glob("docs/*.md")]}
+PAGES = [TOP / "README.md", *sorted(TOP.glob("docs/**/*.md"))]
+TEXTS = {path.relative_to(TOP).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 OTHERS = {"--help", "--small", "--force-reinstall", "--no-deps"}  # of every page, our script, pip
 OTHERS |= {"--array", "--job-name", "--cpus-per-task", "--gpus-per-task", "--mem", "--requeue"}  # Slurm's
@@ -59,9 +61,46 @@ def test_no_option_is_made_up() -> None:
 
 def test_every_variable_is_written_down() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (TOP / "stylecli").rglob("*.py"))
-    assert set(re.findall(r"\bSTYLIZE_[A-Z_]+", sources)) == set(
-        re.findall(r"`(STYLIZE_[A-Z_]+)", TEXTS["README.md"])
-    )
+    written = set(re.findall(r"`(STYLIZE_[A-Z_]+)", "".join(TEXTS.values())))
+    assert set(re.findall(r"\bSTYLIZE_[A-Z_]+", sources)) == written
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 180
+
+
+def slug(heading: str) -> str:
+    """A heading's anchor, as GitHub and MkDocs make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", TEXTS[page]):
+        name, _, anchor = target.partition("#")
+        path = (TOP / page).parent / name if name else TOP / page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in map(slug, re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)), (
+                target
+            )
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_file_that_is_named_is_there(page: str) -> None:
+    """Paths from the top, in code; what holds <a placeholder> is none."""
+    for code in re.findall(r"`([^`\n]+)`", TEXTS[page]):
+        for word in code.split():
+            if re.fullmatch(r"(stylecli|tests|docs|kernels|benchmarks|\.ci)/[\w./*-]+", word):
+                assert any(TOP.glob(word.rstrip("/"))), word
+
+
+def test_no_version_of_weights_is_made_up() -> None:
+    """Older ones are history, newer ones do not exist."""
+    shipped = tomllib.loads((TOP / "weights.toml").read_text(encoding="utf-8"))
+    for page, text in TEXTS.items():
+        for version, name in re.findall(r"version (\d+) of\s+`([\w-]+)`", text):
+            assert name in shipped and int(version) <= int(shipped[name]["version"]), (page, name, version)
 
 
 @pytest.mark.parametrize("line", sorted(line for line in set(typed()) if line[:10] != "stylize --"))

@@ -201,7 +201,7 @@ class StyleRwkv(nn.Module):
         """``forward`` with a strength: how much of the painting (1) lies over the photograph (0).
 
         AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and lies on the same
-        curve of style against photograph (own decision; README, "How good")."""
+        curve of style against photograph (own decision; docs/quality.md)."""
         painted = self(content, self.guided(style), seed)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
