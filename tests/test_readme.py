@@ -86,6 +86,11 @@ def test_every_link_leads_somewhere(page: str) -> None:
             )
 
 
+def test_the_site_has_every_page() -> None:
+    listed = re.findall(r": ([\w/-]+\.md)$", (TOP / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+    assert sorted(f"docs/{name}" for name in listed) == sorted(set(TEXTS) - {"README.md"})
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_file_that_is_named_is_there(page: str) -> None:
     """Paths from the top, in code; what holds <a placeholder> is none."""
