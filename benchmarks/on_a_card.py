@@ -24,7 +24,7 @@ from stylecli import Stylizer
 from stylecli.bench import kernel_cases, kernels
 from stylecli.devices import choose_device, choose_dtype, free_on, wait_for
 from stylecli.ops import proof
-from stylecli.ops.switch import VARIABLE
+from stylecli.ops.kernel_mode import VARIABLE
 from stylecli.samples import CONTENTS, STYLES
 
 # Width, height, pictures at once; first what says most.
@@ -46,9 +46,9 @@ def looks(device: torch.device, small: bool) -> Rows:
             "network": name,
             "device": proof.name_of(device),
             "dtype": str(choose_dtype("auto", device, network=name)),
-            "seconds": {dtype: look.seconds for dtype, look in seen.painting(name).items()},
+            "seconds": {dtype: check.seconds for dtype, check in seen.painting(name).items()},
             "decibels": {
-                dtype: look.decibels for dtype, look in seen.painting(name).items() if dtype != "reference"
+                dtype: check.decibels for dtype, check in seen.painting(name).items() if dtype != "reference"
             },
             "problems": {op: verdict.problem for op, verdict in seen.operators.items() if verdict.problem},
         }
@@ -137,8 +137,8 @@ def frames(device: torch.device, small: bool) -> Rows:
     batches, several at the same time, following the motion, and steadying. Needs no library of films."""
     import numpy as np
 
-    from stylecli.run.abreast import in_order, painted_abreast, painted_at_once
-    from stylecli.run.looks import Look
+    from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch, ordered_parallel_map
+    from stylecli.run.style_specs import StyleSpec
     from stylecli.run.temporal import Blender, MotionEstimator
     from stylecli.run.timeline import FilmPainter, Timeline
 
@@ -149,19 +149,19 @@ def frames(device: torch.device, small: bool) -> Rows:
 
         file = Path(folder) / "style.png"
         STYLES["swirling-night"](256).save(file)
-        look = Look("style", ((file, 1.0),))
-        paint = FilmPainter(stylizer, Timeline.constant(look), read_picture, PaintOptions())
+        spec = StyleSpec("style", ((file, 1.0),))
+        paint = FilmPainter(stylizer, Timeline.constant(spec), read_picture, PaintOptions())
     for width, height in ((64, 48),) if small else ((1280, 720), (1920, 1080)):
         count = 8 if small else 128
         moving = np.array(CONTENTS["mountain-lake"](256).resize((width + count, height)))
         film: list[Any] = [SimpleNamespace(pixels=moving[:, i : i + width].copy()) for i in range(count)]
-        at_once, abreast = (
-            painted_at_once(stylizer, width, height),
-            painted_abreast(stylizer, width * height),
+        at_once, workers = (
+            frames_per_batch(stylizer, width, height),
+            frames_in_parallel(stylizer, width * height),
         )
 
-        def painted(batches: list[list[Any]], abreast: int = abreast) -> list[Any]:
-            made = in_order(lambda batch: paint(batch, [0.0] * len(batch)), batches, abreast)
+        def painted(batches: list[list[Any]], workers: int = workers) -> list[Any]:
+            made = ordered_parallel_map(lambda batch: paint(batch, [0.0] * len(batch)), batches, workers)
             return [frame for _, batch in made for frame in batch]
 
         batches = [film[i : i + at_once] for i in range(0, count, at_once)]
@@ -184,7 +184,7 @@ def frames(device: torch.device, small: bool) -> Rows:
             "frames": count,
             "dtype": str(stylizer.dtype),
             "at_once": at_once,
-            "abreast": abreast,
+            "workers": workers,
             "painted_per_second": count / painting_s,
             "followed_per_second": few / motion_s,
             "steadied_per_second": few / steady_s,

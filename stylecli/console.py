@@ -55,7 +55,7 @@ from stylecli.weights.progress import Download, listening, megabytes
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from stylecli.run.plan import Item
+    from stylecli.run.plan import Task
 
 DOWNLOAD_LINE_S = 15.0  # between lines about a download, where there is no terminal for a bar
 ADVANCE_LINE_S = 30.0  # between lines about a film, likewise
@@ -202,9 +202,9 @@ class Console:
 
     # What a run has to say.
 
-    def planned(self, item: Item) -> None:
-        self.say(f"would write {item.target} from {item.source} in {item.style}")
-        self._object("planned", source=item.source, target=item.target, style=item.style)
+    def planned(self, task: Task) -> None:
+        self.say(f"would write {task.target} from {task.source} in {task.style}")
+        self._object("planned", source=task.source, target=task.target, style=task.style)
 
     def sheet(self, target: Path, text: str) -> None:
         """Pictures on one picture: ``text`` says which."""

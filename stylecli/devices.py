@@ -74,11 +74,11 @@ def _fastest(network: str, weights: Path | None) -> torch.device:
     """The CPU's own time was taken in plain torch, beside each of the others'."""
     best, least = _CPU, float("inf")
     for device in accelerators():
-        looks = proof.of(device, network, weights).painting(network, weights)
+        checks = proof.of(device, network, weights).painting(network, weights)
         took = min(
-            (look.seconds for look in looks.values() if look.decibels >= FAITHFUL), default=float("inf")
+            (check.seconds for check in checks.values() if check.decibels >= FAITHFUL), default=float("inf")
         )
-        if took < min(least, looks["reference"].seconds if "reference" in looks else 0.0):
+        if took < min(least, checks["reference"].seconds if "reference" in checks else 0.0):
             best, least = device, took
     return best
 
@@ -118,9 +118,9 @@ def choose_dtype(
 
 
 def _fastest_dtype(device: torch.device, network: str, weights: Path | None) -> torch.dtype:
-    looks = proof.of(device, network, weights).painting(network, weights)
+    checks = proof.of(device, network, weights).painting(network, weights)
     faithful = {
-        t: looks[n].seconds for n, t in _BY_NAME.items() if n in looks and looks[n].decibels >= FAITHFUL
+        t: checks[n].seconds for n, t in _BY_NAME.items() if n in checks and checks[n].decibels >= FAITHFUL
     }
     return min(faithful, key=lambda dtype: faithful[dtype], default=torch.float32)
 

@@ -39,7 +39,7 @@ class Plain(ImageJob):
                 os.kill(os.getpid(), signal.SIGSEGV)
             return {"x": lambda pixels: pixels}
 
-        return Work(self._read, painters, lambda picture, item: self._write(picture, item.target, {}))
+        return Work(self._read, painters, lambda picture, task: self._write(picture, task.target, {}))
 
     def _read(self, source: Path):
         if "deadly" in source.name:

@@ -17,7 +17,7 @@ struct Map {
     Index images, H, W, D, N, rank;  // D: channels of one direction
     const float *u, *gate;           // (images, H, W, 4 D) ...
     Index between_u, between_gate;   // ... and how many numbers lie from one pixel to the next
-    const float* choices;            // (images, H, W, 4, rank + 2 N): of the step sizes, B and C
+    const float* dt_B_C;             // (images, H, W, 4, rank + 2 N): of the step sizes, B and C
     const float *step, *bias, *A, *skip;  // (4, rank, D), (4, D), (4, D, N), (4, D)
     Index L() const { return H * W; }
     Index blocks() const { return (D + LANES - 1) / LANES; }
@@ -48,7 +48,7 @@ struct Channels {
     }
     // Of tokens of the chunk that is lined up:
     const float* chosen(Index t) const {
-        return m.choices + (places[t] * DIRECTIONS + direction) * (m.rank + 2 * m.N);
+        return m.dt_B_C + (places[t] * DIRECTIONS + direction) * (m.rank + 2 * m.N);
     }
     const float* B(Index t) const { return chosen(t) + m.rank; }
     const float* C(Index t) const { return B(t) + m.N; }
@@ -89,9 +89,9 @@ void scan(Channels& k, float* out) {
 extern "C" void stylecli_scan_of_map_float32(std::int64_t images, std::int64_t H, std::int64_t W, std::int64_t D,
                                              std::int64_t N, std::int64_t rank, std::int64_t between_u,
                                              std::int64_t between_gate, const float* u, const float* gate,
-                                             const float* choices, const float* step, const float* bias,
+                                             const float* dt_B_C, const float* step, const float* bias,
                                              const float* A, const float* skip, float* out, int threads) {
-    const Map map{images, H, W, D, N, rank, u, gate, between_u, between_gate, choices, step, bias, A, skip};
+    const Map map{images, H, W, D, N, rank, u, gate, between_u, between_gate, dt_B_C, step, bias, A, skip};
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (Index unit = 0; unit < images * DIRECTIONS * map.blocks(); ++unit) {
         Channels k(map, unit / (DIRECTIONS * map.blocks()), unit / map.blocks() % DIRECTIONS, unit % map.blocks());

@@ -66,7 +66,7 @@ def run(
     for prompt in prompts:
         said = stylizer.encode_prompt(prompt).style
         assert said is not None
-        style = said.statistics.to(stylizer.device)
+        style = said.vector.to(stylizer.device)
         for image in images:
             for name, (masked, second_order) in VARIANTS.items():
                 how = Refinement(iterations=iterations, masked=masked, second_order=second_order)

@@ -122,7 +122,7 @@ def regression(
     for path in prompts.paths:
         encoded = stylizer.encode_style(to_tensor(centre_square(read_rgb(path), 224))).style
         assert encoded is not None
-        styles.append(encoded.statistics)
+        styles.append(encoded.vector)
     y = torch.cat(styles)
     captions = [""] * len(prompts.paths)
     for label in prompts.labels:

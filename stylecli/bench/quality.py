@@ -40,7 +40,7 @@ _SIDE = 256
 _SLOW_PAIRS = 6  # photographs, and styles, that the baselines paint
 _SHEET = 5
 
-Painter = Callable[[int, int], Image.Image]  # number of the photograph and of the style to the painting
+PaintPair = Callable[[int, int], Image.Image]  # number of the photograph and of the style to the painting
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,10 @@ def run(
     """
     vgg = Vgg16(vgg_file)
     contents = [centre_square(read_rgb(p), size) for p in list_images([photographs])[:most]]
-    looks = [read_rgb(p) for p in list_images([styles])[:most]]
-    yardstick = _yardstick(vgg, contents, looks)
+    artworks = [read_rgb(p) for p in list_images([styles])[:most]]
+    yardstick = _yardstick(vgg, contents, artworks)
     stylizer = Stylizer.from_pretrained("stylerwkv-s")
-    held = [stylizer.encode_style(look) for look in looks]
+    held = [stylizer.encode_style(style) for style in artworks]
     scores, sheet = [], {}
     for strength in STRENGTHS:
         progress(f"quality: stylize image, strength {strength:g}")
@@ -152,19 +152,19 @@ def run(
         theirs = _scored(
             yardstick,
             f"{peer.name}, any style",
-            lambda i, j: peer.arbitrary(contents[i], looks[j]),
+            lambda i, j: peer.arbitrary(contents[i], artworks[j]),
             paintings,
         )
         scores.append(theirs)
         sheet[peer.name] = paintings
-    sections = [_section(scores, _curves(scores), contents, looks, sheet)]
+    sections = [_section(scores, _curves(scores), contents, artworks, sheet)]
     if slow:
-        sections.append(_slow(vgg, contents[:_SLOW_PAIRS], looks[:_SLOW_PAIRS], held, progress))
+        sections.append(_slow(vgg, contents[:_SLOW_PAIRS], artworks[:_SLOW_PAIRS], held, progress))
     return sections
 
 
-def _yardstick(vgg: Vgg16, contents: Sequence[Image.Image], looks: Sequence[Image.Image]) -> Yardstick:
-    return Yardstick(vgg, *(torch.stack([_square(im) for im in images]) for images in (contents, looks)))
+def _yardstick(vgg: Vgg16, contents: Sequence[Image.Image], artworks: Sequence[Image.Image]) -> Yardstick:
+    return Yardstick(vgg, *(torch.stack([_square(im) for im in images]) for images in (contents, artworks)))
 
 
 def _square(image: Image.Image) -> Tensor:
@@ -172,7 +172,7 @@ def _square(image: Image.Image) -> Tensor:
 
 
 def _scored(
-    yardstick: Yardstick, what: str, painter: Painter, paintings: dict[tuple[int, int], Image.Image]
+    yardstick: Yardstick, what: str, painter: PaintPair, paintings: dict[tuple[int, int], Image.Image]
 ) -> Score:
     """Scores of pictures, with their lattice at their own size; what goes into the sheet is kept."""
     lattices: list[float] = []
@@ -191,12 +191,12 @@ def _scored(
 def _slow(
     vgg: Vgg16,
     contents: list[Image.Image],
-    looks: list[Image.Image],
+    artworks: list[Image.Image],
     held: list[Stylizer],
     progress: Progress,
 ) -> Section:
     """The baselines beside this tool, on the same few pairs."""
-    yardstick = _yardstick(vgg, contents, looks)
+    yardstick = _yardstick(vgg, contents, artworks)
     methods = {
         "Gatys et al., 150 iterations": baselines.gatys,
         "AdaIN, inverted in 150 iterations": baselines.adain,
@@ -204,7 +204,7 @@ def _slow(
     scores = [_scored(yardstick, "stylize image", lambda i, j: held[j](contents[i]), {})]
     for name, method in methods.items():
         progress(f"quality: {name}")
-        paint = partial(_at_256, method, vgg, contents, looks)
+        paint = partial(_at_256, method, vgg, contents, artworks)
         scores.append(_scored(yardstick, name, paint, {}))
     return _section(scores, (), [], [], {}, "Beside two well-known methods, at 256 x 256, on fewer pairs")
 
@@ -213,12 +213,12 @@ def _at_256(
     method: Callable[..., Tensor],
     vgg: Vgg16,
     contents: Sequence[Image.Image],
-    looks: Sequence[Image.Image],
+    artworks: Sequence[Image.Image],
     i: int,
     j: int,
 ) -> Image.Image:
     with torch.inference_mode(False):
-        painted = method(vgg, _square(contents[i])[None], _square(looks[j])[None])
+        painted = method(vgg, _square(contents[i])[None], _square(artworks[j])[None])
     array = (painted[0].permute(1, 2, 0) * 255).round().byte().numpy()
     return Image.fromarray(array)
 
@@ -238,14 +238,14 @@ def _section(
     scores: Sequence[Score],
     plots: tuple[tuple[str, Image.Image], ...],
     contents: Sequence[Image.Image],
-    looks: Sequence[Image.Image],
+    artworks: Sequence[Image.Image],
     sheet: Mapping[str, Mapping[tuple[int, int], Image.Image]],
     title: str = "Paintings like a style image",
 ) -> Section:
     pictures = plots
     if sheet:
-        count = min(_SHEET, len(contents), len(looks))
-        rows = [[*contents[:count]], [*looks[:count]]]
+        count = min(_SHEET, len(contents), len(artworks))
+        rows = [[*contents[:count]], [*artworks[:count]]]
         rows += [[paintings[k, k] for k in range(count)] for paintings in sheet.values()]
         pictures += (("", grid(rows, ["photograph", "style", *sheet], cell=256)),)
     cells = [

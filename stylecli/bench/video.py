@@ -24,10 +24,10 @@ from stylecli.media.video.sink import FilmSink, Sink
 from stylecli.media.video.source import Source, open_source
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.stylizer import Stylizer
-from stylecli.run.abreast import in_order
 from stylecli.run.film import FilmRun
-from stylecli.run.journal import Progress
-from stylecli.run.looks import Look
+from stylecli.run.film_checkpoint import Progress
+from stylecli.run.parallel_map import ordered_parallel_map
+from stylecli.run.style_specs import StyleSpec
 from stylecli.run.temporal import Blender, Motion, MotionEstimator
 from stylecli.run.timeline import FilmPainter, Timeline
 
@@ -103,10 +103,10 @@ class _Nowhere:
 
 def painter(style: Path, stroke_size: float = 1.0) -> FilmPainter:
     """Paints frames in the style of an image, as ``stylize video`` does."""
-    look = Look(style.stem, ((style, 1.0),))
+    spec = StyleSpec(style.stem, ((style, 1.0),))
     return FilmPainter(
         Stylizer.from_pretrained(),
-        Timeline.constant(look),
+        Timeline.constant(spec),
         read_picture,
         PaintOptions(stroke_size=stroke_size),
     )
@@ -146,14 +146,14 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     motion = timed(lambda: motions.extend(estimator.next(frame.pixels) for frame in frames))
     shape = open_source(clip, excerpt).clip
     size = paint.at_once(shape.width, shape.height)
-    abreast = paint.abreast(shape.width * shape.height)
+    workers = paint.workers(shape.width * shape.height)
 
     def painted_batch(batch: Sequence[Frame]) -> Picture:
         return paint(batch, [0.0] * len(batch))
 
     def film(source: Source, sink: Sink) -> FilmRun:
         return FilmRun(
-            source, sink, painted_batch, strength, None, Progress(""), at_once=size, abreast=abreast
+            source, sink, painted_batch, strength, None, Progress(""), at_once=size, workers=workers
         )
 
     painted_batch(frames[:1])  # whatever is prepared once
@@ -161,7 +161,7 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
     batches = [frames[begin : begin + size] for begin in range(0, len(frames), size)]
     only_paint = timed(
         lambda: painted.extend(
-            one for _, pictures in in_order(painted_batch, batches, abreast) for one in pictures
+            one for _, pictures in ordered_parallel_map(painted_batch, batches, workers) for one in pictures
         )
     )
     blender = Blender(strength)

@@ -60,7 +60,7 @@ def _make(
     from stylecli.media import find_images
     from stylecli.paint.options import PICTURES, LoadOptions
     from stylecli.run.images import ImageJob
-    from stylecli.run.looks import collect_looks
+    from stylecli.run.style_specs import collect_styles
     from stylecli.samples import CONTENTS, STYLES
 
     photographs, styles, results = (output / name for name in ("photographs", "styles", "results"))
@@ -72,7 +72,7 @@ def _make(
     loading = LoadOptions(PICTURES, weights, device.value, dtype.value)
     job = ImageJob(
         [str(photographs)],
-        collect_looks(style_files, []),
+        collect_styles(style_files, []),
         output=f"{results}/",
         overwrite=overwrite,
         max_size=size,
@@ -88,7 +88,7 @@ def _make(
             console.stop_bar()
     console.summary()
 
-    targets = {(item.source, item.style): item.target for item in (*plan.finished, *plan.todo)}
+    targets = {(task.source, task.style): task.target for task in (*plan.finished, *plan.todo)}
     sources = list(dict.fromkeys(source for source, _ in targets))
     sheet = _sheet(sources, style_files, targets)
     path = _write(sheet, output / "demo.png")

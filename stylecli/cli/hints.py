@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stylecli.run.places import is_file, is_folder
+from stylecli.run.paths import is_file, is_folder
 
 _FILMS = (
     ".mp4",

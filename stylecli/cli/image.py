@@ -43,11 +43,11 @@ def image(
     from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
 
-    looks = options.looks(style, prompt, blend, takes, region, where.feather)
+    specs = options.style_specs(style, prompt, blend, takes, region, where.feather)
     loading = engine.loading(PICTURES, painting.seed)
     job = ImageJob(
         inputs,
-        looks,
+        specs,
         output=output,
         recursive=reading.recursive,
         shard=sharing.part,

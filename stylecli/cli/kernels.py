@@ -100,7 +100,7 @@ def test() -> None:
 
 
 def _check_wanted() -> None:
-    from stylecli.ops.switch import VARIABLE, kernels_wanted
+    from stylecli.ops.kernel_mode import VARIABLE, kernels_wanted
 
     if not kernels_wanted():
         raise UsageError(f"{VARIABLE}=off: nothing is compiled; unset it first")

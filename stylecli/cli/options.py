@@ -14,7 +14,7 @@ import typer
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from stylecli.run.looks import Look
+    from stylecli.run.style_specs import StyleSpec
 
 
 class Device(str):
@@ -87,19 +87,19 @@ def memory_bytes(text: str | None) -> int | None:
         raise UsageError(f"--memory-limit {error}") from None
 
 
-def looks(
+def style_specs(
     styles: list[Path] | None,
     prompts: list[str] | None,
     blends: list[str] | None,
     takes: int = 1,
     regions: list[str] | None = None,
     feather: float = 0.0,
-) -> list[Look]:
+) -> list[StyleSpec]:
     """Of --style, --prompt, --blend and --region. Raises UsageError."""
-    from stylecli.run.looks import collect_looks, parse_regions
+    from stylecli.run.style_specs import collect_styles, parse_regions
 
     if not regions:
-        return collect_looks(styles or [], blends or [], prompts or [], takes)
+        return collect_styles(styles or [], blends or [], prompts or [], takes)
     if styles or prompts or blends:
         raise UsageError(
             "--region says which style goes where: drop --style, --blend and --prompt (rest:STYLE paints the rest)"

@@ -50,7 +50,7 @@ def paint_files(
                     _paint(console, job, plan, load, films)
                 console.summary()
                 if telling.open:
-                    _show([*console.made, *(item.target for item in plan.finished)])
+                    _show([*console.made, *(task.target for task in plan.finished)])
         except KeyboardInterrupt:
             console.summary(interrupted=True)
             raise typer.Exit(130) from None
@@ -108,7 +108,7 @@ def _check_streams(plan: Plan, *, json: bool, dry_run: bool) -> None:
 
     if json and not stdout_is_open():
         raise UsageError("--json: stdout is closed")
-    if all(item.target != STREAM for item in plan.todo):
+    if all(task.target != STREAM for task in plan.todo):
         return
     if json:
         raise UsageError("--json and a picture cannot share stdout: give -o a file name")
@@ -125,8 +125,8 @@ def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
         console.say(f"{len(plan.own)} left out as results of an earlier run: {shown}")
     count = len(plan.finished)
     if dry_run:
-        for item in plan.todo:
-            console.planned(item)
+        for task in plan.todo:
+            console.planned(task)
         console.say(f"dry run: {len(plan.todo)} to write, {count} exist already; nothing was written")
     elif count and not plan.todo and not console.tally.failed:
         console.say(f"everything done already: {count} of {count} exist, use --overwrite to make them again")

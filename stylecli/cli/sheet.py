@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.paint.options import PaintOptions, Settings
     from stylecli.paint.stylizer import Stylizer
-    from stylecli.run.looks import Look
+    from stylecli.run.style_specs import StyleSpec
 
 
 @grouped
@@ -63,7 +63,7 @@ def sheet(
     from stylecli.media import read_picture, resize_to_fit
     from stylecli.paint.options import PICTURES, fingerprint
     from stylecli.run.guard import Protected
-    from stylecli.run.looks import Look, collect_prompts, read_phrases
+    from stylecli.run.style_specs import StyleSpec, collect_prompts, read_phrases
 
     local_only(photo, output, phrases)
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
@@ -78,10 +78,11 @@ def sheet(
         paths = _styles(console, styles, recursive) if styles else []
         Protected((path, "a style image") for path in paths).refuse(target)
         stems = [path.stem for path in paths]
-        looks = [
-            Look(path.stem if stems.count(path.stem) == 1 else path.name, ((path, 1.0),)) for path in paths
+        specs = [
+            StyleSpec(path.stem if stems.count(path.stem) == 1 else path.name, ((path, 1.0),))
+            for path in paths
         ]
-        looks += said
+        specs += said
         picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
         how, loading = (
             painting.options(polish=polish),
@@ -91,20 +92,20 @@ def sheet(
             **how.settings,
             **loading.settings,
             "photograph": digest_of(photo)[:16],
-            "styles": fingerprint({"styles": [look.fingerprint() for look in looks]}),
+            "styles": fingerprint({"styles": [spec.fingerprint() for spec in specs]}),
             "columns": columns,
             "max-size": max_size,
         }
         if target.exists() and not overwrite:
             _leave(console, target, settings)
         stylizer = loading.load()
-        console.start_bar(len(looks))
-        cells = list(_paint(console, stylizer, picture, looks, how))
+        console.start_bar(len(specs))
+        cells = list(_paint(console, stylizer, picture, specs, how))
         console.stop_bar()
         if cells:
             made = {**settings, **stylizer.settings}
             _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
-            console.sheet(target, f"{len(cells)} of {len(looks)} styles on {target}")
+            console.sheet(target, f"{len(cells)} of {len(specs)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
 
 
@@ -119,7 +120,7 @@ def _check_target(target: Path) -> None:
 def _leave(console: Console, target: Path, wanted: Settings) -> NoReturn:
     """End without making a sheet that is there already; a failure where it was made otherwise."""
     from stylecli.run.events import Failed
-    from stylecli.run.mark import made_otherwise, picture_differs
+    from stylecli.run.provenance import made_otherwise, picture_differs
 
     words = picture_differs(target, wanted)
     if words:
@@ -134,8 +135,8 @@ def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]
     from stylecli.media import find_images
     from stylecli.run import ready
     from stylecli.run.events import Failed
-    from stylecli.run.mark import is_marked
-    from stylecli.run.places import exists
+    from stylecli.run.paths import exists
+    from stylecli.run.provenance import has_provenance
 
     named = [one for one in folders if one.startswith(ready.SIGN) and not exists(one)]
     drawn = [path for one in named for path in (ready.find_all() if one == ready.ALL else [ready.find(one)])]
@@ -143,7 +144,9 @@ def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]
     for problem in found.problems:
         console.show(Failed(Path(problem.path), problem.reason))
     paths = drawn + [
-        one.path for one in found.images if not (one.path.stem.endswith(".sheet") and is_marked(one.path))
+        one.path
+        for one in found.images
+        if not (one.path.stem.endswith(".sheet") and has_provenance(one.path))
     ]
     if not paths:
         raise UsageError(f"no style images in {', '.join(folders)}")
@@ -151,26 +154,26 @@ def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]
 
 
 def _paint(
-    console: Console, stylizer: Stylizer, picture: Picture, looks: list[Look], how: PaintOptions
+    console: Console, stylizer: Stylizer, picture: Picture, specs: list[StyleSpec], how: PaintOptions
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
     from stylecli.media import read_picture, repaint
     from stylecli.montage import inset
     from stylecli.run.events import Done, Failed, Started
-    from stylecli.run.looks import Prompt
-    from stylecli.run.painters import bind, paint, refined
+    from stylecli.run.painters import paint, refined, resolve
+    from stylecli.run.style_specs import Prompt
 
     height, width = picture.size
-    for look in looks:
-        part = look.parts[0][0]
-        name = part.text if isinstance(part, Prompt) else look.name
+    for spec in specs:
+        part = spec.parts[0][0]
+        name = part.text if isinstance(part, Prompt) else spec.name
         label = Path(name)  # what stands in the lines: there is no file for each style here
         source = part if isinstance(part, Path) else label
         console.show(Started(source, label, name))
         begun = time.perf_counter()
         try:
             style = read_picture(part, name=str(part)) if isinstance(part, Path) else None
-            bound = refined(bind(stylizer, look, lambda _, style=style: style, how), how)  # type: ignore[misc]
+            bound = refined(resolve(stylizer, spec, lambda _, style=style: style, how), how)  # type: ignore[misc]
             painted = repaint(picture, partial(paint, bound, how))
         except (InputError, OutOfMemoryError) as error:
             reason = str(error).removeprefix(f"{part}: ")
@@ -201,7 +204,7 @@ def _write(
 
     from stylecli.media import Picture, write_picture
     from stylecli.montage import gallery
-    from stylecli.run.mark import mark
+    from stylecli.run.provenance import with_provenance
 
     drawn = gallery(cells, columns=columns, cell=cell)
-    write_picture(mark(Picture(np.asarray(drawn)), made), target)
+    write_picture(with_provenance(Picture(np.asarray(drawn)), made), target)

@@ -67,16 +67,16 @@ def text(
     from stylecli.paint.options import PHRASES
     from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
-    from stylecli.run.looks import collect_prompts
+    from stylecli.run.style_specs import collect_prompts
 
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
     if engine.model is not None and backbone is not Backbone.own:
         raise UsageError(f"--weights {engine.model}: none can be trained for --backbone {backbone.value}")
-    looks = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
+    specs = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
     loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
     job = ImageJob(
         inputs,
-        looks,
+        specs,
         output=output,
         recursive=reading.recursive,
         shard=sharing.part,
@@ -111,7 +111,7 @@ def _iterations(asked: int | None, model: str) -> int:
 
 def _split(arguments: list[str], *, named: bool) -> tuple[list[str], list[str]]:
     """Inputs and prompts. Raises UsageError where the prompt seems to have been forgotten."""
-    from stylecli.run.places import exists, is_file
+    from stylecli.run.paths import exists, is_file
 
     if named:
         return arguments, []

@@ -173,7 +173,10 @@ def _timelines(
         raise UsageError(
             'no style given: add --style IMAGE, --prompt "TEXT", --blend a.jpg:0.7,b.jpg:0.3 or --style-at'
         )
-    return [Timeline.constant(look) for look in options.looks(styles, texts, blends, takes, regions, feather)]
+    return [
+        Timeline.constant(spec)
+        for spec in options.style_specs(styles, texts, blends, takes, regions, feather)
+    ]
 
 
 def _excerpt(

@@ -75,11 +75,11 @@ def find_images(
     for text in inputs:
         before = len(discovery.problems)
         found = list(_expand(text, search, discovery.problems))
-        for item in found:
-            key = os.path.normcase(os.path.abspath(item.path))  # noqa: PTH100 (resolve() would merge links)
+        for one in found:
+            key = os.path.normcase(os.path.abspath(one.path))  # noqa: PTH100 (resolve() would merge links)
             if key not in seen:
                 seen.add(key)
-                discovery.images.append(item)
+                discovery.images.append(one)
         discovery.left_out.extend(search.told(text))
         if not found and len(discovery.problems) == before:
             discovery.problems.append(Problem(text, _why_empty(text, search)))

@@ -135,7 +135,7 @@ def shrunk_exif(block: ExifBlock, limit: int) -> bytes | None:
     return data if len(data) <= limit else None
 
 
-def marked_exif(exif: bytes | None, tag: int, text: str) -> bytes:
+def exif_with_provenance(exif: bytes | None, tag: int, text: str) -> bytes:
     """``exif`` with one more text in its main directory. What cannot be taken apart stays as it is."""
     block = read_exif(exif) if exif else ExifBlock()
     return exif or b"" if block is None else block.with_text(tag, text).tobytes()

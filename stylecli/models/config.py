@@ -17,6 +17,9 @@ class JsonConfig:
     """Least and greatest value of fields that weights' shapes do not tell, such as strides: others would only fail, or
     never end, while a picture is painted."""
 
+    RENAMED: ClassVar[dict[str, str]] = {}
+    """Fields by the names that they have in older files."""
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))  # type: ignore[call-overload]
 
@@ -26,6 +29,7 @@ class JsonConfig:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("the configuration is not a table")
+        values = {cls.RENAMED.get(name, name): value for name, value in values.items()}
         usual = {field.name: field.default for field in fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(usual))
         if unknown:

@@ -29,7 +29,7 @@ def overridable(function: _Function) -> _Function:
 
 
 @overridable
-def held(x: Tensor) -> Tensor:
+def materialize(x: Tensor) -> Tensor:
     """x itself. Says what is to be computed once and kept where a picture is painted in strips."""
     return x
 
@@ -294,6 +294,6 @@ class StyledResidual(nn.Module):
         self.gain = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        x = held(x)
+        x = materialize(x)
         y = self.norm1(self.conv1(x, code), code, after=SLOPE)
         return torch.addcmul(x, self.gain, self.norm2(self.conv2(y, code), code))

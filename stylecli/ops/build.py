@@ -17,7 +17,7 @@ from pathlib import Path
 from stylecli import __version__
 from stylecli.ops import cache, compiler
 from stylecli.ops.cache import BuildError
-from stylecli.ops.switch import VARIABLE, kernels_wanted
+from stylecli.ops.kernel_mode import VARIABLE, kernels_wanted
 
 log = logging.getLogger(__name__)
 

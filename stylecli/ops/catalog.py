@@ -109,8 +109,8 @@ def _scan_of_map_example(length: int, random: torch.Generator) -> tuple[Tensor, 
     draw = partial(torch.randn, generator=random, dtype=torch.float64)
     u, gate = draw(2, B, H, W, 4 * D)
     decay = -torch.arange(1, N + 1, dtype=torch.float64).repeat(4, D, 1)
-    choices = draw(B, H, W, 4 * (rank + 2 * N))
-    return u, gate, choices, 0.3 * draw(4, rank, D), draw(4, D) - 4, decay, draw(4, D)
+    dt_B_C = draw(B, H, W, 4 * (rank + 2 * N))
+    return u, gate, dt_B_C, 0.3 * draw(4, rank, D), draw(4, D) - 4, decay, draw(4, D)
 
 
 def _conv3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ from torch import Tensor
 from stylecli import __version__
 from stylecli.ops import build, cache, nvrtc, proof
 from stylecli.ops.cache import BuildError
-from stylecli.ops.switch import VARIABLE, kernels_wanted
+from stylecli.ops.kernel_mode import VARIABLE, kernels_wanted
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ import torch
 from stylecli import __version__
 from stylecli.ops import build, cache
 from stylecli.ops.cache import BuildError
+from stylecli.ops.kernel_mode import kernel_mode
 from stylecli.ops.prover import Job, Outcome, prove
-from stylecli.ops.switch import kernel_mode
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Look:
+class PaintingCheck:
     """On painting with one network in one number format: decibels from float32 on the CPU, and seconds of a picture."""
 
     decibels: float
@@ -69,7 +69,7 @@ class Proof:
 
     when: str = ""
     operators: Mapping[str, Verdict] = field(default_factory=dict)
-    paintings: Mapping[str, Mapping[str, Look]] = field(default_factory=dict)
+    paintings: Mapping[str, Mapping[str, PaintingCheck]] = field(default_factory=dict)
     log: str = ""
 
     def agrees(self, operator: str) -> bool:
@@ -80,7 +80,7 @@ class Proof:
         """Whether it says all that is asked: of painting with that, or of operators alone."""
         return painting is None or painting.name in self.paintings
 
-    def painting(self, network: str, weights: Path | None = None) -> Mapping[str, Look]:
+    def painting(self, network: str, weights: Path | None = None) -> Mapping[str, PaintingCheck]:
         """What was seen of painting with a network, by number format."""
         return self.paintings.get(Painting(network, weights).name, {})
 
@@ -194,7 +194,7 @@ def _proven(
     job = Job(str(device), library, operators, without, painting.network, painting.weights, full)
     outcome = prove(job)
     verdicts = {op: Verdict(o.errors, o.problem) for op, o in outcome.operators.items()}
-    looks = {dtype: Look(*pair) for dtype, pair in outcome.paintings.items()}
+    checks = {dtype: PaintingCheck(*pair) for dtype, pair in outcome.paintings.items()}
     wrong = {op: verdict.problem for op, verdict in verdicts.items() if verdict.problem}
     verdicts = {**before.operators, **verdicts}
     if outcome.painting_problem:
@@ -216,12 +216,12 @@ def _proven(
     proof = Proof(
         datetime.now(UTC).isoformat(timespec="seconds"),
         verdicts,
-        {**before.paintings, painting.name: looks},
+        {**before.paintings, painting.name: checks},
         str(where or before.log),
     )
     if outcome.started:
         # Of a network that could not be loaded nothing was seen; next time it may be there.
-        seen = {name: looks for name, looks in proof.paintings.items() if looks}
+        seen = {name: checks for name, checks in proof.paintings.items() if checks}
         _write(_key(device, library), replace(proof, paintings=seen))
     return proof, outcome
 
@@ -290,8 +290,8 @@ def _read(key: str) -> Proof | None:
         kept = json.loads(text)
         operators = {op: Verdict(v["errors"], v["problem"]) for op, v in kept["operators"].items()}
         paintings = {
-            name: {dtype: Look(**look) for dtype, look in looks.items()}
-            for name, looks in kept["paintings"].items()
+            name: {dtype: PaintingCheck(**check) for dtype, check in checks.items()}
+            for name, checks in kept["paintings"].items()
         }
         return Proof(kept["when"], operators, paintings, kept["log"])
     except (OSError, ValueError, KeyError, TypeError):

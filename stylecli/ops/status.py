@@ -10,7 +10,7 @@ import torch
 from stylecli.devices import here
 from stylecli.ops import build, cache, cuda, proof
 from stylecli.ops.catalog import OPERATORS, Operator
-from stylecli.ops.switch import kernel_mode
+from stylecli.ops.kernel_mode import kernel_mode
 
 
 def status() -> dict[str, Any]:
@@ -47,12 +47,12 @@ def _device(device: torch.device, seen: proof.Proof) -> dict[str, Any]:
     paintings = {
         network: {
             dtype: {
-                "decibels": None if dtype == "reference" else round(look.decibels, 1),
-                "seconds": look.seconds,
+                "decibels": None if dtype == "reference" else round(check.decibels, 1),
+                "seconds": check.seconds,
             }
-            for dtype, look in looks.items()
+            for dtype, check in checks.items()
         }
-        for network, looks in seen.paintings.items()
+        for network, checks in seen.paintings.items()
     }
     return {
         "device": str(device),

@@ -36,7 +36,7 @@ class Phrases:
     def style(self, phrase: str, take: int = 0) -> tuple[Tensor, Tensor]:
         """Style vector (1, S) and embedding (1, E) of a phrase. ``take``: another one of the same phrase."""
         with torch.inference_mode():
-            warn_if_unfamiliar(self.encoder, phrase)
+            warn_if_out_of_domain(self.encoder, phrase)
             imagined = self.prior.imagine(phrase, self.encoder.encode_text, take)
             embedding = self.encoder.encode_text([phrase]).clone()
         shown = "; ".join(f"{name} {round(100 * share)} %" for name, share in imagined.leaned)
@@ -72,12 +72,12 @@ def phrases_fingerprint() -> str:
     return fingerprint_of(locate(PRIOR)) + fingerprint_of(locate(ENCODER))
 
 
-def warn_if_unfamiliar(encoder: Siglip, phrase: str) -> None:
-    familiarity, threshold = float(encoder.familiarity([phrase])), encoder.config.threshold
-    if familiarity < threshold:
+def warn_if_out_of_domain(encoder: Siglip, phrase: str) -> None:
+    score, threshold = float(encoder.in_domain_score([phrase])), encoder.config.threshold
+    if score < threshold:
         log.warning(
             f"'{_brief(phrase)}' is far from everything that the text encoder was trained on "
-            f"(familiarity {familiarity:.2f}, usual above {threshold:.2f}): do not expect much"
+            f"(in-domain score {score:.2f}, usual above {threshold:.2f}): do not expect much"
         )
 
 

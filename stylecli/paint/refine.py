@@ -51,11 +51,11 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
             "this network learns a style from an image of it: drop --refine, or give it one (--style, and encode_style "
             "with texture); after a phrase stylemamba-s learns (--model)"
         )
-    if by_phrase and not style.statistics[:, network.vector_size :].any():
+    if by_phrase and not style.vector[:, network.vector_size :].any():
         raise UsageError("this network can be refined to a phrase only: for style images take stylerwkv-s")
     part = "fusion" if by_phrase else "decoder"
     trained = getattr(network, part)
-    file = _place(stylizer, style.statistics, iterations, seed)
+    file = _place(stylizer, style.vector, iterations, seed)
     kept = _kept(file, trained.state_dict())
     if kept is None:
         adapted = (
@@ -83,7 +83,7 @@ def _adapt_image(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
     with torch.inference_mode(False), torch.enable_grad():
         return adapt_to_texture(
             network,
-            style.statistics.to(device).clone(),
+            style.vector.to(device).clone(),
             style.texture.to(device),
             style.features,
             [photo.to(device) for photo in _drawn(*_TEXTURE_SIDES)],
@@ -105,7 +105,7 @@ def _adapt(stylizer: Stylizer, iterations: int, seed: int) -> nn.Module:
             painter,
             encoder,
             torch.stack(_drawn(_SIDE)[:2]).to(stylizer.device),
-            stylizer.style.statistics.to(stylizer.device).clone(),
+            stylizer.style.vector.to(stylizer.device).clone(),
             Refinement(iterations=iterations, seed=seed),
             ProgressLog("refining", "directional loss", iterations, _REPORT_EVERY),
         )

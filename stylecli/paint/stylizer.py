@@ -33,7 +33,7 @@ from stylecli.paint.photo import Canvas, Framed, Photo, luma
 from stylecli.paint.pixels import strips
 from stylecli.paint.progress import ProgressLog
 from stylecli.paint.size import enlarge_with_detail, resize, working_size
-from stylecli.tiling import Grid, Strips, sweep
+from stylecli.tiling import Grid, LazyFeatureMap, sweep
 from stylecli.weights.store import looks_like_path
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Style:
     """An encoded style: what the painting network needs of it, and nothing of the picture itself.
 
     Attributes:
-        statistics: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
+        vector: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
             features; of a prompt, its embedding.
         network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
         texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
@@ -61,7 +61,7 @@ class Style:
         features: what the texture is measured by.
     """
 
-    statistics: Tensor
+    vector: Tensor
     network: str | None = None
     texture: Texture | None = None
     palette: Palette | None = None
@@ -79,12 +79,12 @@ class Style:
             raise UsageError("a blend needs styles with finite weights of zero or more, not all zero")
         relative = [weight / max(weights) for weight in weights]  # huge ones have no sum
         networks = {style.network for style, _ in parts if style.network is not None}
-        if len(networks) > 1 or len({style.statistics.shape for style, _ in parts}) > 1:
+        if len(networks) > 1 or len({style.vector.shape for style, _ in parts}) > 1:
             raise UsageError("styles of different networks cannot be blended")
         shares = [weight / sum(relative) for weight in relative]
-        mixed = torch.stack(
-            [part[0].statistics * share for part, share in zip(parts, shares, strict=True)]
-        ).sum(0)
+        mixed = torch.stack([part[0].vector * share for part, share in zip(parts, shares, strict=True)]).sum(
+            0
+        )
         textures = [(part[0].texture, share) for part, share in zip(parts, shares, strict=True)]
         known = [(texture, share) for texture, share in textures if texture is not None]
         if len({tuple(unit.shape for unit in texture.units) for texture, _ in known}) > 1:
@@ -100,7 +100,7 @@ class Style:
         from safetensors.torch import save_file
 
         said = {"kind": "style"} if self.network is None else {"kind": "style", "network": self.network}
-        save_file({"statistics": self.statistics}, path, metadata=said)
+        save_file({"statistics": self.vector}, path, metadata=said)
 
     @classmethod
     def load(cls, path: Path | str) -> Style:
@@ -201,7 +201,7 @@ class Stylizer:
         """A stylizer that paints in the style of ``image``.
 
         ``texture``: one that can be refined, and polish, too. ``features``: the network by which it sees textures then,
-        a name of ``weights.toml`` ("vgg16") or a file; without one StyleRWKV's own style reader.
+        a name of ``weights.toml`` ("vgg16") or a file; without one StyleRWKV's own style feature network.
 
         The style is encoded at a short side of 288 pixels, whatever its own size: training saw it 256 pixels large,
         and a little more keeps more of the photograph.
@@ -287,20 +287,20 @@ class Stylizer:
                 "for phrases"
             )
         from stylecli.models.siglip import Siglip
-        from stylecli.paint.phrases import warn_if_unfamiliar
+        from stylecli.paint.phrases import warn_if_out_of_domain
 
         with torch.inference_mode():
             if isinstance(self.encoder, Siglip):
-                warn_if_unfamiliar(self.encoder, prompt)
+                warn_if_out_of_domain(self.encoder, prompt)
             return self.with_style(Style(self.encoder.encode_text([prompt]).clone(), self.weights))
 
     def with_style(self, style: Style) -> Stylizer:
         """A stylizer that paints in an already encoded style. Raises UsageError where another network encoded it, and
         WeightsError for values that are no numbers."""
-        size, wanted = style.statistics.shape[1], self.network.style_size
+        size, wanted = style.vector.shape[1], self.network.style_size
         if size != wanted or style.network not in (None, self.weights):
             raise UsageError("this style was encoded by another network or by other weights: encode it again")
-        if not style.statistics.isfinite().all():
+        if not style.vector.isfinite().all():
             raise WeightsError(
                 "this style holds values that are no numbers: the file, or the weights, are damaged"
             )
@@ -388,7 +388,7 @@ class Stylizer:
         small, painted = self._painted(photo, size, 1.0 if polish else strength, seed)
         if polish:
             painted = self._polished(painted, small, strength, polish)
-        tight = isinstance(painted, Strips) or self.memory_limit is not None
+        tight = isinstance(painted, LazyFeatureMap) or self.memory_limit is not None
         for top, bottom, result in self._at_full_size(painted, small, photo):
             if preserve_color:
                 result = keep_color(result, photo.rows(top, bottom).to(result.device))
@@ -405,18 +405,20 @@ class Stylizer:
         small, wanted = resize(photo, size, self.device), self.style.palette
         if wanted is None:
             painted = self._painted(Photo(small), size, 1.0, seed)[1]
-            wanted = Palette.of(painted.whole() if isinstance(painted, Strips) else painted)
+            wanted = Palette.of(painted.whole() if isinstance(painted, LazyFeatureMap) else painted)
         own, canvas = Palette.of(small), Canvas(photo)
         for top, bottom in strips(photo.height, photo.width):
             rows = photo.rows(top, bottom).to(self.device)
             canvas.put(top, torch.lerp(rows, wanted.recolour(rows, own), strength))
         return canvas.done()
 
-    def _polished(self, painted: Tensor | Strips, small: Photo, strength: float, iterations: int) -> Tensor:
+    def _polished(
+        self, painted: Tensor | LazyFeatureMap, small: Photo, strength: float, iterations: int
+    ) -> Tensor:
         from stylecli.paint.polish import polish
 
         assert self.style is not None and self.style.texture is not None and self.style.features is not None
-        whole = painted.whole() if isinstance(painted, Strips) else painted
+        whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
         photo = small.all().to(whole.device, whole.dtype)
         texture = self.style.texture.to(self.device)
         progress = ProgressLog("polishing", "loss", iterations, every=10)
@@ -424,15 +426,15 @@ class Stylizer:
         return polished if strength == 1 else torch.lerp(photo, polished, strength)
 
     def _at_full_size(
-        self, painted: Tensor | Strips, small: Photo, photo: Photo
+        self, painted: Tensor | LazyFeatureMap, small: Photo, photo: Photo
     ) -> Iterator[tuple[int, int, Tensor]]:
         """First row, last (excluded), and rows (B, 3, n, W) of the finished picture."""
         size = (photo.height, photo.width)
-        if isinstance(painted, Strips) and painted.shape[2:] == size:
+        if isinstance(painted, LazyFeatureMap) and painted.shape[2:] == size:
             for top, bottom, (rows,) in sweep(painted):
                 yield top, bottom, rows
             return
-        whole = painted.whole() if isinstance(painted, Strips) else painted
+        whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
         if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
             whole = resize(Photo(whole), size, self.device)
         for top, bottom in strips(*size):
@@ -444,7 +446,7 @@ class Stylizer:
 
     def _painted(
         self, photo: Photo, size: tuple[int, int], strength: float, seed: int
-    ) -> tuple[Photo, Tensor | Strips]:
+    ) -> tuple[Photo, Tensor | LazyFeatureMap]:
         """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
         plan = self._plan(size, photo.nbytes)
         if (plan.height, plan.width) != size:
@@ -476,20 +478,20 @@ class Stylizer:
         painted = self._network(framed.rows(0, framed.height).to(self.device, self.dtype), strength, seed)
         return framed.without(painted).float().clamp(0, 1)
 
-    def _forward_in_strips(self, small: Photo, strength: float, seed: int, rows: int) -> Strips:
+    def _forward_in_strips(self, small: Photo, strength: float, seed: int, rows: int) -> LazyFeatureMap:
         """The same, not yet computed."""
         framed = Framed(small, self.descriptor.margin)
         grid = Grid(framed.height, rows, self.device)
         shape = (small.batch, 3, framed.height, framed.width)
-        source = Strips(
+        source = LazyFeatureMap(
             grid, shape, self.dtype, read=lambda a, b: framed.rows(a, b).to(self.device, self.dtype)
         )
-        painted: Strips = framed.without(self._network(source, strength, seed))
+        painted: LazyFeatureMap = framed.without(self._network(source, strength, seed))
         return painted.float().clamp(0, 1)  # type: ignore[no-any-return]
 
     def _network(self, content: Any, strength: float, seed: int) -> Any:
         assert self.style is not None
-        style = self.style.statistics.to(self.device, self.dtype)
+        style = self.style.vector.to(self.device, self.dtype)
         return self.network.paint(content, style, strength, seed)  # type: ignore[operator]
 
 

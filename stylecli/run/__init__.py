@@ -1,1 +1,1 @@
-"""From inputs and styles to finished files: looks, the plan, the stream that carries it out."""
+"""From inputs and styles to finished files: style specifications, the plan, the stream that carries it out."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.run.events import Done, Event, Failed, Skipped, Started
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.stages import POLL_S
 from stylecli.run.stream import Portion, Work, stream
 from stylecli.run.worker import Broken, Said
@@ -44,7 +44,7 @@ class Actor:
         os.environ.update({**order.environment, "OMP_NUM_THREADS": str(threads)})
         self._queue: Queue[Portion | None] = Queue()
         self._changed = threading.Condition()
-        self._open: dict[Portion, set[Item]] = {}
+        self._open: dict[Portion, set[Task]] = {}
         self._messages: dict[Portion | None, list[object]] = {None: []}
         self._over = self._stopped = False
 
@@ -139,7 +139,7 @@ class Actor:
 
 def _concerns(event: Event, portion: Portion) -> bool:
     if isinstance(event, Done | Failed | Skipped | Started):
-        return any(item.target == event.target and item.source == event.source for item in portion)
+        return any(task.target == event.target and task.source == event.source for task in portion)
     return event.source == portion[0].source
 
 

@@ -24,8 +24,8 @@ from stylecli.run.actor import Actor, Order
 from stylecli.run.events import Event, Failed
 from stylecli.run.executor import check_files, tidy
 from stylecli.run.handout import Handout, shares
-from stylecli.run.places import is_folder
-from stylecli.run.plan import Item
+from stylecli.run.paths import is_folder
+from stylecli.run.plan import Task
 from stylecli.run.processes import cores
 from stylecli.run.shipping import Parcel, parcels, version
 from stylecli.run.worker import Broken, Said
@@ -57,7 +57,7 @@ class Cluster:
     def paint(
         self,
         job: ImageJob,
-        todo: Sequence[Item],
+        todo: Sequence[Task],
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None:
@@ -156,12 +156,12 @@ class Seat:
 
 
 @contextmanager
-def _seen_by_all(todo: Sequence[Item]) -> Iterator[Path | None]:
+def _seen_by_all(todo: Sequence[Task]) -> Iterator[Path | None]:
     """A file by which workers tell that they see the same disk: in the nearest folder above the first result, or, where
     results go elsewhere, the first picture. None where all of them are elsewhere."""
-    results = [item.target for item in todo if not isinstance(item.target, RemotePath)]
+    results = [task.target for task in todo if not isinstance(task.target, RemotePath)]
     if not results:
-        sources = (item.source.absolute() for item in todo if not isinstance(item.source, RemotePath))
+        sources = (task.source.absolute() for task in todo if not isinstance(task.source, RemotePath))
         yield next(sources, None)
         return
     folder = results[0].absolute().parent
@@ -183,7 +183,7 @@ class _Run:
         self,
         ray: Any,
         order: Order,
-        todo: Sequence[Item],
+        todo: Sequence[Task],
         seats: Sequence[Seat],
         emit: Callable[[Event], None],
     ) -> None:
@@ -289,9 +289,9 @@ class _Run:
                     f"--cluster: {_TRIES} workers ended while they loaded the network: {reason}"
                 )
         self._ready.discard(worker)
-        for item in self._handout.died(worker):
+        for task in self._handout.died(worker):
             text = f"three workers that had it in hand ended ({reason}): left out"
-            self._emit(Failed(item.source, text, item.target, item.style))
+            self._emit(Failed(task.source, text, task.target, task.style))
         log.info("a worker ended (%s): others do what it had in hand", reason)
         if self._handout.waiting:
             self._start(seat)

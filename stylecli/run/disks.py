@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from stylecli.files.atomic import WriteError, check_writable, disk_of
 from stylecli.files.remote import RemotePath
 from stylecli.run.events import STREAM, Event, Failed, NotBegun
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 
 
 class FullDisks:
@@ -16,42 +16,42 @@ class FullDisks:
     def __init__(self) -> None:
         self._reasons: dict[int, str] = {}
 
-    def note(self, item: Item, error: Exception) -> None:
-        """Remember the disk of ``item`` where ``error`` says that it is full."""
-        if isinstance(error, WriteError) and error.no_room and not _elsewhere(item):
-            self._reasons[disk_of(item.target)] = error.reason
+    def note(self, task: Task, error: Exception) -> None:
+        """Remember the disk of ``task`` where ``error`` says that it is full."""
+        if isinstance(error, WriteError) and error.no_room and not _elsewhere(task):
+            self._reasons[disk_of(task.target)] = error.reason
 
-    def refuses(self, item: Item) -> NotBegun | None:
+    def refuses(self, task: Task) -> NotBegun | None:
         """What to report instead of trying; None where there may be room."""
-        if not self._reasons or _elsewhere(item):
+        if not self._reasons or _elsewhere(task):
             return None
-        reason = self._reasons.get(disk_of(item.target))
-        return None if reason is None else _not_begun(item, reason)
+        reason = self._reasons.get(disk_of(task.target))
+        return None if reason is None else _not_begun(task, reason)
 
 
-def writable(items: Sequence[Item], emit: Callable[[Event], None]) -> list[Item]:
-    """The items whose targets can be written; the others are reported, with the reason once for each place."""
+def writable(tasks: Sequence[Task], emit: Callable[[Event], None]) -> list[Task]:
+    """The tasks whose targets can be written; the others are reported, with the reason once for each place."""
     here = [
-        item.target for item in items if item.target != STREAM and not isinstance(item.target, RemotePath)
+        task.target for task in tasks if task.target != STREAM and not isinstance(task.target, RemotePath)
     ]
     problems = check_writable(here)
     told: list[WriteError] = []
     good = []
-    for item in items:
-        error = problems.get(item.target)
+    for task in tasks:
+        error = problems.get(task.target)
         if error is None:
-            good.append(item)
+            good.append(task)
         elif error in told:
-            emit(_not_begun(item, error.reason))
+            emit(_not_begun(task, error.reason))
         else:
             told.append(error)
-            emit(Failed(item.source, str(error), item.target, item.style))
+            emit(Failed(task.source, str(error), task.target, task.style))
     return good
 
 
-def _elsewhere(item: Item) -> bool:
-    return item.target == STREAM or isinstance(item.target, RemotePath)
+def _elsewhere(task: Task) -> bool:
+    return task.target == STREAM or isinstance(task.target, RemotePath)
 
 
-def _not_begun(item: Item, reason: str) -> NotBegun:
-    return NotBegun(item.source, f"not begun: {reason}", item.target, item.style)
+def _not_begun(task: Task, reason: str) -> NotBegun:
+    return NotBegun(task.source, f"not begun: {reason}", task.target, task.style)

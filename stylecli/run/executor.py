@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from stylecli.errors import UsageError
 from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.run.events import STREAM, Event
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.stream import portions, stream
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Paints ``todo``, a part of the plan of ``job``, and reports each item through ``emit``.
+    """Paints ``todo``, a part of the plan of ``job``, and reports each task through ``emit``.
 
     ``load`` gives the network where this process needs it. Raises what loading raises, and KeyboardInterrupt: what is
     finished stays, and nothing half-written does.
@@ -26,21 +26,21 @@ class Executor(Protocol):
     def paint(
         self,
         job: ImageJob,
-        todo: Sequence[Item],
+        todo: Sequence[Task],
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None: ...
 
 
-def check_files(todo: Sequence[Item], among: str, option: str) -> None:
+def check_files(todo: Sequence[Task], among: str, option: str) -> None:
     """Raises UsageError for stdin and stdout: only this process has them."""
-    if any(STREAM in (item.source, item.target) for item in todo):
+    if any(STREAM in (task.source, task.target) for task in todo):
         raise UsageError(f"-: stdin and stdout cannot be shared {among}; leave out {option}")
 
 
-def tidy(todo: Sequence[Item]) -> None:
+def tidy(todo: Sequence[Task]) -> None:
     """Remove what workers that died on this machine left half-written beside the results."""
-    for folder in dict.fromkeys(item.target.parent for item in todo):
+    for folder in dict.fromkeys(task.target.parent for task in todo):
         remove_stale_temporaries(folder)
 
 
@@ -50,7 +50,7 @@ class InProcess:
     def paint(
         self,
         job: ImageJob,
-        todo: Sequence[Item],
+        todo: Sequence[Task],
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None:

@@ -16,11 +16,11 @@ from queue import Queue
 
 from stylecli.media.picture import FloatArray
 from stylecli.media.video.clip import Frame
-from stylecli.media.video.encoding import GROUP
+from stylecli.media.video.encoding import GOP_FRAMES
 from stylecli.media.video.sink import Sink
 from stylecli.media.video.source import Source
-from stylecli.run.abreast import in_order
-from stylecli.run.journal import Journal, Progress
+from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
+from stylecli.run.parallel_map import ordered_parallel_map
 from stylecli.run.stages import Stages
 from stylecli.run.temporal import Blender, LayeredBlender, Motion, MotionEstimator
 
@@ -53,11 +53,11 @@ class FilmRun:
 
     Attributes:
         temporal: strength of the temporal step, 0..1; None leaves it out.
-        journal: None where the result cannot be taken up again.
+        checkpoint: None where the result cannot be taken up again.
         before: what an earlier run has left in the journal.
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
-        at_once: how many frames ``paint`` is given in one call. abreast: how many such calls at the same time.
+        at_once: how many frames ``paint`` is given in one call. workers: how many such calls at the same time.
         layers: how many paintings of each frame ``paint`` gives, one below the other.
         finish: makes of a frame and its steadied paintings what is written; called in order.
         completed: whether the run has reached the last frame.
@@ -67,12 +67,12 @@ class FilmRun:
     sink: Sink
     paint: FramePainter
     temporal: float | None
-    journal: Journal | None
+    checkpoint: FilmCheckpoint | None
     before: Progress
     advanced: Callable[[int], None] = lambda frames: None
     stop: threading.Event = field(default_factory=threading.Event)
     at_once: int = 1
-    abreast: int = 1
+    workers: int = 1
     seconds: Seconds = field(default_factory=Seconds)
     layers: int = 1
     finish: Callable[[Frame, FloatArray], FloatArray] = lambda frame, painted: painted
@@ -81,7 +81,7 @@ class FilmRun:
     def run(self) -> Progress:
         """Paint all frames, or until ``stop``; how far it got. The sink still has to be finished.
 
-        Raises what reading, painting and writing raise; everything in the journal stays good.
+        Raises what reading, painting and writing raise; everything in the checkpoint stays good.
         """
         clip = self.source.clip
         waiting = max(2, min(8, _PIXELS_AHEAD // (clip.width * clip.height)))
@@ -91,16 +91,18 @@ class FilmRun:
         ahead, behind = Stages(), Stages()
         self._progress = self.before
         self.sink.begin(self.before.groups, self.before.frames)
-        state = self.journal.state(self.before) if self.journal is not None else None
+        state = self.checkpoint.state(self.before) if self.checkpoint is not None else None
         ahead.start("decode", self._decode, ahead, decoded)
         ahead.start("motion", self._follow, ahead, decoded, moved)
         behind.start("encode", self._encode, behind, painted, state)
         try:
             whole = True  # no group is half painted
-            with closing(in_order(self._paint, self._batches(ahead, moved), self.abreast)) as batches:
+            with closing(
+                ordered_parallel_map(self._paint, self._batches(ahead, moved), self.workers)
+            ) as batches:
                 for batch, (pixels, took) in batches:
-                    self.seconds.paint += took / self.abreast
-                    if self.stop.is_set() and (whole or self.journal is None):
+                    self.seconds.paint += took / self.workers
+                    if self.stop.is_set() and (whole or self.checkpoint is None):
                         break
                     if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
                         break
@@ -144,7 +146,7 @@ class FilmRun:
             motion = None if estimator is None else estimator.next(frame.pixels)
             self.seconds.motion += time.perf_counter() - begun
             if number >= self.before.frames and not stages.put(
-                moved, _Moved(frame, motion, (number + 1) % GROUP == 0)
+                moved, _Moved(frame, motion, (number + 1) % GOP_FRAMES == 0)
             ):
                 return
             number += 1
@@ -181,7 +183,7 @@ class FilmRun:
                 self._close_group(frames, last, blender)
             self.seconds.encode += time.perf_counter() - begun
             self.advanced(frames)
-        if last is not None and frames % GROUP and self.completed:
+        if last is not None and frames % GOP_FRAMES and self.completed:
             self._close_group(frames, last, blender)
 
     def _blender(self, state: FloatArray | None) -> Blender | LayeredBlender | None:
@@ -195,5 +197,5 @@ class FilmRun:
         part = self.sink.cut()
         before = self._progress
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
-        if self.journal is not None:
-            self.journal.write(self._progress, None if blender is None else blender.state, part)
+        if self.checkpoint is not None:
+            self.checkpoint.write(self._progress, None if blender is None else blender.state, part)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stylecli.errors import UsageError
 from stylecli.run.events import STREAM, Failed
-from stylecli.run.places import is_folder
+from stylecli.run.paths import is_folder
 from stylecli.run.plan import Found
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
 from stylecli.run.events import STREAM
-from stylecli.run.places import file_id, is_folder, place_of, resolved
+from stylecli.run.paths import canonical_path, file_id, is_folder, resolved
+
+if TYPE_CHECKING:
+    from stylecli.run.plan import Task
 
 Files = Callable[[Path], Sequence[Path]]
-
-
-class Task(Protocol):
-    @property
-    def source(self) -> Path: ...
-    @property
-    def target(self) -> Path: ...
 
 
 class Protected:
@@ -38,14 +34,14 @@ class Protected:
         for key in _keys(target):
             if key in self._what:
                 path, what = self._what[key]
-                leads = "" if place_of(path) == place_of(target) else f" leads to {path} and"
+                leads = "" if canonical_path(path) == canonical_path(target) else f" leads to {path} and"
                 raise UsageError(f"{target}{leads} is {what} itself: choose another -o")
 
 
 def _keys(path: Path) -> list[object]:
     if path == STREAM:
         return []
-    return [key for key in (place_of(path), file_id(path)) if key is not None]
+    return [key for key in (canonical_path(path), file_id(path)) if key is not None]
 
 
 def refuse_loss(
@@ -72,7 +68,7 @@ def refuse_loss(
             own.refuse(file)
             always.refuse(file)
             other = inputs.get(file_id(file) or ())
-            if other is not None and place_of(other) != place_of(file) and will_write(task):
+            if other is not None and canonical_path(other) != canonical_path(file) and will_write(task):
                 raise UsageError(f"{file} leads to {other}, another input itself: choose another -o")
 
 
@@ -89,7 +85,9 @@ def refuse_collisions(tasks: Sequence[Task]) -> None:
     if clashes:
         first, second = clashes[0]
         both = (
-            second.target if place_of(first.target).casefold() == place_of(second.target).casefold() else ""
+            second.target
+            if canonical_path(first.target).casefold() == canonical_path(second.target).casefold()
+            else ""
         )
         more = f" (and {len(clashes) - 1} more such pairs)" if len(clashes) > 1 else ""
         raise UsageError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stylecli.run.events import Done, Event, Failed, Skipped
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.stream import Portion, portions
 
 _IN_HAND = 3  # portions: one is painted, one is read, one waits
@@ -21,7 +21,7 @@ _DEATHS = 3  # of workers over a picture; then it is given up
 _PIECES = 4  # portions for each worker at least, where there are styles enough
 
 
-def shares(todo: Sequence[Item], workers: int) -> list[Portion]:
+def shares(todo: Sequence[Task], workers: int) -> list[Portion]:
     """Portions of ``todo``; where there are few sources for so many workers, their styles are shared out too."""
     whole = portions(todo)
     wanted = _PIECES * workers
@@ -35,7 +35,7 @@ def shares(todo: Sequence[Item], workers: int) -> list[Portion]:
 class _Hand:
     """What one worker has."""
 
-    held: list[set[Item]] = field(default_factory=list)  # of each portion what is not ended yet
+    held: list[set[Task]] = field(default_factory=list)  # of each portion what is not ended yet
     alone: bool = False
 
 
@@ -73,19 +73,19 @@ class Handout:
         """Cross out what ``event`` of ``worker`` says to be over."""
         if not isinstance(event, Done | Failed | Skipped) or event.target is None or event.style is None:
             return
-        hand, item = self._hands[worker], Item(event.source, event.target, event.style)
+        hand, task = self._hands[worker], Task(event.source, event.target, event.style)
         for held in hand.held:
-            held.discard(item)
+            held.discard(task)
         hand.held = [held for held in hand.held if held]
 
-    def died(self, worker: Hashable) -> list[Item]:
-        """Take back what ``worker`` had in hand; returns the items of pictures that are given up."""
+    def died(self, worker: Hashable) -> list[Task]:
+        """Take back what ``worker`` had in hand; returns the tasks of pictures that are given up."""
         lost = self._hands.pop(worker, _Hand()).held
-        given_up: list[Item] = []
-        for source in {item.source for held in lost for item in held}:
+        given_up: list[Task] = []
+        for source in {task.source for held in lost for task in held}:
             self._deaths[source] += 1
         for held in lost:
-            left = sorted(held, key=lambda item: str(item.target))
+            left = sorted(held, key=lambda task: str(task.target))
             if self._deaths[left[0].source] >= _DEATHS:
                 given_up += left
             else:

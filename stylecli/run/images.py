@@ -19,13 +19,13 @@ from stylecli.paint.options import LoadOptions, PaintOptions, Settings
 from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Event, Failed, Warned
 from stylecli.run.executor import Executor, InProcess
-from stylecli.run.looks import Look
 from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
-from stylecli.run.painters import bind_painters
-from stylecli.run.places import is_folder, place_of
-from stylecli.run.plan import Found, Item, Naming, Plan, Stdin, make_plan
+from stylecli.run.painters import resolve_painters
+from stylecli.run.paths import canonical_path, is_folder
+from stylecli.run.plan import Found, Naming, Plan, Stdin, Task, make_plan
 from stylecli.run.shard import Shard
-from stylecli.run.stream import PIXELS_IN_FLIGHT, Painter, Work
+from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work
+from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -44,7 +44,7 @@ class ImageJob:
     """What was asked for. ``output`` is as typed (a trailing slash means a folder), ``-`` is a stream."""
 
     inputs: Sequence[str]
-    looks: Sequence[Look]
+    specs: Sequence[StyleSpec]
     output: str | None = None
     recursive: bool = False
     shard: Shard = field(default_factory=Shard)
@@ -72,22 +72,22 @@ class ImageJob:
         """
         from stylecli.media import is_animated, output_suffix
         from stylecli.media.formats import writer_for
-        from stylecli.run.mark import is_marked, picture_differs, sort_finished
+        from stylecli.run.provenance import has_provenance, picture_differs, sort_finished
 
         found, problems = self._find(emit)
         plan = make_plan(
             found,
-            [look.name for look in self.looks],
+            [spec.name for spec in self.specs],
             Naming(self.output, self.format, output_suffix, writer_for, is_animated),
             several=self.only is not None or len(found) + len(problems) > 1,
             overwrite=self.overwrite,
             kept={
-                **{path: "the style image" for look in self.looks for path in look.files},
-                **kept_masks(self.looks, self.mask),
+                **{path: "the style image" for spec in self.specs for path in spec.files},
+                **kept_masks(self.specs, self.mask),
                 **self.kept,
             },
             shard=self.shard,
-            made_by_us=is_marked,
+            made_by_us=has_provenance,
         )
         if self.only is None:
             for problem in problems:
@@ -95,25 +95,25 @@ class ImageJob:
         else:  # a folder may be empty still
             meant = self.only
             todo, finished = (
-                tuple(item for item in items if place_of(item.source) in meant)
-                for items in (plan.todo, plan.finished)
+                tuple(task for task in tasks if canonical_path(task.source) in meant)
+                for tasks in (plan.todo, plan.finished)
             )
             plan = replace(plan, todo=todo, finished=finished)
         plan = with_masks(plan, self._masks, emit)
         return sort_finished(plan, self._settings, picture_differs, emit)
 
-    def _settings(self, item: Item) -> Settings:
+    def _settings(self, task: Task) -> Settings:
         """All that decides a result but the photograph itself; as far as it is known before the network is loaded."""
-        return {**self._by_style[item.style], **mask_settings(self._masks(item), item.source)}
+        return {**self._by_style[task.style], **mask_settings(self._masks(task), task.source)}
 
-    def _masks(self, item: Item) -> Sequence[Masks | None]:
-        """Of the layers of its look, and at the end that of all."""
-        return (*next(look.masks for look in self.looks if look.name == item.style), self.mask)
+    def _masks(self, task: Task) -> Sequence[Masks | None]:
+        """Of the layers of its style, and at the end that of all."""
+        return (*next(spec.masks for spec in self.specs if spec.name == task.style), self.mask)
 
-    def _regions(self, item: Item) -> Regions | None:
+    def _regions(self, task: Task) -> Regions | None:
         *layers, whole = [
-            None if masks is None else masks.still(item.source, self.max_pixels)
-            for masks in self._masks(item)
+            None if masks is None else masks.still(task.source, self.max_pixels)
+            for masks in self._masks(task)
         ]
         if not any(layers) and whole is None:
             return None
@@ -125,7 +125,7 @@ class ImageJob:
     def _by_style(self) -> dict[str, Settings]:
         common = {**self.options.settings, **self.loading.settings}
         own = {"max-size": self.max_size, "quality": self.quality}
-        return {look.name: {**common, "style": look.fingerprint(), **own} for look in self.looks}
+        return {spec.name: {**common, "style": spec.fingerprint(), **own} for spec in self.specs}
 
     def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Emit) -> None:
         """Paint ``plan.todo``, and report pictures that fail. ``load`` is called once one could be read.
@@ -135,13 +135,13 @@ class ImageJob:
         """
         from stylecli.files.atomic import remove_stale_temporaries
 
-        for folder in dict.fromkeys(item.target.parent for item in plan.todo if item.target != STREAM):
+        for folder in dict.fromkeys(task.target.parent for task in plan.todo if task.target != STREAM):
             if not isinstance(folder, RemotePath) and is_folder(folder):
                 remove_stale_temporaries(folder)
         todo = writable(plan.todo, emit)
-        wanted = {item.style for item in todo}
+        wanted = {task.style for task in todo}
         needed = replace(
-            self, looks=[look for look in self.looks if look.name in wanted], executor=InProcess()
+            self, specs=[spec for spec in self.specs if spec.name in wanted], executor=InProcess()
         )
         if todo:
             self.executor.paint(needed, todo, load, emit)
@@ -150,15 +150,15 @@ class ImageJob:
         """How a picture of this job is read, painted and written; raises as :meth:`run` does."""
         loaded: dict[str, object] = {}
 
-        def painters() -> Mapping[str, Painter]:
+        def painters() -> Mapping[str, PaintFunction]:
             stylizer = load()
             loaded.update(stylizer.settings)
-            return bind_painters(stylizer, self.looks, self._open, self.options)
+            return resolve_painters(stylizer, self.specs, self._open, self.options)
 
         return Work(
             self._read,
             painters,
-            lambda picture, item: self._write(picture, item.target, {**self._settings(item), **loaded}),
+            lambda picture, task: self._write(picture, task.target, {**self._settings(task), **loaded}),
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
             keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
             regions=self._regions,
@@ -215,9 +215,9 @@ class ImageJob:
 
     def _write(self, picture: Picture, target: Path, made: Settings) -> Sequence[str]:
         from stylecli.media import write_picture
-        from stylecli.run.mark import mark, remember
+        from stylecli.run.provenance import remember, with_provenance
 
-        marked, whole = mark(picture, made), BytesIO()
+        marked, whole = with_provenance(picture, made), BytesIO()
         if isinstance(target, RemotePath):
             notices = write_picture(marked, whole, format=self.format or target.suffix, quality=self.quality)
             remote.write(target, whole.getvalue(), replace=self.overwrite)

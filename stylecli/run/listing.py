@@ -1,4 +1,4 @@
-"""Results whose format has no room for a mark (BMP, GIF, TGA ...): a hidden file in their folder lists them.
+"""Results whose format has no room for provenance (BMP, GIF, TGA ...): a hidden file in their folder lists them.
 
 One line of JSON for each, with the digest of its bytes: a picture that somebody has edited since, or put there under
 the same name, is not ours. Lines are only added, so that several runs may write into one folder; the last one counts.
@@ -21,18 +21,18 @@ _LARGEST = 64 << 20  # bytes of the file
 _LONGEST = 1 << 20  # bytes of a line
 
 
-def add(path: Path, mark: str) -> None:
-    """List the result at ``path`` with its ``mark``. What cannot be listed is painted all the same."""
+def add(path: Path, provenance: str) -> None:
+    """List the result at ``path`` with its ``provenance``. What cannot be listed is painted all the same."""
     try:
-        line = _line(path.name, size=path.stat().st_size, sha256=digest_of(path), mark=mark)
+        line = _line(path.name, size=path.stat().st_size, sha256=digest_of(path), mark=provenance)
         with (path.parent / NAME).open("ab", buffering=0) as file:  # one write: other runs add lines too
             file.write(line + b"\n")
     except OSError as error:
         log.debug("%s is not listed in %s: %s", path, NAME, error)
 
 
-def mark_of(path: Path) -> str:
-    """The mark of the result at ``path``; empty where it is not listed, or has been changed. Never raises."""
+def provenance_of(path: Path) -> str:
+    """The provenance of the result at ``path``; empty where it is not listed, or has been changed. Never raises."""
     with suppress(OSError, ValueError, RecursionError):
         found = _last_entry(path.parent / NAME, path.name)
         if found and os.stat(path).st_size == found.get("size") and digest_of(path) == found.get("sha256"):  # noqa: PTH116

@@ -18,13 +18,13 @@ from stylecli.files.cache import digest_of
 from stylecli.files.remote import local_only
 from stylecli.paint.options import Settings, fingerprint
 from stylecli.run.events import STREAM, Event, Failed
-from stylecli.run.places import exists, is_folder
+from stylecli.run.paths import exists, is_folder
 
 if TYPE_CHECKING:
     from stylecli.media.video.clip import Frame
     from stylecli.paint.regions import Mask, MaskArray
-    from stylecli.run.looks import Look
-    from stylecli.run.plan import Item, Plan
+    from stylecli.run.plan import Plan, Task
+    from stylecli.run.style_specs import StyleSpec
 
 log = logging.getLogger(__name__)
 _SHAPE = 1.02  # sides' proportions that differ by less are one shape
@@ -242,24 +242,24 @@ def mask_settings(masks: Sequence[Masks | None], source: Path) -> Settings:
 
 
 def with_masks(
-    plan: Plan, masks: Callable[[Item], Sequence[Masks | None]], emit: Callable[[Event], None]
+    plan: Plan, masks: Callable[[Task], Sequence[Masks | None]], emit: Callable[[Event], None]
 ) -> Plan:
     """``plan`` without those whose mask is missing or cannot be read, which are failures."""
 
-    def is_there(item: Item) -> bool:
+    def is_there(task: Task) -> bool:
         try:
-            mask_settings(masks(item), item.source)
+            mask_settings(masks(task), task.source)
         except InputError as error:
-            reason = str(error).removeprefix(f"{item.source}: ")
-            emit(Failed(item.source, reason, item.target, item.style))
+            reason = str(error).removeprefix(f"{task.source}: ")
+            emit(Failed(task.source, reason, task.target, task.style))
             return False
         return True
 
-    todo, finished = (tuple(filter(is_there, items)) for items in (plan.todo, plan.finished))
+    todo, finished = (tuple(filter(is_there, tasks)) for tasks in (plan.todo, plan.finished))
     return replace(plan, todo=todo, finished=finished)
 
 
-def kept_masks(looks: Sequence[Look], mask: Masks | None) -> dict[Path, str]:
+def kept_masks(specs: Sequence[StyleSpec], mask: Masks | None) -> dict[Path, str]:
     """Files that no result may replace."""
-    named = [*(masks for look in looks for masks in look.masks), mask]
+    named = [*(masks for spec in specs for masks in spec.masks), mask]
     return {path: "a mask" for masks in named if masks is not None for path in masks.files}

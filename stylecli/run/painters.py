@@ -1,4 +1,4 @@
-"""From looks to painters: load the network, encode every style once, bind the options."""
+"""From styles to painters: load the network, encode every style once, bind the options."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import InputError, UsageError
 from stylecli.paint.options import PaintOptions
-from stylecli.run.looks import Look, Prompt
+from stylecli.run.style_specs import Prompt, StyleSpec
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import PixelArray
     from stylecli.paint.stylizer import Picture as Kind
     from stylecli.paint.stylizer import Style, Stylizer
-    from stylecli.run.stream import Painter
+    from stylecli.run.stream import PaintFunction
 
 
 _PLAIN = PaintOptions()
 
 
-def bind_painters(
-    stylizer: Stylizer, looks: Iterable[Look], read: Callable[[Path], Picture], options: PaintOptions
-) -> dict[str, Painter]:
-    """One painter for each look, under its name. ``read`` opens a style image.
+def resolve_painters(
+    stylizer: Stylizer, specs: Iterable[StyleSpec], read: Callable[[Path], Picture], options: PaintOptions
+) -> dict[str, PaintFunction]:
+    """One painter for each style, under its name. ``read`` opens a style image.
 
     Raises UsageError for a style image that cannot be read (nothing can be done without it) and
     OutOfMemoryError.
     """
-    painters: dict[str, Painter] = {}
-    for look in looks:
-        bound = [refined(one, options) for one in bind_layers(stylizer, look, read, options)]
+    painters: dict[str, PaintFunction] = {}
+    for spec in specs:
+        bound = [refined(one, options) for one in resolve_layers(stylizer, spec, read, options)]
         layers = [partial(paint, one, options) for one in bound]
-        painters[look.name] = LayeredPainter(layers) if look.layers else layers[0]
+        painters[spec.name] = LayeredPainter(layers) if spec.layers else layers[0]
     return painters
 
 
@@ -43,18 +43,18 @@ def bind_painters(
 class LayeredPainter:
     """Painters of one picture, each for a region of it (:class:`stylecli.paint.regions.Regions`)."""
 
-    layers: Sequence[Painter]
+    layers: Sequence[PaintFunction]
 
     def __call__(self, pixels: PixelArray) -> PixelArray:
         raise TypeError("its regions decide what of it is seen")
 
 
-def bind_layers(
-    stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions
+def resolve_layers(
+    stylizer: Stylizer, spec: StyleSpec, read: Callable[[Path], Picture], options: PaintOptions
 ) -> list[Stylizer]:
-    """Of each layer of ``look``, or of itself. Raises as ``bind_painters`` does."""
-    looks = [below for _, below in look.layers] or [look]
-    return [bind(stylizer, one, read, options) for one in looks]
+    """Of each layer of ``spec``, or of itself. Raises as ``resolve_painters`` does."""
+    specs = [below for _, below in spec.layers] or [spec]
+    return [resolve(stylizer, one, read, options) for one in specs]
 
 
 def refined(stylizer: Stylizer, options: PaintOptions) -> Stylizer:
@@ -75,13 +75,13 @@ def paint(stylizer: Stylizer, options: PaintOptions, pixels: Kind) -> Kind:
     )
 
 
-def bind(
-    stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions = _PLAIN
+def resolve(
+    stylizer: Stylizer, spec: StyleSpec, read: Callable[[Path], Picture], options: PaintOptions = _PLAIN
 ) -> Stylizer:
-    """``stylizer`` with the style of ``look``, encoded, with its texture where that is wanted. Raises as
-    ``bind_painters`` does."""
+    """``stylizer`` with the style of ``spec``, encoded, with its texture where that is wanted. Raises as
+    ``resolve_painters`` does."""
     encoded: list[tuple[Style, float]] = []
-    for part, share in look.parts:
+    for part, share in spec.parts:
         if isinstance(part, Prompt):
             if part.take and not stylizer.vector_size:
                 raise UsageError(
@@ -100,7 +100,7 @@ def bind(
                 texture=options.needs_texture,
                 features=options.features if options.needs_texture else "",
             )
-        if len(look.parts) == 1:
+        if len(spec.parts) == 1:
             return bound
         assert bound.style is not None
         encoded.append((bound.style, share))

@@ -13,7 +13,7 @@ from stylecli.errors import UsageError
 from stylecli.files.remote import RemotePath, as_path
 from stylecli.run.events import STREAM
 from stylecli.run.guard import refuse_collisions, refuse_loss
-from stylecli.run.places import exists, is_folder, place_of
+from stylecli.run.paths import canonical_path, exists, is_folder
 from stylecli.run.shard import Shard
 
 
@@ -35,7 +35,7 @@ class Stdin:
 
 
 @dataclass(frozen=True)
-class Item:
+class Task:
     """One picture in one style. ``source`` may be STREAM (stdin) and ``target`` STREAM (stdout)."""
 
     source: Path
@@ -47,8 +47,8 @@ class Item:
 class Plan:
     """``todo`` keeps the order of the inputs, all styles of one input side by side."""
 
-    todo: tuple[Item, ...]
-    finished: tuple[Item, ...]  # their targets exist already
+    todo: tuple[Task, ...]
+    finished: tuple[Task, ...]  # their targets exist already
     own: tuple[Path, ...]  # inputs left out because this program made them
 
 
@@ -96,12 +96,12 @@ def make_plan(
     place = _place(naming, many=several or len(found) * len(styles) > 1)
     if isinstance(place, _Folder) and naming.output is not None:
         found = [one for one in found if not _inside_output(one, place.path)]
-    pairs = [(one, Item(one.path, place.target(one, style), style)) for one in found for style in styles]
-    for _, item in pairs:
-        if isinstance(item.target, RemotePath) and not item.target.writable:
-            raise UsageError(f"{item.source} can only be read: say with -o where its result goes")
+    pairs = [(one, Task(one.path, place.target(one, style), style)) for one in found for style in styles]
+    for _, task in pairs:
+        if isinstance(task.target, RemotePath) and not task.target.writable:
+            raise UsageError(f"{task.source} can only be read: say with -o where its result goes")
     refuse_loss(
-        [item for _, item in pairs],
+        [task for _, task in pairs],
         kept,
         lambda task: overwrite or not exists(task.target),
         naming.reads,
@@ -109,20 +109,20 @@ def make_plan(
     )
     # A result of an input in this plan is never an input itself: otherwise a second run over the folder,
     # or a shell's *.jpg, would paint the paintings.
-    targets = {place_of(item.target) for _, item in pairs if item.target != STREAM}
+    targets = {canonical_path(task.target) for _, task in pairs if task.target != STREAM}
     kin = _Kin(found)
     own = {
         one.path: None
         for one, _ in pairs
-        if place_of(one.path) in targets or (kin.looks_like_result(one.path) and made_by_us(one.path))
+        if canonical_path(one.path) in targets or (kin.looks_like_result(one.path) and made_by_us(one.path))
     }
-    kept_pairs = [(one, item) for one, item in pairs if item.source not in own]
-    refuse_collisions([item for _, item in kept_pairs])
-    items = [item for one, item in kept_pairs if shard.takes(_below(one) / item.target.name)]
+    kept_pairs = [(one, task) for one, task in pairs if task.source not in own]
+    refuse_collisions([task for _, task in kept_pairs])
+    tasks = [task for one, task in kept_pairs if shard.takes(_below(one) / task.target.name)]
     # Results are renamed into place when complete: one that exists is finished.
-    finished = [] if overwrite else [item for item in items if item.target != STREAM and exists(item.target)]
+    finished = [] if overwrite else [task for task in tasks if task.target != STREAM and exists(task.target)]
     done = set(finished)
-    return Plan(tuple(item for item in items if item not in done), tuple(finished), tuple(own))
+    return Plan(tuple(task for task in tasks if task not in done), tuple(finished), tuple(own))
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _once(found: Sequence[Found]) -> list[Found]:
     """Leave out what was named twice; under a folder argument counts more than named alone."""
     first: dict[str, Found] = {}
     for one in found:
-        first.setdefault(place_of(one.path), one)
+        first.setdefault(canonical_path(one.path), one)
     return list(first.values())
 
 
@@ -213,7 +213,7 @@ def _inside_output(one: Found, output: Path | None) -> bool:
     if output is None or one.root is None:
         return False
     root, out = Path(_real(one.root)), Path(_real(output))
-    return out != root and out.is_relative_to(root) and Path(place_of(one.path)).is_relative_to(out)
+    return out != root and out.is_relative_to(root) and Path(canonical_path(one.path)).is_relative_to(out)
 
 
 def _real(path: Path) -> str:

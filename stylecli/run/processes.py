@@ -17,7 +17,7 @@ from stylecli.errors import StylizeError, UsageError
 from stylecli.run.events import Event, Failed
 from stylecli.run.executor import check_files, tidy
 from stylecli.run.handout import Handout, shares
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.worker import Broken, Ready, Said, work
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Processes:
     def paint(
         self,
         job: ImageJob,
-        todo: Sequence[Item],
+        todo: Sequence[Task],
         load: Callable[[], Stylizer],
         emit: Callable[[Event], None],
     ) -> None:
@@ -113,7 +113,7 @@ class _Run:
     """One plan, from the first worker to the last."""
 
     def __init__(
-        self, job: ImageJob, todo: Sequence[Item], places: Sequence[str], emit: Callable[[Event], None]
+        self, job: ImageJob, todo: Sequence[Task], places: Sequence[str], emit: Callable[[Event], None]
     ) -> None:
         self._job, self._todo, self._places, self._emit = job, todo, list(places), emit
         self._handout = Handout(shares(todo, len(places)))
@@ -193,9 +193,9 @@ class _Run:
                     f"{_TRIES} processes on {worker.place} ended while they loaded the network ({ending}): try without "
                     "--jobs, or with fewer devices"
                 )
-        for item in given_up:
+        for task in given_up:
             reason = f"three processes that had it in hand ended ({ending}): left out"
-            self._emit(Failed(item.source, reason, item.target, item.style))
+            self._emit(Failed(task.source, reason, task.target, task.style))
         log.info("a process on %s ended (%s): others do what it had in hand", worker.place, ending)
         if self._handout.waiting:
             self._start([worker.place])

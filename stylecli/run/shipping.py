@@ -16,8 +16,8 @@ import stylecli
 from stylecli.errors import UsageError, WeightsError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir, digest_of
-from stylecli.run.looks import Look
 from stylecli.run.masks import Masks
+from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
     from stylecli.run.images import ImageJob
@@ -43,8 +43,8 @@ def parcels(job: ImageJob) -> list[Parcel]:
     """What ``job`` needs that does not come with the package. Weights that are not here are fetched.
 
     Raises UsageError for a style image or a mask, and WeightsError for weights that cannot be read."""
-    styles = dict.fromkeys(path for look in job.looks for path in look.files)
-    named = [*(masks for look in job.looks for masks in look.masks), job.mask]
+    styles = dict.fromkeys(path for spec in job.specs for path in spec.files)
+    named = [*(masks for spec in job.specs for masks in spec.masks), job.mask]
     # A folder of masks is where the pictures are: every machine sees it.
     styles |= dict.fromkeys(masks.path for masks in named if masks is not None and masks.path.is_file())
     try:
@@ -81,20 +81,20 @@ def unpacked(job: ImageJob, sent: Sequence[Parcel], fetch: Callable[[Parcel], by
             with atomic_path(parcel.there) as part:
                 part.write_bytes(fetch(parcel))
     here = {parcel.path: parcel.there for parcel in sent}
-    looks = [_moved(look, here) for look in job.looks]
+    specs = [_moved(spec, here) for spec in job.specs]
     loading, model = job.loading, Path(job.loading.model)
     if model in here:
         loading = replace(loading, model=os.fspath(here[model]))
     if loading.weights in here:
         loading = replace(loading, weights=here[loading.weights])
-    return replace(job, looks=looks, loading=loading, mask=_moved_masks(job.mask, here))
+    return replace(job, specs=specs, loading=loading, mask=_moved_masks(job.mask, here))
 
 
-def _moved(look: Look, here: Mapping[Path, Path]) -> Look:
+def _moved(spec: StyleSpec, here: Mapping[Path, Path]) -> StyleSpec:
     """With its files where they are here."""
-    parts = tuple((here[part] if isinstance(part, Path) else part, share) for part, share in look.parts)
-    layers = tuple((_moved_masks(masks, here), _moved(one, here)) for masks, one in look.layers)
-    return replace(look, parts=parts, layers=layers)
+    parts = tuple((here[part] if isinstance(part, Path) else part, share) for part, share in spec.parts)
+    layers = tuple((_moved_masks(masks, here), _moved(one, here)) for masks, one in spec.layers)
+    return replace(spec, parts=parts, layers=layers)
 
 
 def _moved_masks(masks: Masks | None, here: Mapping[Path, Path]) -> Masks | None:

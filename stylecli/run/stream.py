@@ -22,7 +22,7 @@ from stylecli.files.atomic import TakenError
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import Advanced, Done, Event, Failed, Skipped, Started, Warned
 from stylecli.run.painters import LayeredPainter
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.stages import POLL_S, Stages
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from stylecli.media.picture import PixelArray
     from stylecli.paint.regions import Regions
 
-Painter = Callable[["PixelArray"], "PixelArray"]
-Portion = tuple[Item, ...]
+PaintFunction = Callable[["PixelArray"], "PixelArray"]
+Portion = tuple[Task, ...]
 """One source in some of its styles: read once."""
 
 _AHEAD = 2  # pictures waiting between two stages
@@ -44,21 +44,21 @@ class Work:
 
     ``painters`` is called once, when the first picture has been read (a run that finds nothing readable
     never loads the network), and returns a painter for every style name in the plan; what it raises ends
-    the run. ``write`` saves the result of an item and returns notices.
+    the run. ``write`` saves the result of a task and returns notices.
     """
 
     read: Callable[[Path], Picture]
-    painters: Callable[[], Mapping[str, Painter]]
-    write: Callable[[Picture, Item], Sequence[str]]
+    painters: Callable[[], Mapping[str, PaintFunction]]
+    write: Callable[[Picture, Task], Sequence[str]]
     pixels_in_flight: int = PIXELS_IN_FLIGHT
     keep: float = 0.0  # of what no painter sees, see repaint
-    regions: Callable[[Item], Regions | None] = lambda item: None
+    regions: Callable[[Task], Regions | None] = lambda task: None
     """Where of a picture something is painted; None: everywhere."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    items: Portion
+    tasks: Portion
     picture: (
         Picture | None
     )  # without it and without an error: it was not read, its results would find no room
@@ -67,20 +67,20 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Painted:
-    item: Item
+    task: Task
     picture: Picture | None
     seconds: float = 0.0
     error: Exception | None = None
     releases: int = 0  # pixels that are out of flight once this is written
 
 
-def portions(plan: Iterable[Item]) -> list[Portion]:
+def portions(plan: Iterable[Task]) -> list[Portion]:
     """Each source with all its styles, which must stand side by side in ``plan``."""
-    return [tuple(group) for _, group in groupby(plan, key=lambda item: item.source)]
+    return [tuple(group) for _, group in groupby(plan, key=lambda task: task.source)]
 
 
 def stream(plan: Iterable[Portion], work: Work, emit: Callable[[Event], None]) -> None:
-    """Do every item of ``plan``, in order, and report each through ``emit``, which is never called by two threads at
+    """Do every task of ``plan``, in order, and report each through ``emit``, which is never called by two threads at
     once.
 
     A plan that waits for more to come yields empty portions meanwhile. On KeyboardInterrupt the file being written is
@@ -98,7 +98,7 @@ class _Stream:
     def __post_init__(self) -> None:
         self._read: Queue[_Read | None] = Queue(_AHEAD)
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
-        self._painters: Mapping[str, Painter] | None = None
+        self._painters: Mapping[str, PaintFunction] | None = None
         self._emitting = threading.Lock()
         self._full = FullDisks()
         self._in_flight = _Flight(self.work.pixels_in_flight, self.stages.stopped)
@@ -124,22 +124,22 @@ class _Stream:
     # The three stages.
 
     def _reading(self, plan: Iterable[Portion]) -> None:
-        for items in plan:
+        for tasks in plan:
             if not self._in_flight.wait():
                 return
-            if not items:
+            if not tasks:
                 continue
-            if all(map(self._full.refuses, items)):
-                if not self.stages.put(self._read, _Read(items, None)):
+            if all(map(self._full.refuses, tasks)):
+                if not self.stages.put(self._read, _Read(tasks, None)):
                     return
                 continue
             try:
-                picture = self.work.read(items[0].source)
+                picture = self.work.read(tasks[0].source)
             except Exception as error:
-                read = _Read(items, None, error)
+                read = _Read(tasks, None, error)
             else:
                 self._in_flight.add(_pixels(picture))
-                read = _Read(items, picture)
+                read = _Read(tasks, picture)
             if not self.stages.put(self._read, read):
                 return
             del read  # or the last picture stays in memory while this thread waits for room
@@ -148,41 +148,41 @@ class _Stream:
     def _paint(self, read: _Read) -> None:
         """Paint one source in all its styles, on the caller's thread."""
         if read.picture is None:
-            for item in read.items:
-                self.stages.put(self._painted, _Painted(item, None, error=read.error))
+            for task in read.tasks:
+                self.stages.put(self._painted, _Painted(task, None, error=read.error))
             return
         for notice in read.picture.notices:
-            self._emit(Warned(read.items[0].source, notice))
+            self._emit(Warned(read.tasks[0].source, notice))
         if self._painters is None:
             self._painters = self.work.painters()
-        for item in read.items:
-            releases = _pixels(read.picture) if item is read.items[-1] else 0
-            if self._full.refuses(item):
-                self.stages.put(self._painted, _Painted(item, None, releases=releases))
+        for task in read.tasks:
+            releases = _pixels(read.picture) if task is read.tasks[-1] else 0
+            if self._full.refuses(task):
+                self.stages.put(self._painted, _Painted(task, None, releases=releases))
                 continue
-            self._emit(Started(item.source, item.target, item.style))
+            self._emit(Started(task.source, task.target, task.style))
             begun = time.perf_counter()
             try:
-                picture = self._repainted(item, read.picture, self._painters[item.style])
+                picture = self._repainted(task, read.picture, self._painters[task.style])
             except Exception as error:
-                painted = _Painted(item, None, error=error, releases=releases)
+                painted = _Painted(task, None, error=error, releases=releases)
             else:
-                painted = _Painted(item, picture, time.perf_counter() - begun, releases=releases)
+                painted = _Painted(task, picture, time.perf_counter() - begun, releases=releases)
             self.stages.put(self._painted, painted)
 
-    def _repainted(self, item: Item, picture: Picture, painter: Painter) -> Picture:
+    def _repainted(self, task: Task, picture: Picture, painter: PaintFunction) -> Picture:
         from stylecli.media import repaint
 
-        regions, keep = self.work.regions(item), self.work.keep
-        paint: Painter = painter
+        regions, keep = self.work.regions(task), self.work.keep
+        paint: PaintFunction = painter
         if regions is not None:
             layers = painter.layers if isinstance(painter, LayeredPainter) else [painter]
             paint = partial(regions.paint, layers)
         if picture.more:
-            paint = self._counted(item, paint, 1 + len(picture.more))
+            paint = self._counted(task, paint, 1 + len(picture.more))
         return repaint(picture, paint, keep if regions is None else partial(regions.kept, keep=keep))
 
-    def _counted(self, item: Item, paint: Painter, total: int) -> Painter:
+    def _counted(self, task: Task, paint: PaintFunction, total: int) -> PaintFunction:
         """``paint``, which says how far it is with the frames of an animation."""
         begun, done = time.perf_counter(), 0
 
@@ -191,16 +191,16 @@ class _Stream:
             painted = paint(pixels)
             done += 1
             rate = done / max(1e-9, time.perf_counter() - begun)
-            self._emit(Advanced(item.source, item.style, done, total, rate, 0))
+            self._emit(Advanced(task.source, task.style, done, total, rate, 0))
             return painted
 
         return counted
 
     def _writing(self) -> None:
         for painted in self.stages.taken(self._painted):
-            refused = self._full.refuses(painted.item)
+            refused = self._full.refuses(painted.task)
             if painted.error is not None:
-                self._emit(failed(painted.item, painted.error))
+                self._emit(failed(painted.task, painted.error))
             elif refused is not None:
                 self._emit(refused)
             elif painted.picture is not None:
@@ -208,19 +208,19 @@ class _Stream:
             self._in_flight.add(-painted.releases)
 
     def _write(self, painted: _Painted, picture: Picture) -> Event:
-        item = painted.item
+        task = painted.task
         try:
-            notices = self.work.write(picture, item)
+            notices = self.work.write(picture, task)
         except TakenError as error:
-            self._emit(Warned(item.source, str(error)))
-            return Skipped(item.source, item.target, item.style, "exists by now")
+            self._emit(Warned(task.source, str(error)))
+            return Skipped(task.source, task.target, task.style, "exists by now")
         except Exception as error:
-            self._full.note(item, error)
-            return failed(item, error)
+            self._full.note(task, error)
+            return failed(task, error)
         for notice in notices:
-            self._emit(Warned(item.source, notice))
+            self._emit(Warned(task.source, notice))
         height, width = picture.pixels.shape[:2]
-        return Done(item.source, item.target, item.style, painted.seconds, width, height)
+        return Done(task.source, task.target, task.style, painted.seconds, width, height)
 
 
 class _Flight:
@@ -248,15 +248,15 @@ def _pixels(picture: Picture) -> int:
     return int(picture.count)
 
 
-def failed(item: Item, error: Exception | None) -> Failed:
-    """The event for what went wrong with ``item``, in words for a person."""
+def failed(task: Task, error: Exception | None) -> Failed:
+    """The event for what went wrong with ``task``, in words for a person."""
     trace = None
     if isinstance(error, StylizeError):
-        reason = str(error).removeprefix(f"{item.source}: ")
+        reason = str(error).removeprefix(f"{task.source}: ")
     elif error is not None and is_out_of_memory(error):
         reason = "not enough memory for a picture of this size (try --max-size)"
     else:
         reason = f"unexpected {type(error).__name__}: {error} (a bug in stylize; -v shows where)"
         trace = "".join(traceback.format_exception(error))
     out_of_memory = error is not None and is_out_of_memory(error)
-    return Failed(item.source, reason, item.target, item.style, out_of_memory, trace)
+    return Failed(task.source, reason, task.target, task.style, out_of_memory, trace)

@@ -1,4 +1,4 @@
-"""Which look a film has at which time: one throughout, or keyframes with crossfades between them."""
+"""Which style a film has at which time: one throughout, or keyframes with crossfades between them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions, Settings, fingerprint
 from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.run import ready
-from stylecli.run.abreast import painted_abreast, painted_at_once
-from stylecli.run.looks import Look
-from stylecli.run.painters import bind, paint, refined
-from stylecli.run.places import is_file
+from stylecli.run.painters import paint, refined, resolve
+from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch
+from stylecli.run.paths import is_file
+from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,15 +39,15 @@ class Timeline:
     """Looks and the seconds from which on they are seen in full, in order; in between they are mixed."""
 
     name: str
-    keys: tuple[tuple[float, Look], ...]
+    keys: tuple[tuple[float, StyleSpec], ...]
 
     def fingerprint(self) -> str:
-        """Of the looks and their times. Raises UsageError for an unreadable style image."""
-        return fingerprint({"keys": [(seconds, look.fingerprint()) for seconds, look in self.keys]})
+        """Of the styles and their times. Raises UsageError for an unreadable style image."""
+        return fingerprint({"keys": [(seconds, spec.fingerprint()) for seconds, spec in self.keys]})
 
     @staticmethod
-    def constant(look: Look) -> Timeline:
-        return Timeline(look.name, ((0.0, look),))
+    def constant(spec: StyleSpec) -> Timeline:
+        return Timeline(spec.name, ((0.0, spec),))
 
 
 def parse_seconds(text: str, option: str) -> float:
@@ -70,12 +70,12 @@ def parse_keys(texts: Sequence[str]) -> Timeline:
         path = ready.find(named) if named.startswith(ready.SIGN) and not is_file(named) else Path(named)
         if not is_file(path):
             raise UsageError(f"--style-at {text}: style image '{path}' does not exist")
-        keys.append((parse_seconds(match[1], "--style-at"), Look(path.stem, ((path, 1.0),))))
+        keys.append((parse_seconds(match[1], "--style-at"), StyleSpec(path.stem, ((path, 1.0),))))
     keys.sort(key=lambda key: key[0])
     for (one, _), (other, _) in itertools.pairwise(keys):
         if one == other:
             raise UsageError(f"--style-at: two styles at {one:g} s")
-    return Timeline("-".join(dict.fromkeys(look.name for _, look in keys)), tuple(keys))
+    return Timeline("-".join(dict.fromkeys(spec.name for _, spec in keys)), tuple(keys))
 
 
 class FilmPainter:
@@ -88,20 +88,20 @@ class FilmPainter:
         self._stylizer = stylizer
         self._options = options
         self._times = [seconds for seconds, _ in timeline.keys]
-        self._bound = [refined(bind(stylizer, look, read, options), options) for _, look in timeline.keys]
+        self._bound = [refined(resolve(stylizer, spec, read, options), options) for _, spec in timeline.keys]
 
     @property
     def settings(self) -> Settings:
         """Of the network and of where it runs."""
         return self._stylizer.settings
 
-    def abreast(self, pixels: int) -> int:
+    def workers(self, pixels: int) -> int:
         """How many frames of so many pixels should be painted at the same time."""
-        return painted_abreast(self._stylizer, pixels)
+        return frames_in_parallel(self._stylizer, pixels)
 
     def at_once(self, width: int, height: int) -> int:
         """How many frames of that size should be given in one call."""
-        return painted_at_once(self._stylizer, width, height)
+        return frames_per_batch(self._stylizer, width, height)
 
     def _seen_at(self, seconds: float) -> list[tuple[Stylizer, float]]:
         """What is seen at a time, with shares that sum to 1: one key's, or between two keys both's."""
@@ -155,12 +155,12 @@ class LayeredFilmPainter(FilmPainter):
     """Paints each frame by several painters; their paintings lie one below the other, (B, L H, W, 3)."""
 
     def __init__(
-        self, stylizer: Stylizer, look: Look, read: Callable[[Path], Picture], options: PaintOptions
+        self, stylizer: Stylizer, spec: StyleSpec, read: Callable[[Path], Picture], options: PaintOptions
     ) -> None:
-        """Of the layers of ``look``. Raises UsageError for a style image that cannot be read."""
+        """Of the layers of ``spec``. Raises UsageError for a style image that cannot be read."""
         self._stylizer = stylizer
         self._painters = [
-            FilmPainter(stylizer, Timeline.constant(below), read, options) for _, below in look.layers
+            FilmPainter(stylizer, Timeline.constant(below), read, options) for _, below in spec.layers
         ]
 
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:

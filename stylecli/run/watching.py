@@ -9,14 +9,14 @@ from pathlib import Path
 
 from stylecli.errors import UsageError
 from stylecli.files.remote import local_only
-from stylecli.run.places import is_folder, place_of
+from stylecli.run.paths import canonical_path, is_folder
 
 _SETTLED_S = 1.0  # a file that has not changed for so long is complete
 _LOOK_MS = 250  # between looks at what is not complete yet
 
 
 def arrivals(inputs: Sequence[str], *, recursive: bool) -> Iterator[frozenset[str]]:
-    """Places (:func:`place_of`) of files that are complete: first of those that are there, then of what arrives.
+    """Places (:func:`canonical_path`) of files that are complete: first of those that are there, then of what arrives.
 
     Without an end but Ctrl-C. Raises UsageError where watchfiles is missing or an input is no folder.
     """
@@ -53,7 +53,7 @@ def _arrivals(inputs: Sequence[str], recursive: bool) -> Iterator[frozenset[str]
                 waiting.add(path)
         complete = {path for path in waiting if _is_complete(path)}
         waiting -= complete
-        found = frozenset(place_of(path) for path in complete if path.is_file())
+        found = frozenset(canonical_path(path) for path in complete if path.is_file())
         if found:
             yield found
 

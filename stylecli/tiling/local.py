@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import adain, conv3x3, depthwise3x3, enlarged_conv3x3, held
-from stylecli.tiling.strips import HANDLERS, Handler, Range, Strips
+from stylecli.models.layers import adain, conv3x3, depthwise3x3, enlarged_conv3x3, materialize
+from stylecli.tiling.lazy_map import HANDLERS, Handler, LazyFeatureMap, Range
 
 
 def handles(*functions: Any) -> Callable[[Handler], Handler]:
@@ -27,7 +27,7 @@ def _outcome(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
 
 
 def _without_numbers(x: Any) -> Any:
-    if isinstance(x, Strips):
+    if isinstance(x, LazyFeatureMap):
         return torch.empty(x.shape, dtype=x.dtype, device="meta")
     return x.to("meta") if isinstance(x, Tensor) else x
 
@@ -37,14 +37,16 @@ def _replaced(args: Sequence[Any], by: Callable[[Any], Any]) -> list[Any]:
     return [_replaced(x, by) if isinstance(x, list | tuple) else by(x) for x in args]
 
 
-def _maps(args: Sequence[Any]) -> list[Strips]:
-    found: list[Strips] = []
+def _maps(args: Sequence[Any]) -> list[LazyFeatureMap]:
+    found: list[LazyFeatureMap] = []
     for x in args:
-        found += [x] if isinstance(x, Strips) else _maps(x) if isinstance(x, list | tuple) else []
+        found += [x] if isinstance(x, LazyFeatureMap) else _maps(x) if isinstance(x, list | tuple) else []
     return found
 
 
-def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = None, **kwargs: Any) -> Strips:
+def by_rows(
+    func: Any, *args: Any, axis: int | None = None, pick: int | None = None, **kwargs: Any
+) -> LazyFeatureMap:
     """``func`` where every row of the result depends on the same row of the arguments alone.
 
     ``axis`` is that of the result's rows, the arguments' own by default. Of several results, take number ``pick``.
@@ -58,7 +60,7 @@ def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = N
         given = iter(inputs)
 
         def strip(x: Any) -> Any:
-            if isinstance(x, Strips):
+            if isinstance(x, LazyFeatureMap):
                 return next(given)
             if isinstance(x, Tensor):  # weights, which have no rows, and noise, which does
                 at = first.axis - first.ndim + x.ndim
@@ -69,7 +71,7 @@ def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = N
         y = func(*_replaced(args, strip), **kwargs)
         return y if pick is None else y[pick]
 
-    return Strips(
+    return LazyFeatureMap(
         first.grid,
         result.shape,
         result.dtype,
@@ -96,39 +98,39 @@ def by_rows(func: Any, *args: Any, axis: int | None = None, pick: int | None = N
     *(Tensor.add, Tensor.sub, Tensor.mul, Tensor.__add__, Tensor.__radd__, Tensor.__mul__, Tensor.__rmul__),
     *(Tensor.clamp, Tensor.float, Tensor.to, Tensor.square, Tensor.unflatten, Tensor.contiguous),
 )
-def _each_row(func: Any, *args: Any, **kwargs: Any) -> Strips:
+def _each_row(func: Any, *args: Any, **kwargs: Any) -> LazyFeatureMap:
     return by_rows(func, *args, **kwargs)
 
 
 @handles(Tensor.permute)
-def _permute(func: Any, x: Strips, *dims: int) -> Strips:
+def _permute(func: Any, x: LazyFeatureMap, *dims: int) -> LazyFeatureMap:
     return by_rows(func, x, *dims, axis=dims.index(x.axis))
 
 
 @handles(Tensor.chunk, Tensor.split)
-def _parts(func: Any, x: Strips, parts: int | list[int], dim: int = 0) -> tuple[Strips, ...]:
+def _parts(func: Any, x: LazyFeatureMap, parts: int | list[int], dim: int = 0) -> tuple[LazyFeatureMap, ...]:
     count = parts if isinstance(parts, int) else len(parts)
     return tuple(by_rows(func, x, parts, dim=dim, pick=i) for i in range(count))
 
 
-@handles(held)
-def _held(func: Any, x: Strips) -> Strips:
-    return x.hold()
+@handles(materialize)
+def _materialize(func: Any, x: LazyFeatureMap) -> LazyFeatureMap:
+    return x.materialize()
 
 
 def _scaled(
-    x: Strips,
+    x: LazyFeatureMap,
     result: Any,
     needs: Callable[[int, int], Range],
     run: Callable[[Tensor, Range, int, int], Tensor],
-) -> Strips:
+) -> LazyFeatureMap:
     """A map made from one other: ``needs`` may exceed it, and is cut to the rows that there are."""
 
     def inside(top: int, bottom: int) -> Range:
         first, last = needs(top, bottom)
         return max(0, first), min(x.height, last)
 
-    return Strips(
+    return LazyFeatureMap(
         x.grid,
         result.shape,
         result.dtype,
@@ -142,14 +144,14 @@ def _scaled(
 @handles(F.conv2d)
 def _conv2d(
     func: Any,
-    x: Strips,
+    x: LazyFeatureMap,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> Strips:
+) -> LazyFeatureMap:
     (step, across), (pad, beside) = (v if isinstance(v, tuple) else (v, v) for v in (stride, padding))
     spread = dilation[0] if isinstance(dilation, tuple) else dilation
     reach = spread * (weight.shape[2] - 1) + 1
@@ -168,8 +170,8 @@ def _conv2d(
 
 @handles(F.pad)
 def _pad(
-    func: Any, x: Strips, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Strips:
+    func: Any, x: LazyFeatureMap, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> LazyFeatureMap:
     if mode != "replicate" or len(pad) != 4 or x.axis != 2:
         raise NotImplementedError(f"padding of kind {mode}, {pad} is not known to stylecli/tiling")
     left, right, above = pad[:3]
@@ -188,14 +190,14 @@ def _pad(
 @handles(conv3x3)
 def _conv3x3(
     func: Any,
-    x: Strips,
+    x: LazyFeatureMap,
     weight: Tensor,
     bias: Tensor,
     prepared: Any,
     before: float,
     after: float,
-    added: Strips | None,
-) -> Strips:
+    added: LazyFeatureMap | None,
+) -> LazyFeatureMap:
     if added is None:
         return _three_rows(func, x, weight, bias, prepared, before, after)
     sums = _three_rows(func, x, weight, bias, prepared, before) + added
@@ -203,7 +205,7 @@ def _conv3x3(
 
 
 @handles(depthwise3x3)
-def _three_rows(func: Any, x: Strips, *args: Any) -> Strips:
+def _three_rows(func: Any, x: LazyFeatureMap, *args: Any) -> LazyFeatureMap:
     """Of every row the one above and the one below are needed, where there are any."""
 
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
@@ -213,7 +215,7 @@ def _three_rows(func: Any, x: Strips, *args: Any) -> Strips:
 
 
 @handles(enlarged_conv3x3)
-def _enlarged_conv3x3(func: Any, x: Strips, *args: Any) -> Strips:
+def _enlarged_conv3x3(func: Any, x: LazyFeatureMap, *args: Any) -> LazyFeatureMap:
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
         return func(rows, *args).narrow(2, top - 2 * have[0], bottom - top)
 
@@ -222,7 +224,7 @@ def _enlarged_conv3x3(func: Any, x: Strips, *args: Any) -> Strips:
 
 
 @handles(F.pixel_shuffle)
-def _pixel_shuffle(func: Any, x: Strips, factor: int) -> Strips:
+def _pixel_shuffle(func: Any, x: LazyFeatureMap, factor: int) -> LazyFeatureMap:
     def run(rows: Tensor, have: Range, top: int, bottom: int) -> Tensor:
         return func(rows, factor).narrow(2, top - factor * have[0], bottom - top)
 
@@ -232,7 +234,7 @@ def _pixel_shuffle(func: Any, x: Strips, factor: int) -> Strips:
 
 
 @handles(F.pixel_unshuffle, F.avg_pool2d)
-def _reduced(func: Any, x: Strips, factor: int) -> Strips:
+def _reduced(func: Any, x: LazyFeatureMap, factor: int) -> LazyFeatureMap:
     return _scaled(
         x,
         _outcome(func, (x, factor), {}),
@@ -242,7 +244,9 @@ def _reduced(func: Any, x: Strips, factor: int) -> Strips:
 
 
 @handles(F.interpolate)
-def _interpolate(func: Any, x: Strips, size: None = None, *, scale_factor: int, **kwargs: Any) -> Strips:
+def _interpolate(
+    func: Any, x: LazyFeatureMap, size: None = None, *, scale_factor: int, **kwargs: Any
+) -> LazyFeatureMap:
     """Bilinear, to a multiple of the size."""
 
     def enlarged(rows: Tensor) -> Tensor:
@@ -257,7 +261,7 @@ def _interpolate(func: Any, x: Strips, size: None = None, *, scale_factor: int, 
 
 
 @handles(Tensor.__getitem__)
-def _cut_out(func: Any, x: Strips, index: tuple[Any, ...]) -> Strips:
+def _cut_out(func: Any, x: LazyFeatureMap, index: tuple[Any, ...]) -> LazyFeatureMap:
     """``x[..., a:b, c:d]`` and ``x[:, :, :b, :d]``: rows and columns cut off."""
     rows, columns = index[-2:]
     if x.axis != 2 or x.ndim != 4 or not all(isinstance(part, slice) for part in (rows, columns)):

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from stylecli.models.layers import EPS, mean_std
+from stylecli.tiling.lazy_map import LazyFeatureMap
 from stylecli.tiling.local import handles
-from stylecli.tiling.strips import Strips
 
 # What is worked on at a time is small, whatever the strips: this is not tried again with less.
 _NUMBERS = 1 << 20  # of a map, for its statistics
 
 
 @handles(mean_std)
-def _mean_std(func: Any, x: Strips) -> tuple[Tensor, Tensor]:
+def _mean_std(func: Any, x: LazyFeatureMap) -> tuple[Tensor, Tensor]:
     """Means and squared deviations of strips, put together as in Chan et al. (1979), in float64."""
     whole = x.whole()
     count = 0

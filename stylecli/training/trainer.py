@@ -31,7 +31,7 @@ from stylecli.training.parallel import Worker
 from stylecli.training.recipe import Recipe, difference
 from stylecli.training.schedule import rate
 from stylecli.training.tasks import find_task
-from stylecli.training.tasks.task import Task
+from stylecli.training.tasks.task import TrainingTask
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _bf16(recipe: Recipe, device: torch.device) -> bool:
 class _Losses(nn.Module):
     """A task's losses as a module, for DistributedDataParallel: step to their weighted sum, and each by itself."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: TrainingTask):
         super().__init__()
         self.task, self.learning = task, task.module
 
@@ -147,7 +147,7 @@ def _loop(worker: Worker, recipe: Recipe, out: Path, stop: threading.Event) -> N
 class _Run:
     """What a run is made of besides its task: optimizer, moving average, step, time spent; and its files."""
 
-    def __init__(self, task: Task, recipe: Recipe, out: Path):
+    def __init__(self, task: TrainingTask, recipe: Recipe, out: Path):
         self.task, self.recipe, self.out = task, recipe, out
         self.step, self.seconds = 0, 0.0
         self.running: dict[str, Tensor] = {}

@@ -200,7 +200,7 @@ def broken_program(monkeypatch: pytest.MonkeyPatch) -> None:
     def collect(*arguments: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("stylecli.run.looks.collect_looks", collect)
+    monkeypatch.setattr("stylecli.run.style_specs.collect_styles", collect)
 
 
 @pytest.mark.usefixtures("broken_program")

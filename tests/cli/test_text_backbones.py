@@ -65,7 +65,7 @@ def test_both_backbones_paint_offline_and_keep_what_was_refined(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("refining: 2 of 2,") == 1  # the second time it was there
     assert done.stderr.count("refining: 1 of 1,") == 1
-    assert "far from everything" not in done.stderr  # familiarity is our own encoder's
+    assert "far from everything" not in done.stderr  # in_domain_score is our own encoder's
     assert "Loading weights" not in done.stderr and "[transformers]" not in done.stderr
     a, b, c = (pixels(tmp_path / name) for name in ("a.png", "b.png", "taesd.png"))
     assert a.shape == c.shape == (62, 80, 3)

@@ -21,7 +21,7 @@ from PIL import Image
 
 from stylecli.files.claim import claimed
 from stylecli.media.video.clip import Part
-from stylecli.run.journal import Journal, Progress
+from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
 
 SMALL = ("--stroke-size", "8")  # painted at the least size: the network is not what is tested here
 
@@ -128,12 +128,12 @@ def test_bad_films_get_a_line_each_and_good_parts_are_kept(here: Here, tmp_path:
     assert kept[-1] == Fraction(39, 25)  # what comes after the damage is where it belongs
 
 
-def resting(process: subprocess.Popen[bytes], journal: Path, frames: int) -> None:
+def resting(process: subprocess.Popen[bytes], checkpoint: Path, frames: int) -> None:
     """Wait until so many frames are safe."""
     until = time.monotonic() + 100
     while time.monotonic() < until:
         assert process.poll() is None, "ended before it could be struck"
-        if journal.exists() and json.loads(journal.read_text())["frames"] >= frames:
+        if checkpoint.exists() and json.loads(checkpoint.read_text())["frames"] >= frames:
             return
         time.sleep(0.005)
     raise AssertionError("too slow")
@@ -145,7 +145,7 @@ def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, here: Her
     command = ["video", "clip.mp4", "-s", "starry.jpg", *SMALL]
     whole = stylize(*command, "-o", "whole.mp4")
     assert whole.returncode == 0, whole.stderr
-    journal = tmp_path / ".clip.starry.mp4.stylize" / "journal.json"
+    checkpoint = tmp_path / ".clip.starry.mp4.stylize" / "journal.json"
     chance = random.Random()
     safe = 0
     for blow in (signal.SIGKILL, signal.SIGINT):
@@ -156,12 +156,12 @@ def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, here: Her
             stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        resting(process, journal, safe + 48)
+        resting(process, checkpoint, safe + 48)
         time.sleep(chance.random() * 0.2)
         process.send_signal(blow)
         _, stderr = process.communicate(timeout=100)
         assert not (tmp_path / "clip.starry.mp4").exists()
-        before, safe = safe, json.loads(journal.read_text())["frames"]
+        before, safe = safe, json.loads(checkpoint.read_text())["frames"]
         assert safe >= before + 48 and safe % 48 == 0
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr.decode()
@@ -220,12 +220,12 @@ def test_another_run_is_at_it(here: Here, tmp_path: Path, option: tuple[str, ...
     folder.mkdir()
     for name in ("clip.mp4", "other.mp4"):
         Film(frames=2).write(folder / name)
-    journal = Journal(tmp_path / "in" / "clip.starry.mp4")
-    journal.begin()
-    journal.write(Progress("job of the other run", 1, 48, 47, 1), None, Part())
+    checkpoint = FilmCheckpoint(tmp_path / "in" / "clip.starry.mp4")
+    checkpoint.begin()
+    checkpoint.write(Progress("job of the other run", 1, 48, 47, 1), None, Part())
     with claimed(tmp_path / "in" / "clip.starry.mp4"):
         ended = here("in", "-s", "starry.jpg", *option, *SMALL)
-        assert journal.read() is not None
+        assert checkpoint.read() is not None
     assert ended.returncode == 1
     assert "failed in/clip.mp4: in/clip.starry.mp4: another run is writing this (process " in ended.err
     assert sorted(path.name for path in (tmp_path / "in").iterdir()) == [

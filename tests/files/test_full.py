@@ -20,7 +20,7 @@ from stylecli.media import Picture, read_picture, writable_suffixes, write_pictu
 from stylecli.media.picture import Frame
 from stylecli.run.events import Done, Event, Failed, NotBegun, Skipped, Tally
 from stylecli.run.images import ImageJob
-from stylecli.run.looks import collect_looks
+from stylecli.run.style_specs import collect_styles
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 FRAMES = (Frame(NOISE[::-1].copy(), None, 50.0), Frame(NOISE[:, ::-1].copy(), None, 50.0))
@@ -141,7 +141,7 @@ def run(job: ImageJob, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Event], in
         painted.append(1)
         return pixels
 
-    monkeypatch.setattr("stylecli.run.images.bind_painters", lambda *_: {"s": paint})
+    monkeypatch.setattr("stylecli.run.images.resolve_painters", lambda *_: {"s": paint})
     events: list[Event] = []
     plan = job.plan(events.append)
     job.run(plan, lambda: SimpleNamespace(settings={}), events.append)  # type: ignore[arg-type,return-value]
@@ -159,7 +159,7 @@ def test_a_full_disk_is_found_before_anything_is_painted(
     inputs = photographs(tmp_path / "in", 5)
     with small_disk(tmp_path / "disk", 1 << 20) as disk:
         (disk / "fill").write_bytes(b"\0" * (1 << 20))
-        events, painted = run(ImageJob(inputs, collect_looks([style], []), output=f"{disk}/"), monkeypatch)
+        events, painted = run(ImageJob(inputs, collect_styles([style], []), output=f"{disk}/"), monkeypatch)
     assert painted == 0 and [type(event) for event in events] == [Failed] + [NotBegun] * 4
     assert {event.source for event in events} == set(map(Path, inputs))
 
@@ -170,7 +170,7 @@ def test_the_first_that_finds_no_room_ends_it(
     inputs = [*photographs(tmp_path / "in", 40), str(tmp_path / "missing.png")]
     with small_disk(tmp_path / "disk", 1 << 17) as disk:
         (disk / "fill").write_bytes(b"\0" * ((1 << 17) - 69632))
-        job = ImageJob(inputs, collect_looks([style], []), output=f"{disk}/", format="bmp")
+        job = ImageJob(inputs, collect_styles([style], []), output=f"{disk}/", format="bmp")
         events, painted = run(job, monkeypatch)
         whole = [read_picture(event.target).size for event in events if isinstance(event, Done)]
     tally = Tally()
@@ -183,7 +183,7 @@ def test_the_first_that_finds_no_room_ends_it(
 
 def test_what_appeared_meanwhile_stays(tmp_path: Path, style: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = photographs(tmp_path / "in", 2)
-    job = ImageJob(inputs, collect_looks([style], []))
+    job = ImageJob(inputs, collect_styles([style], []))
     read = ImageJob._read
 
     def late(self: ImageJob, source: Path) -> Picture:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageSequence, PngImagePlugin
 
 from stylecli.media import read_picture, resize_to_fit, write_picture
-from stylecli.media.exif import ExifBlock, marked_exif, read_exif
+from stylecli.media.exif import ExifBlock, exif_with_provenance, read_exif
 from stylecli.media.ifd import Field, text_field
 
 ARTIST, COPYRIGHT, DESCRIPTION, LENS = 315, 33432, 270, 42036
@@ -132,7 +132,7 @@ def test_texts_of_both_depths(tmp_path: Path, bits: int) -> None:
 
 
 def test_the_mark_keeps_text_as_it_is() -> None:
-    block = read_exif(marked_exif(exif(), 11, "stylecli 1"))
+    block = read_exif(exif_with_provenance(exif(), 11, "stylecli 1"))
     assert block is not None and block.main[11].text == "stylecli 1"
     assert {tag: block.main[tag].text for tag in NAMES} == NAMES
 

@@ -38,12 +38,12 @@ def names(discovery: Discovery) -> list[str]:
 def test_folder_takes_images_only_in_natural_order(tree: Path) -> None:
     found = find_images(["photos"], recursive=False)
     assert names(found) == ["photos/IMG1.jpg", "photos/img2.JPG", "photos/img10.jpg"]
-    assert {item.root for item in found.images} == {Path("photos")} and not found.problems
+    assert {one.root for one in found.images} == {Path("photos")} and not found.problems
 
 
 def test_recursive_mirrors_the_tree(tree: Path) -> None:
     found = find_images(["photos"], recursive=True)
-    assert [item.relative.as_posix() for item in found.images] == [
+    assert [one.relative.as_posix() for one in found.images] == [
         "IMG1.jpg", "img2.JPG", "img10.jpg", "deep/er/z.webp", "été 2024/[raw] a.tif", "été 2024/plage.png",
     ]  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_recursive_mirrors_the_tree(tree: Path) -> None:
 def test_files_are_taken_whatever_their_name(tree: Path) -> None:
     found = find_images(["lone.bin", "photos/.hidden.jpg", "photos/été 2024/[raw] a.tif"], recursive=False)
     assert names(found) == ["lone.bin", "photos/.hidden.jpg", "photos/été 2024/[raw] a.tif"]
-    assert {item.root for item in found.images} == {None}
+    assert {one.root for one in found.images} == {None}
     assert found.images[2].relative == Path("[raw] a.tif")
 
 
@@ -71,12 +71,12 @@ def test_files_are_taken_whatever_their_name(tree: Path) -> None:
 def test_patterns(tree: Path, pattern: str, expected: list[str], root: str) -> None:
     found = find_images([pattern], recursive=False)
     assert names(found) == expected and not found.problems
-    assert {item.root for item in found.images} == {Path(root)}
+    assert {one.root for one in found.images} == {Path(root)}
 
 
 def test_pattern_that_matches_folders_takes_their_images(tree: Path) -> None:
     found = find_images([str(tree / "album*")], recursive=False)
-    assert [item.relative.as_posix() for item in found.images] == ["album1/b.png", "album[1]/a.png"]
+    assert [one.relative.as_posix() for one in found.images] == ["album1/b.png", "album[1]/a.png"]
 
 
 def test_named_twice_is_taken_once(tree: Path) -> None:
@@ -202,7 +202,7 @@ def test_pictures_that_cannot_be_read_here_are_named(
     for name in (*names, "good.jpg", "twin.mpo", ".hidden.heic"):
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], recursive=False)
-    assert [item.path.name for item in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
+    assert [one.path.name for one in found.images] == ["good.jpg", "twin.mpo"] and not found.problems
     assert [str(line).partition(" be read, or develop")[0] for line in found.left_out] == [
         f"{tmp_path}: {said}"
     ]

@@ -12,14 +12,14 @@ from film_kit import look
 
 from stylecli.media.video.clip import Clip, Frame
 from stylecli.media.video.colour import Colour
-from stylecli.media.video.encoding import GROUP, Encoding
+from stylecli.media.video.encoding import GOP_FRAMES, Encoding
 from stylecli.media.video.sink import FilmSink
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 def test_nothing_twitches_between_groups(codec: str, tmp_path: Path) -> None:
     """Strokes that stand still under a little noise, as the temporal step leaves them."""
-    height, width, count = 96, 128, 3 * GROUP
+    height, width, count = 96, 128, 3 * GOP_FRAMES
     chance = np.random.default_rng(0)
     scene = cv2.GaussianBlur(chance.random((height, width, 3), np.float32), (0, 0), 1.5)
     scene = (scene - scene.min()) / (scene.max() - scene.min())
@@ -41,7 +41,7 @@ def test_nothing_twitches_between_groups(codec: str, tmp_path: Path) -> None:
         steady = np.clip(0.9 * steady + 0.1 * noisy, 0, 1)
         frame = Frame(number, 1, np.zeros((1, 1, 3), np.uint8))
         sink.add(frame, steady)
-        if (number + 1) % GROUP == 0:
+        if (number + 1) % GOP_FRAMES == 0:
             sink.cut()
     sink.finish(1)
     light = np.stack(look(tmp_path / "out.mkv").pictures).astype(np.float32) @ np.float32(
@@ -49,6 +49,6 @@ def test_nothing_twitches_between_groups(codec: str, tmp_path: Path) -> None:
     )
     assert len(light) == count
     change = np.abs(np.diff(light, axis=0)).mean((1, 2))
-    borders = [GROUP * n - 1 for n in (1, 2)]
+    borders = [GOP_FRAMES * n - 1 for n in (1, 2)]
     assert change[borders].max() < 0.6  # levels; 1.2 to 2 where a key frame stands
     assert np.abs(np.diff(light.mean((1, 2))))[borders].max() < 0.3

@@ -111,7 +111,7 @@ def test_broken_configurations(tmp_path: Path, kind: str, monkeypatch: pytest.Mo
         "rescans",
         "noise",
         "max_offset",
-        "underdrawing",
+        "detail_injection",
         "guidance",
         "limit",
         "threshold",
@@ -145,11 +145,11 @@ def test_features_that_are_no_numbers(tmp_path: Path) -> None:
         np.zeros((32, 32, 3), np.uint8)
     )
     assert stylizer.style is not None
-    bad = Style(torch.full_like(stylizer.style.statistics, float("nan")))
+    bad = Style(torch.full_like(stylizer.style.vector, float("nan")))
     bad.save(tmp_path / "bad.safetensors")
     with pytest.raises(WeightsError, match="no numbers"):
         stylizer.with_style(Style.load(tmp_path / "bad.safetensors"))
-    huge = stylizer.with_style(Style(stylizer.style.statistics * 1e37))
+    huge = stylizer.with_style(Style(stylizer.style.vector * 1e37))
     for photo in (
         np.full((40, 40, 3), 99, np.uint8),
         np.full((40, 40, 3), 99, np.uint16),
@@ -162,7 +162,7 @@ def test_features_that_are_no_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("weights", [(1e308, 1e308), (5e-324, 5e-324), (1e308, 0.0)])
 def test_blends_of_extreme_weights(weights: tuple[float, float]) -> None:
     one, two = Style(torch.ones(1, 4)), Style(torch.full((1, 4), 3.0))
-    mixed = Style.blend([(one, weights[0]), (two, weights[1])]).statistics
+    mixed = Style.blend([(one, weights[0]), (two, weights[1])]).vector
     assert mixed.tolist() == [[2.0] * 4] if weights[1] else [[1.0] * 4]
     for wrong in ((float("nan"), 1), (float("inf"), 1), (-1, 1), (0, 0)):
         with pytest.raises(UsageError, match="finite weights of zero or more"):

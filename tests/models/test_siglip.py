@@ -45,7 +45,7 @@ def test_any_text_has_a_place(tiny):
     assert points.shape == (len(ODD), 24)
     assert points.dtype == torch.float32
     assert unit(points)
-    assert torch.isfinite(tiny.familiarity(ODD)).all()
+    assert torch.isfinite(tiny.in_domain_score(ODD)).all()
     assert tiny.encode_text([]).shape == (0, 24)
 
 
@@ -155,8 +155,8 @@ def test_shipped_weights_tell_familiar_prompts_from_foreign_ones(shipped):
         "🎨🖌️🌊",
         "asdfjkl qwerpoiu zxcvmnb",
     ]
-    assert (shipped.familiarity(sensible) >= shipped.config.threshold).all()
-    assert (shipped.familiarity(strange) < shipped.config.threshold).all()
+    assert (shipped.in_domain_score(sensible) >= shipped.config.threshold).all()
+    assert (shipped.in_domain_score(strange) < shipped.config.threshold).all()
 
 
 def test_shipped_image_tower_sees_what_phrases_say(shipped):

@@ -58,10 +58,14 @@ def test_the_seed_decides_the_noise(model, style):
     assert not torch.equal(one, other)
 
 
+def test_weights_of_older_versions_name_a_setting_otherwise():
+    assert StyleRwkvConfig.from_json('{"underdrawing": 0.25}').detail_injection == 0.25
+
+
 def test_detail_of_the_photograph_shines_through_and_its_areas_do_not(style):
     torch.manual_seed(0)
     network = StyleRwkv(TINY).eval()
-    bare, through = (StyleRwkv(replace(TINY, underdrawing=share)).eval() for share in (0.0, 0.25))
+    bare, through = (StyleRwkv(replace(TINY, detail_injection=share)).eval() for share in (0.0, 0.25))
     for other in (bare, through):
         other.load_state_dict(network.state_dict())
     ramp = torch.linspace(0.3, 0.7, 64).view(1, 1, 1, 64)

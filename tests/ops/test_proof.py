@@ -125,13 +125,15 @@ def test_every_operator_with_a_kernel_has_a_yardstick() -> None:
 
 def seen(monkeypatch: pytest.MonkeyPatch, **paintings: dict[str, tuple[float, float]]) -> None:
     """Let there be devices, such as ``cuda0``, on which painting came out like this: decibels and seconds."""
-    names = {torch.device(name[:-1], int(name[-1])): looks for name, looks in paintings.items()}
+    names = {torch.device(name[:-1], int(name[-1])): checks for name, checks in paintings.items()}
     monkeypatch.setattr(devices, "accelerators", lambda: list(names))
     monkeypatch.setattr(
         proof,
         "of",
         lambda device, network=None, weights=None: proof.Proof(
-            "now", {}, {network: {dtype: proof.Look(*look) for dtype, look in names[device].items()}}
+            "now",
+            {},
+            {network: {dtype: proof.PaintingCheck(*check) for dtype, check in names[device].items()}},
         ),
     )
 

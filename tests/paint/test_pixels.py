@@ -16,8 +16,8 @@ from stylecli.media.video.sequence import SequenceSink, SequenceSource
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_bytes, to_depth, to_floats, to_tensor, to_whole
 from stylecli.paint.stylizer import Stylizer
-from stylecli.run.looks import Look
 from stylecli.run.preview import draw_preview
+from stylecli.run.style_specs import StyleSpec
 from stylecli.run.timeline import FilmPainter, Timeline
 
 COLOUR = (200, 60, 10)
@@ -44,7 +44,7 @@ def stylizer() -> Stylizer:
 @pytest.fixture
 def painter(stylizer: Stylizer, tmp_path: Path) -> FilmPainter:
     """Gives frames back."""
-    style = Look("style", ((save(tmp_path / "style.png"), 1.0),))
+    style = StyleSpec("style", ((save(tmp_path / "style.png"), 1.0),))
     return FilmPainter(stylizer, Timeline.constant(style), read_picture, PaintOptions(strength=0))
 
 

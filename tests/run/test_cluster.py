@@ -24,8 +24,8 @@ from stylecli.paint.options import LoadOptions
 from stylecli.run.actor import Actor, Order
 from stylecli.run.cluster import Cluster, Seat
 from stylecli.run.images import ImageJob
-from stylecli.run.looks import Look
 from stylecli.run.shipping import Parcel, parcels, unpacked, version
+from stylecli.run.style_specs import StyleSpec
 from stylecli.run.worker import Broken
 
 COUNT = 40
@@ -184,7 +184,7 @@ def test_what_is_sent_arrives_once_under_its_digest(
     from stylecli.weights.store import locate
 
     own.write_bytes(locate("stylerwkv-s").read_bytes())
-    job = ImageJob([], [Look("starry", ((styles[0], 1.0),))], loading=LoadOptions(model=str(own)))
+    job = ImageJob([], [StyleSpec("starry", ((styles[0], 1.0),))], loading=LoadOptions(model=str(own)))
     sent = parcels(job)
     assert [parcel.path for parcel in sent] == [styles[0], own]
     assert parcels(replace(job, loading=LoadOptions())) == sent[:1]  # bundled weights are there
@@ -198,7 +198,7 @@ def test_what_is_sent_arrives_once_under_its_digest(
     for _ in range(2):
         there = unpacked(job, sent, fetch)
     assert asked == sent
-    assert there.looks[0].fingerprint() == job.looks[0].fingerprint() and there.looks[0].name == "starry"
+    assert there.specs[0].fingerprint() == job.specs[0].fingerprint() and there.specs[0].name == "starry"
     assert Path(there.loading.model).is_relative_to(tmp_path / "there")
     assert there.loading.settings == job.loading.settings
     assert digest_of(Path(there.loading.model)) == digest_of(own)

@@ -13,7 +13,7 @@ import pytest
 from stylecli.console import Console, one_line
 from stylecli.media.picture import Frame, Picture
 from stylecli.run.events import Advanced, Done, Failed, NotBegun, Notice, Skipped, Started
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.stream import Work, portions, stream
 
 A, TARGET = Path("a.jpg"), Path("a.starry.jpg")
@@ -176,6 +176,6 @@ def test_frames_of_an_animation_are_told(tmp_path: Path) -> None:
     shown: list[object] = []
     frame = np.zeros((4, 4, 3), np.uint8)
     moving = Picture(frame, more=(Frame(frame, None, 10.0),) * 2)
-    work = Work(lambda path: moving, lambda: {"s": lambda pixels: pixels}, lambda picture, item: ())
-    stream(portions([Item(Path("a.gif"), tmp_path / "b.gif", "s")]), work, shown.append)
+    work = Work(lambda path: moving, lambda: {"s": lambda pixels: pixels}, lambda picture, task: ())
+    stream(portions([Task(Path("a.gif"), tmp_path / "b.gif", "s")]), work, shown.append)
     assert [(one.frames, one.total) for one in shown if isinstance(one, Advanced)] == [(1, 3), (2, 3), (3, 3)]

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from stylecli.run.events import Done, Failed
 from stylecli.run.handout import Handout, shares
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 
 
-def items(sources: int, styles: int = 1) -> list[Item]:
+def items(sources: int, styles: int = 1) -> list[Task]:
     return [
-        Item(Path(f"{source}"), Path(f"{source}.{style}"), f"{style}")
+        Task(Path(f"{source}"), Path(f"{source}.{style}"), f"{style}")
         for source in range(sources)
         for style in range(styles)
     ]
 
 
-def done(item: Item) -> Done:
-    return Done(item.source, item.target, item.style, 1.0, 8, 8)
+def done(task: Task) -> Done:
+    return Done(task.source, task.target, task.style, 1.0, 8, 8)
 
 
 def test_few_sources_in_many_styles_are_shared_too() -> None:
@@ -26,8 +26,8 @@ def test_few_sources_in_many_styles_are_shared_too() -> None:
     assert [len(one) for one in shares(items(40, 3), 2)] == [3] * 40  # each is read once
     for sources, styles, workers in ((1, 1, 4), (3, 7, 2), (2, 5, 40)):
         todo = items(sources, styles)
-        assert [item for one in shares(todo, workers) for item in one] == todo
-        assert all(len({item.source for item in one}) == 1 for one in shares(todo, workers))
+        assert [task for one in shares(todo, workers) for task in one] == todo
+        assert all(len({task.source for task in one}) == 1 for one in shares(todo, workers))
 
 
 def test_a_worker_has_three_portions_in_hand() -> None:
@@ -53,11 +53,11 @@ def test_suspects_go_alone_and_the_third_death_is_the_last() -> None:
             given_up += handout.died(worker)
             worker += 1
             continue
-        for item in portion:
-            handout.ended(worker, done(item))
-            ended.append(item)
-    assert [item.source for item in given_up] == [culprit]
-    assert sorted(item.source for item in ended) == [Path(n) for n in "0234"]
+        for task in portion:
+            handout.ended(worker, done(task))
+            ended.append(task)
+    assert [task.source for task in given_up] == [culprit]
+    assert sorted(task.source for task in ended) == [Path(n) for n in "0234"]
     assert worker == 3  # it killed 0, 1 and 2
 
 

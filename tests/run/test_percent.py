@@ -11,7 +11,7 @@ from stylecli.media.video.sequence import numbered, numbered_name
 from stylecli.run.events import Event, Failed
 from stylecli.run.film_inputs import find_films
 from stylecli.run.films import FilmJob
-from stylecli.run.looks import collect_looks
+from stylecli.run.style_specs import collect_styles
 from stylecli.run.timeline import Timeline
 
 
@@ -33,14 +33,14 @@ def targets(*inputs: str, output: str | None = None) -> list[str]:
     said: list[Event] = []
     job = FilmJob(
         inputs,
-        [Timeline.constant(look) for look in collect_looks([Path("starry.png")], [])],
+        [Timeline.constant(spec) for spec in collect_styles([Path("starry.png")], [])],
         Excerpt(None, None, None, None, None, 10**6),
         Encoding("h264", None, None, None),
         output=output,
     )
     plan = job.plan(said.append)
     assert not [event for event in said if isinstance(event, Failed)]
-    return [item.target.as_posix() for item in plan.todo]
+    return [task.target.as_posix() for task in plan.todo]
 
 
 @pytest.mark.parametrize(

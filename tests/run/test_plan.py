@@ -38,7 +38,7 @@ def plan(
 
 
 def names(made: Plan) -> list[str]:
-    return [str(item.target) for item in made.todo]
+    return [str(task.target) for task in made.todo]
 
 
 def under(root: str, *names: str) -> list[Found]:
@@ -87,7 +87,7 @@ def test_tree_is_mirrored() -> None:
 
 def test_styles_of_one_input_stand_side_by_side() -> None:
     made = plan("a.jpg", "b.jpg", styles=("x", "y"))
-    assert [str(item.source) for item in made.todo] == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
+    assert [str(task.source) for task in made.todo] == ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_styles_of_one_input_stand_side_by_side() -> None:
     ],
 )
 def test_stdin(options: dict[str, Any], target: Path) -> None:
-    assert [item.target for item in plan(Stdin(), **options).todo] == [target]
+    assert [task.target for task in plan(Stdin(), **options).todo] == [target]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_finished_ones_are_kept_apart() -> None:
     Path("a.starry.jpg").write_bytes(b"")
     made = plan("a.jpg", "b.jpg")
     assert names(made) == ["b.starry.jpg"]
-    assert [str(item.target) for item in made.finished] == ["a.starry.jpg"]
+    assert [str(task.target) for task in made.finished] == ["a.starry.jpg"]
     assert names(plan("a.jpg", "b.jpg", overwrite=True)) == ["a.starry.jpg", "b.starry.jpg"]
 
 

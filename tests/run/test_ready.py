@@ -11,9 +11,9 @@ from conftest import draw
 from PIL import Image
 
 from stylecli.__main__ import _run
-from stylecli.run.looks import collect_looks, parse_blend, parse_regions
 from stylecli.run.masks import Masks
 from stylecli.run.ready import find, own
+from stylecli.run.style_specs import collect_styles, parse_blend, parse_regions
 from stylecli.run.timeline import parse_keys
 
 
@@ -32,14 +32,14 @@ def test_a_name_goes_where_a_picture_does(here: Path) -> None:
         assert drawn.size == (512, 512)
     assert path.is_relative_to(here / "cache")
     written = path.stat().st_mtime_ns
-    looks = [
-        *collect_looks([Path("@blueprint")], ["@blueprint:3,s.png"]),
+    specs = [
+        *collect_styles([Path("@blueprint")], ["@blueprint:3,s.png"]),
         parse_blend("@blueprint,ukiyo-e"),
         parse_regions(["m.png:s.png", "rest:@BluePrint"]),
         parse_keys(["0:@blueprint", "1:30:s.png"]).keys[0][1],
     ]
-    assert all(path in look.files for look in looks)
-    assert [look.name for look in looks] == [
+    assert all(path in spec.files for spec in specs)
+    assert [spec.name for spec in specs] == [
         "blueprint",
         "blueprint75-s25",
         "blueprint50-ukiyo-e50",
@@ -48,12 +48,12 @@ def test_a_name_goes_where_a_picture_does(here: Path) -> None:
     ]
     assert path.stat().st_mtime_ns == written
     # Another machine's numbers may differ in their last digit: the drawing is the same style all the same.
-    before = looks[0].fingerprint()
+    before = specs[0].fingerprint()
     with Image.open(path) as drawn:
         drawn.convert("RGB").save(path, compress_level=1)
-    assert looks[0].fingerprint() == before
+    assert specs[0].fingerprint() == before
     Path("s.png").rename("@blueprint")
-    assert collect_looks([Path("@blueprint")], [])[0].files == [Path("@blueprint")]  # a file of that name
+    assert collect_styles([Path("@blueprint")], [])[0].files == [Path("@blueprint")]  # a file of that name
 
 
 def test_paint_in_a_drawn_style_and_in_one_of_ones_own(
@@ -117,15 +117,15 @@ def test_on_another_machine_it_is_the_same_style(here: Path, monkeypatch: pytest
     from stylecli.run.shipping import parcels, unpacked
 
     monkeypatch.setattr("stylecli.run.shipping.cache_dir", lambda: here / "cache")
-    looks = [parse_regions(["m.png:s.png", "rest:@blueprint"])]
-    job = ImageJob(["a.png"], looks, mask=Masks(Path("m.png"), invert=True))
-    sent, before = parcels(job), job.looks[0].fingerprint()
+    specs = [parse_regions(["m.png:s.png", "rest:@blueprint"])]
+    job = ImageJob(["a.png"], specs, mask=Masks(Path("m.png"), invert=True))
+    sent, before = parcels(job), job.specs[0].fingerprint()
     bytes_of = {parcel: parcel.path.read_bytes() for parcel in sent}
     for room in ("ready", "shipping"):
         monkeypatch.setattr(f"stylecli.run.{room}.cache_dir", lambda: here / "other")
     there = unpacked(job, sent, bytes_of.__getitem__)
-    look, masks = there.looks[0], [*there.looks[0].masks[1:], there.mask]
-    assert look.fingerprint() == before and len(look.files) == 2
-    assert all(path.is_relative_to(here / "other") for path in look.files)
+    spec, masks = there.specs[0], [*there.specs[0].masks[1:], there.mask]
+    assert spec.fingerprint() == before and len(spec.files) == 2
+    assert all(path.is_relative_to(here / "other") for path in spec.files)
     assert all(one.path.is_relative_to(here / "other") and one.path.name == "m.png" for one in masks)
     assert there.mask.fingerprint(Path("a.png")) == job.mask.fingerprint(Path("a.png"))

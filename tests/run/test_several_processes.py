@@ -16,16 +16,16 @@ from processes_kit import Plain
 from stylecli.errors import StylizeError, UsageError, WeightsError
 from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.run.events import STREAM, Done, Event, Failed
-from stylecli.run.plan import Item
+from stylecli.run.plan import Task
 from stylecli.run.processes import Processes, each_device
 
 
 def paint(folder: Path, names: list[str], mood: str = "well", jobs: int = 2) -> list[Event]:
-    items = [
-        Item(draw(folder / name, 8, 8, seed), folder / "out" / name, "x") for seed, name in enumerate(names)
+    tasks = [
+        Task(draw(folder / name, 8, 8, seed), folder / "out" / name, "x") for seed, name in enumerate(names)
     ]
     job, events = Plain([], [], mood=mood), []
-    Processes("cpu", jobs).paint(job, items, lambda: None, events.append)  # type: ignore[arg-type,return-value]
+    Processes("cpu", jobs).paint(job, tasks, lambda: None, events.append)  # type: ignore[arg-type,return-value]
     return events
 
 
@@ -82,7 +82,7 @@ def test_devices(names: str, each: list[str] | str, monkeypatch: pytest.MonkeyPa
 
 def test_streams_are_not_shared() -> None:
     with pytest.raises(UsageError, match="leave out --jobs"):
-        Processes("cpu", 2).paint(Plain([], []), [Item(STREAM, STREAM, "x")], lambda: None, print)  # type: ignore[arg-type,return-value]
+        Processes("cpu", 2).paint(Plain([], []), [Task(STREAM, STREAM, "x")], lambda: None, print)  # type: ignore[arg-type,return-value]
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -158,9 +158,9 @@ def test_shares_of_memory_and_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     job = Plain(
         [], [], memory_limit=8 << 30, loading=LoadOptions(memory_limit=8 << 30), options=PaintOptions()
     )
-    items = [Item(Path(f"{number}"), Path(f"{number}.x"), "x") for number in range(40)]
+    tasks = [Task(Path(f"{number}"), Path(f"{number}.x"), "x") for number in range(40)]
     with pytest.raises(KeyboardInterrupt):
-        Processes("cuda:0,cuda:1", 2).paint(job, items, lambda: None, print)  # type: ignore[arg-type,return-value]
+        Processes("cuda:0,cuda:1", 2).paint(job, tasks, lambda: None, print)  # type: ignore[arg-type,return-value]
     shared = seen["job"]
     assert isinstance(shared, Plain)
     assert (shared.memory_limit, shared.loading.memory_limit, shared.loading.device) == (

@@ -14,9 +14,9 @@ from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.encoding import Encoding
 from stylecli.run.films import FilmJob
 from stylecli.run.images import ImageJob
-from stylecli.run.looks import collect_looks
 from stylecli.run.plan import Plan
 from stylecli.run.shard import Shard
+from stylecli.run.style_specs import collect_styles
 from stylecli.run.timeline import Timeline
 
 NAMES = [Path(f"trip {number % 7}/photo{number}.starry.jpg") for number in range(600)]
@@ -50,12 +50,12 @@ def test_the_parts_of_a_folder_are_its_plan(kind: str, styles: list[Path], tmp_p
     inputs, output = [str(tmp_path / "in")], f"{tmp_path / 'out'}/"
 
     def plan(shard: Shard) -> Plan:
-        looks = collect_looks(styles, [])
+        specs = collect_styles(styles, [])
         if kind == "image":
-            return ImageJob(inputs, looks, output=output, recursive=True, shard=shard).plan(
+            return ImageJob(inputs, specs, output=output, recursive=True, shard=shard).plan(
                 lambda event: None
             )
-        lines = [Timeline.constant(look) for look in looks]
+        lines = [Timeline.constant(spec) for spec in specs]
         job = FilmJob(inputs, lines, Excerpt(), Encoding(), output=output, recursive=True, shard=shard)
         return job.plan(lambda event: None)
 
@@ -63,7 +63,7 @@ def test_the_parts_of_a_folder_are_its_plan(kind: str, styles: list[Path], tmp_p
     parts = [plan(Shard(index, 3)).todo for index in (1, 2, 3)]
     assert len(whole) == 24
     assert all(len(part) < 24 for part in parts)
-    assert sorted(map(repr, (item for part in parts for item in part))) == sorted(map(repr, whole))
+    assert sorted(map(repr, (task for part in parts for task in part))) == sorted(map(repr, whole))
 
     # One result of part 1 is there, and a picture is added: no result moves to another part.
     first = parts[0][0]
@@ -72,7 +72,7 @@ def test_the_parts_of_a_folder_are_its_plan(kind: str, styles: list[Path], tmp_p
     added = draw(tmp_path / "in" / "day0" / f"added{first.source.suffix}", 8, 8)
     for index, part in enumerate(parts, 1):
         again = plan(Shard(index, 3))
-        assert [item for item in again.todo if item.source != added] == [one for one in part if one != first]
+        assert [task for task in again.todo if task.source != added] == [one for one in part if one != first]
         assert again.finished == ((first,) if index == 1 else ())
 
 

@@ -12,8 +12,8 @@ import pytest
 from stylecli.errors import InputError, OutOfMemoryError, WeightsError
 from stylecli.media import Picture
 from stylecli.run.events import Done, Event, Failed, Started, Tally, Warned
-from stylecli.run.plan import Item
-from stylecli.run.stream import Painter, Work, portions, stream
+from stylecli.run.plan import Task
+from stylecli.run.stream import PaintFunction, Work, portions, stream
 
 
 class Bench:
@@ -35,7 +35,7 @@ class Bench:
         notices = ("first page only",) if "pages" in path.name else ()
         return Picture(np.full((4, 6, 3), len(self.reads) / 100, np.float32), notices=notices)
 
-    def painters(self) -> dict[str, Painter]:
+    def painters(self) -> dict[str, PaintFunction]:
         self.loads += 1
         return {"x": self.paint, "y": lambda pixels: 1 - pixels, "huge": self.refuse}
 
@@ -46,16 +46,16 @@ class Bench:
     def refuse(self, pixels: np.ndarray) -> np.ndarray:
         raise OutOfMemoryError("not enough memory")
 
-    def write(self, picture: Picture, item: Item) -> tuple[str, ...]:
-        target = item.target
+    def write(self, picture: Picture, task: Task) -> tuple[str, ...]:
+        target = task.target
         if "full" in target.name:
             raise InputError(f"{target}: the disk is full")
         self.written[target.name] = picture
         return ("EXIF left out",) if "plain" in target.name else ()
 
     def run(self, *names: str, styles: tuple[str, ...] = ("x",), read: Callable | None = None) -> Tally:
-        items = [Item(Path(name), Path(f"{name}.{style}"), style) for name in names for style in styles]
-        stream(portions(items), Work(read or self.read, self.painters, self.write), self.events.append)
+        tasks = [Task(Path(name), Path(f"{name}.{style}"), style) for name in names for style in styles]
+        stream(portions(tasks), Work(read or self.read, self.painters, self.write), self.events.append)
         tally = Tally()
         for event in self.events:
             tally.add(event)
@@ -116,7 +116,7 @@ def test_nothing_readable_never_loads_the_network(bench: Bench) -> None:
 
 
 def test_a_network_that_cannot_be_loaded_ends_the_run(bench: Bench) -> None:
-    def missing() -> dict[str, Painter]:
+    def missing() -> dict[str, PaintFunction]:
         raise WeightsError("weights are missing")
 
     bench.painters = missing  # type: ignore[method-assign]
@@ -168,12 +168,12 @@ def test_reading_ahead_is_bounded(bench: Bench) -> None:
 
 
 def test_a_bug_in_the_callback_ends_the_run_instead_of_hanging(bench: Bench) -> None:
-    items = [Item(Path(str(number)), Path(f"{number}.x"), "x") for number in range(20)]
+    tasks = [Task(Path(str(number)), Path(f"{number}.x"), "x") for number in range(20)]
 
     def emit(event: Event) -> None:
         if isinstance(event, Done):
             raise RuntimeError("a bug in the console")
 
     with pytest.raises(RuntimeError, match="a bug in the console"):
-        stream(portions(items), Work(bench.read, bench.painters, bench.write), emit)
+        stream(portions(tasks), Work(bench.read, bench.painters, bench.write), emit)
     assert not left_over()

@@ -45,9 +45,9 @@ def test_styles_are_crossfaded(styles: list[Path]) -> None:
     starry, wave = map(str, styles)
     stylizer = Stylizer.from_pretrained(device="cpu")
     paint = FilmPainter(stylizer, parse_keys([f"1:{starry}", f"3:{wave}"]), read_picture, PaintOptions())
-    first, last = paint.style_at(0).statistics, paint.style_at(9).statistics
-    assert (paint.style_at(1).statistics == first).all()
-    middle = paint.style_at(2.5).statistics
+    first, last = paint.style_at(0).vector, paint.style_at(9).vector
+    assert (paint.style_at(1).vector == first).all()
+    middle = paint.style_at(2.5).vector
     assert np.allclose(middle, 0.25 * first + 0.75 * last, atol=1e-5)
 
     frame = Frame(0, 1, np.tile(np.linspace(20, 220, 48).astype(np.uint8)[None, :, None], (32, 1, 3)))
@@ -66,7 +66,7 @@ def test_films_are_painted_by_refined_networks(styles: list[Path], monkeypatch: 
         assert stylizer.style is not None and stylizer.style.texture is not None
         decoder = copy.deepcopy(stylizer.network.decoder)
         assert isinstance(decoder, torch.nn.Module)
-        shift = 0.2 * float(stylizer.style.statistics.abs().mean().clamp(max=1))
+        shift = 0.2 * float(stylizer.style.vector.abs().mean().clamp(max=1))
         with torch.no_grad():
             for number in decoder.parameters():
                 number.mul_(1 + shift)

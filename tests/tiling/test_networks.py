@@ -15,11 +15,11 @@ from stylecli.models.style_mamba.painter import TextPainter
 from stylecli.models.style_rwkv import tiling as rwkv_tiling
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import StyleRwkv
-from stylecli.tiling import Grid, Strips, whole
-from stylecli.tiling.strips import evaluate
+from stylecli.tiling import Grid, LazyFeatureMap, whole
+from stylecli.tiling.lazy_map import evaluate
 
 RWKV = StyleRwkvConfig(
-    widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), content_skip=2, underdrawing=0.3
+    widths=(8, 12, 16, 16), stem=8, code=16, texture_convs=(1, 1, 0, 0), content_skip=2, detail_injection=0.3
 )
 MAMBA = StyleMambaConfig(latent=4, embedding=16, code=8, widths=(8, 8, 16), blocks=(1, 1, 1), state=4, rank=2)
 
@@ -60,7 +60,7 @@ def styled_mamba():
 
 
 def in_strips(x, rows):
-    strips = Strips(Grid(x.shape[2], rows, x.device), x.shape, x.dtype)
+    strips = LazyFeatureMap(Grid(x.shape[2], rows, x.device), x.shape, x.dtype)
     strips.keep(x)
     return strips
 

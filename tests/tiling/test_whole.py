@@ -11,14 +11,14 @@ from stylecli.models.style_rwkv import tiling as rwkv_tiling
 from stylecli.models.style_rwkv.blocks import wkv_of_map
 from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.ops.skip_scan import skip_scan_order
-from stylecli.tiling import Grid, Strips, sweep, whole
+from stylecli.tiling import Grid, LazyFeatureMap, sweep, whole
 from stylecli.tiling.scanning import segments
 
 SIZES = [(1, 1), (1, 40), (40, 1), (37, 23), (64, 16)]
 
 
 def strips_of(x, axis, rows=16):
-    strips = Strips(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
+    strips = LazyFeatureMap(Grid(x.shape[axis], rows, x.device), x.shape, x.dtype, axis=axis)
     strips.keep(x.clone())
     return strips
 
@@ -68,7 +68,7 @@ def test_keys_that_differ_by_more_than_floats_hold(random):
 @pytest.mark.parametrize("direction", range(4))
 def test_selective_scan(random, size, direction):
     rank, D, N = 2, 5, 3
-    u, choices = (
+    u, dt_B_C = (
         torch.randn(2, *size, D, generator=random),
         torch.randn(2, *size, rank + 2 * N, generator=random),
     )
@@ -78,8 +78,8 @@ def test_selective_scan(random, size, direction):
         -torch.exp(2 * torch.randn(D, N, generator=random)),
         torch.randn(D, generator=random),
     )
-    expected = scan_along(u, choices, by, direction)
-    result = scan_along(strips_of(u, 1), strips_of(choices, 1), by, direction).whole()
+    expected = scan_along(u, dt_B_C, by, direction)
+    result = scan_along(strips_of(u, 1), strips_of(dt_B_C, 1), by, direction).whole()
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_a_strip_that_does_not_fit_is_halved_and_the_rest_goes_on():
             raise MemoryError
         return torch.arange(top, bottom).view(1, 1, -1, 1).float()
 
-    source = Strips(Grid(300, 128, torch.device("cpu")), (1, 1, 300, 1), torch.float32, read=read)
+    source = LazyFeatureMap(Grid(300, 128, torch.device("cpu")), (1, 1, 300, 1), torch.float32, read=read)
     assert torch.equal((source * 2).whole().flatten(), 2.0 * torch.arange(300))
     assert asked[:4] == [
         (0, 128),
@@ -112,7 +112,7 @@ def test_no_memory_at_all_is_said():
     def read(top, bottom):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    source = Strips(Grid(300, 128, torch.device("cpu")), (1, 1, 300, 1), torch.float32, read=read)
+    source = LazyFeatureMap(Grid(300, 128, torch.device("cpu")), (1, 1, 300, 1), torch.float32, read=read)
     with pytest.raises(OutOfMemoryError, match="not enough memory even for the smallest strips"):
         list(sweep(source))
 
@@ -121,8 +121,8 @@ def test_memory_is_given_back_with_the_last_use():
     import weakref
 
     x = strips_of(torch.rand(1, 4, 64, 8), 2)
-    held = (x * 2).hold()
+    held = (x * 2).materialize()
     kept = weakref.ref(held)
-    after = (held + 1).hold()
+    after = (held + 1).materialize()
     del held
     assert kept() is None and after.kept is not None  # no circle that waits for the garbage collector

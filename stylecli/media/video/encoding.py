@@ -23,7 +23,7 @@ from stylecli.media.video.clip import Clip, Pixels
 from stylecli.media.video.colour import Converter
 from stylecli.paint.pixels import to_depth
 
-GROUP = 48
+GOP_FRAMES = 48
 """Frames after each of which a film can be taken up again."""
 GOP_GROUPS = 5
 """Groups that one encoder encodes. Where the next one begins there is a key frame, whose errors are others, and what

@@ -20,8 +20,8 @@ class SiglipConfig(JsonConfig):
         text_width, text_layers, text_heads: the text tower's transformer.
         image_widths: channels at strides 4, 8, 16 and 32. image_blocks: residual blocks per level.
         centres: points kept of where the training phrases lie.
-        spellings: rows of letters kept of how those phrases are spelled (see :mod:`stylecli.models.siglip.spelling`).
-        threshold: a prompt of less familiarity than this is far from everything the encoder was trained on.
+        spellings: character n-grams kept of those phrases (see :mod:`stylecli.models.siglip.char_ngrams`).
+        threshold: a prompt of a lower in-domain score than this is far from everything the encoder was trained on.
     """
 
     LIMITS: ClassVar = {"tokens": (1, 1024), "text_heads": (1, 64), "threshold": (-1, 1)}

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from stylecli.models.loading import load_module
+from stylecli.models.siglip.char_ngrams import CharNgramModel
 from stylecli.models.siglip.config import SiglipConfig
 from stylecli.models.siglip.image import ImageTower
-from stylecli.models.siglip.spelling import Spelling
 from stylecli.models.siglip.text import TextTower
 
 EIGHT_BITS = ("text.", "image.", "centres")
@@ -51,7 +51,7 @@ class Siglip(nn.Module):
         """Log-odds that text belongs to image, from their embeddings (N, width) and (M, width) -> (N, M)."""
         return images @ texts.T * self.scale.exp() + self.bias
 
-    def familiarity(self, prompts: list[str]) -> Tensor:
+    def in_domain_score(self, prompts: list[str]) -> Tensor:
         """How close prompts are to what the encoder was trained on, (B,) in 0..1. Below ``config.threshold``: far.
 
         Own decision, a measure and no word list: the root of the cosine to the nearest centre of the training
@@ -59,13 +59,13 @@ class Siglip(nn.Module):
         far from everything.
         """
         nearest = (self.encode_text(prompts) @ self.centres.T).amax(1).clamp(min=0)
-        spelling = Spelling(self.letters)
-        letters = [spelling.log_probability(p) for p in prompts]
+        ngrams = CharNgramModel(self.letters)
+        letters = [ngrams.log_probability(p) for p in prompts]
         return nearest.sqrt() * torch.tensor(letters, device=nearest.device).exp()
 
     @torch.no_grad()
-    def set_familiar(self, centres: Tensor, letters: Tensor, threshold: float) -> None:
-        """Keep what :meth:`familiarity` measures by: (centres, width), (N, 3) and the limit."""
+    def set_domain(self, centres: Tensor, letters: Tensor, threshold: float) -> None:
+        """Keep what :meth:`in_domain_score` measures by: (centres, width), (N, 3) and the limit."""
         self.config = replace(
             self.config, centres=len(centres), spellings=len(letters), threshold=round(threshold, 4)
         )

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, DepthwiseConv, held, overridable
+from stylecli.models.layers import AdaIn, DepthwiseConv, materialize, overridable
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.ops.selective_scan import of_map
 from stylecli.ops.selective_scan.of_map import DIRECTIONS, gated_scan_of_map
@@ -34,9 +34,9 @@ class ConditionalScan(nn.Module):
         self.group, self.rank, self.state = channels // DIRECTIONS, config.rank, config.state
         self.enter = nn.Linear(channels, 2 * channels)
         self.local = DepthwiseConv(channels, "silu")
-        choices = DIRECTIONS * (config.rank + 2 * config.state)
-        self.choose = nn.Linear(channels, choices, bias=False)
-        self.condition = nn.Linear(config.code, choices)
+        width = DIRECTIONS * (config.rank + 2 * config.state)  # of dt, B and C
+        self.choose = nn.Linear(channels, width, bias=False)
+        self.condition = nn.Linear(config.code, width)
         self.step = nn.Parameter(torch.empty(DIRECTIONS, config.rank, self.group))
         nn.init.uniform_(self.step, -(config.rank**-0.5), config.rank**-0.5)
         # Step sizes start between 0.001 and 0.1, decays at -1 .. -N, as in Mamba.
@@ -44,17 +44,17 @@ class ConditionalScan(nn.Module):
         self.step_bias = nn.Parameter(start + torch.log(-torch.expm1(-start)))
         decays = torch.arange(1, config.state + 1).float().log()
         self.log_decay = nn.Parameter(decays.repeat(DIRECTIONS, self.group, 1))  # (4, C / 4, N)
-        self.direct = nn.Parameter(torch.ones(DIRECTIONS, self.group))
+        self.direct = nn.Parameter(torch.ones(DIRECTIONS, self.group))  # D
         self.leave = nn.Linear(channels, channels)
         self.leave.weight.data.mul_(0.5)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         u, gate = self.enter(x.permute(0, 2, 3, 1)).chunk(2, dim=-1)  # (B, H, W, C)
-        u = held(self.local(u.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
-        choices = held(self.choose(u) + self.condition(code)[:, None, None])
+        u = materialize(self.local(u.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+        dt_B_C = materialize(self.choose(u) + self.condition(code)[:, None, None])
         decay = -self.log_decay.exp()
         parameters = (self.step, self.step_bias, decay, self.direct)
-        y = gated_scan_of_map(u, gate, choices, *parameters, along=scan_along)
+        y = gated_scan_of_map(u, gate, dt_B_C, *parameters, along=scan_along)
         return self.leave(y).permute(0, 3, 1, 2)
 
 

@@ -23,7 +23,7 @@ from stylecli.models.layers import (
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    held,
+    materialize,
     normalised,
     strided_conv,
 )
@@ -88,9 +88,9 @@ class StyleMamba(nn.Module):
         h, w = latent.shape[2:]
         seeds = (None, None, None) if seed is None else (seed, seed + 1, seed + 2)
         code = code.expand(latent.shape[0], -1)
-        top = held(self.stem(self._pad(latent), after=SLOPE))
+        top = materialize(self.stem(self._pad(latent), after=SLOPE))
         fine = F.leaky_relu(self.down_fine(top), SLOPE)
-        fine = held(self._through(self.enter, fine, code))
+        fine = materialize(self._through(self.enter, fine, code))
         x = self.noise_coarse(F.leaky_relu(self.down_coarse(fine), SLOPE), seeds[0])
         x = self._through(self.middle, x, code)
         x = self.up_fine(x, after=SLOPE)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import Conv3x3, DepthwiseConv, held, overridable
+from stylecli.models.layers import Conv3x3, DepthwiseConv, materialize, overridable
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
@@ -39,8 +39,8 @@ def read_displaced(tokens: Tensor, offset: Tensor, bound: float) -> Tensor:
 def wkv_of_map(w: Tensor, u: Tensor, k: Tensor, v: Tensor, skip: int, columns: bool) -> Tensor:
     """bi-WKV of keys and values (B, H, W, C) in the order of S-Scanning, along rows or columns: (B, H, W, C)."""
     H, W = k.shape[1:3]
-    in_order = skip == 1 and not columns
-    order = None if in_order else skip_scan_order(H, W, skip, columns, k.device)
+    ordered_parallel_map = skip == 1 and not columns
+    order = None if ordered_parallel_map else skip_scan_order(H, W, skip, columns, k.device)
     return bi_wkv(w, u, k.flatten(1, 2), v.flatten(1, 2), order).unflatten(1, (H, W))
 
 
@@ -139,6 +139,6 @@ class StRwkvBlock(nn.Module):
         self.channel_mix = ChannelMix(channels, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = held(x)
+        x = materialize(x)
         x = x + to_map(self.spatial_mix(self.norm1(x)))
         return x + to_map(self.channel_mix(self.norm2(x)))

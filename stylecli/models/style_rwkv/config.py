@@ -34,9 +34,10 @@ class StyleRwkvConfig(JsonConfig):
             (own decision, see :class:`stylecli.models.layers.StyledConv3x3`).
         reader: channels at strides 2, 4 and 8 of the network that reads the style (own decision, see its file).
         reader_blocks: its residual blocks at strides 4 and 8.
-        underdrawing: how much of the photograph's detail shines through the painting where the network is undecided,
-            half of what it may choose; 0..0.5 (own decision). Edges that strokes lose come back at little cost.
-        guidance: how far beyond its own description a style is painted, away from the usual one (own decision).
+        detail_injection: how much of the photograph's detail shines through the painting where the network is
+            undecided, half of what it may choose; 0..0.5 (own decision). Edges that strokes lose come back at little
+            cost.
+        guidance: how far beyond its own description a style is painted, away from the mean style (own decision).
     """
 
     LIMITS: ClassVar = {
@@ -47,11 +48,12 @@ class StyleRwkvConfig(JsonConfig):
         "shift_groups": (1, 64),
         "max_offset": (0, 16),
         "mix_ratio": (1, 16),
-        "underdrawing": (0, 0.5),
+        "detail_injection": (0, 0.5),
         "guidance": (-4, 4),
         "mapping": (0, 4096),
         "experts": (0, 16),
     }
+    RENAMED: ClassVar = {"underdrawing": "detail_injection"}
 
     widths: tuple[int, int, int, int] = (48, 80, 128, 176)
     content_blocks: tuple[int, int, int, int] = (0, 1, 1, 1)
@@ -72,7 +74,7 @@ class StyleRwkvConfig(JsonConfig):
     experts: int = 0
     reader: tuple[int, int, int] = (32, 80, 192)
     reader_blocks: tuple[int, int] = (2, 3)
-    underdrawing: float = 0.5
+    detail_injection: float = 0.5
     guidance: float = 0.08
 
     @property

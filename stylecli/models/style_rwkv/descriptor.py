@@ -9,15 +9,15 @@ from stylecli.models.descriptor import Descriptor
 if TYPE_CHECKING:
     from torch import nn
 
+    from stylecli.models.style_rwkv.feature_network import StyleFeatureNetwork
     from stylecli.models.style_rwkv.model import StyleRwkv
-    from stylecli.models.style_rwkv.reader import StyleReader
     from stylecli.models.texture import FeatureNetwork
 
 
 def _reader(network: nn.Module) -> FeatureNetwork:
     from stylecli.models.texture import FeatureNetwork
 
-    reader: StyleReader = network.reader  # type: ignore[assignment]
+    reader: StyleFeatureNetwork = network.reader  # type: ignore[assignment]
     return FeatureNetwork(reader.maps, (2, 2, 4, 8), reader.halo)
 
 

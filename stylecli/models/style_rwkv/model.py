@@ -26,19 +26,19 @@ from stylecli.models.layers import (
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    held,
+    materialize,
     mean_std,
     strided_conv,
 )
 from stylecli.models.style_rwkv import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.reader import StyleReader
+from stylecli.models.style_rwkv.feature_network import StyleFeatureNetwork
 
 READING = ("reader.", "read.")
 """Parts that describe the style and do not paint: eight bits are enough for them (stylecli/models/packing.py)."""
 _AREA = 16  # pixels
-_SEEN = 4.0  # what the reader gives in sixteenths, beside the encoder's own numbers
+_SEEN = 4.0  # what the style feature network gives in sixteenths, beside the encoder's own numbers
 
 
 class Encoder(nn.Module):
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         x = F.leaky_relu(self.stem(image * 2 - 1), SLOPE)
         features = []
         for down, blocks in zip(self.down, self.levels, strict=True):
-            x = held(blocks(F.leaky_relu(down(x), SLOPE)))
+            x = materialize(blocks(F.leaky_relu(down(x), SLOPE)))
             features.append(x)
         return features
 
@@ -126,7 +126,7 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.head_out(x, code))
 
 
-def underdrawn(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
+def inject_detail(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
     """A painting (B, 3, H, W) with a share (B, 1, H, W) of what its photograph has, and it has not, of detail: of all
     that is finer than about ten pixels. Colours and shades of areas stay the painting's. H, W: multiples of 16."""
     missing = photograph - painted
@@ -137,7 +137,7 @@ def underdrawn(painted: Tensor, photograph: Tensor, share: Tensor) -> Tensor:
 class StyleRwkv(nn.Module):
     """The whole network. Images are (B, 3, H, W) in 0..1, sRGB; sizes of content and style are independent.
 
-    ``usual`` (S,) are the mean statistics of training's styles.
+    ``usual`` (S,) is the mean style of training (the name that it has in weights files).
     """
 
     usual: Tensor
@@ -153,7 +153,7 @@ class StyleRwkv(nn.Module):
             nn.Linear(config.code, config.code),
             nn.LeakyReLU(0.2),
         )
-        self.reader = StyleReader(config)
+        self.reader = StyleFeatureNetwork(config)
         self.read = nn.Linear(self.reader.seen, config.code, bias=False)
         nn.init.zeros_(self.read.weight)
         self.mapping = None
@@ -181,7 +181,7 @@ class StyleRwkv(nn.Module):
 
     def encode_style(self, style: Tensor) -> Tensor:
         """Style image (B, 3, H, W), H, W >= 16, to its statistics (B, S): per level channel means, then log
-        standard deviations, then what the reader sees. A weighted mean of such vectors is a blend of the styles."""
+        standard deviations, then what the style feature network sees. A weighted mean of such vectors is a blend."""
         statistics = [mean_std(f) for f in self.style_encoder(self._pad(style))]
         own = [torch.cat([m, s.log()], 1).flatten(1) for m, s in statistics]
         return torch.cat([*own, self.reader(style)], 1)
@@ -193,7 +193,7 @@ class StyleRwkv(nn.Module):
         return code if self.mapping is None else code + self.mapping(torch.cat([own, _SEEN * seen], 1))
 
     def guided(self, style: Tensor) -> Tensor:
-        """Statistics (B, S) farther from the usual style's: what was learned from thousands of styles, a few looks at
+        """Statistics (B, S) farther from the mean style's: what was learned from thousands of styles, a few looks at
         each, comes out too near to their mean. Training itself paints without."""
         return torch.lerp(self.usual, style, 1 + self.config.guidance)
 
@@ -217,7 +217,7 @@ class StyleRwkv(nn.Module):
         content = self._pad(content)
         features = self.content_encoder(content)[self.config.finest_skip :]
         painted, through = self.decoder(features, statistics, code, seed).split([3, 1], 1)
-        return underdrawn(painted, content, through * (2 * self.config.underdrawing))[:, :, :H, :W]
+        return inject_detail(painted, content, through * (2 * self.config.detail_injection))[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""

@@ -9,15 +9,17 @@ from torch import Tensor
 
 from stylecli.models.style_rwkv.blocks import read_displaced, wkv_of_map
 from stylecli.ops.bi_wkv import bi_wkv_leftward, bi_wkv_segment
+from stylecli.tiling.lazy_map import LazyFeatureMap, Range, materialize_all
 from stylecli.tiling.local import handles
 from stylecli.tiling.scanning import TOKENS, segments
-from stylecli.tiling.strips import Range, Strips, hold
 
 
 @handles(wkv_of_map)
-def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int, columns: bool) -> Strips:
+def _wkv_of_map(
+    func: Any, w: Tensor, u: Tensor, k: LazyFeatureMap, v: LazyFeatureMap, skip: int, columns: bool
+) -> LazyFeatureMap:
     """Bi-WKV by segments. ``v`` is used up: the result takes its place in memory."""
-    hold(k, v)  # together: nearly all of what they are computed from is the same
+    materialize_all(k, v)  # together: nearly all of what they are computed from is the same
     keys, values = k.whole(), v.whole()
     (_, H, W, _), device = k.shape, k.device
     w, u = w.float(), u.float()
@@ -33,7 +35,7 @@ def _wkv_of_map(func: Any, w: Tensor, u: Tensor, k: Strips, v: Strips, skip: int
         pair = part.take(keys, device), part.take(values, device)
         y, before = bi_wkv_segment(w, u, *pair, H * W, before, right)
         part.put(values, y)
-    result = Strips(v.grid, v.shape, v.dtype, axis=1)
+    result = LazyFeatureMap(v.grid, v.shape, v.dtype, axis=1)
     result.keep(values)
     v.read, v.kept = _used_up, None
     return result
@@ -44,7 +46,7 @@ def _used_up(top: int, bottom: int) -> Tensor:
 
 
 @handles(read_displaced)
-def _read_displaced(func: Any, x: Strips, offset: Strips, bound: float) -> Strips:
+def _read_displaced(func: Any, x: LazyFeatureMap, offset: LazyFeatureMap, bound: float) -> LazyFeatureMap:
     halo = int(bound) + 1  # a place between two tokens is read from both
 
     def needs(top: int, bottom: int) -> list[Range]:
@@ -57,4 +59,4 @@ def _read_displaced(func: Any, x: Strips, offset: Strips, bound: float) -> Strip
         moved = func(rows, F.pad(displacements, around), bound)
         return moved[:, top - first : bottom - first]
 
-    return Strips(x.grid, x.shape, x.dtype, axis=1, parents=[x, offset], needs=needs, run=run)
+    return LazyFeatureMap(x.grid, x.shape, x.dtype, axis=1, parents=[x, offset], needs=needs, run=run)

@@ -34,12 +34,12 @@ def _stored(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(t.to(storage).contiguous() for t in tensors)
 
 
-def _launch(name: str, items: int, x: Tensor, groups: int, *tensors: Tensor) -> None:
-    """``items``: threads for each token."""
+def _launch(name: str, threads: int, x: Tensor, groups: int, *tensors: Tensor) -> None:
+    """``threads``: threads for each token."""
     B, H, W, C = x.shape
     kernels = _kernels(x)
     assert kernels is not None
-    grid = (-(-W * items // _THREADS), H, B)
+    grid = (-(-W * threads // _THREADS), H, B)
     name = f"deform_shift_{name}_{cuda.STORAGE[x.dtype]}"
     kernels.launch(name, grid, _THREADS, H, W, C, groups, *tensors)
 

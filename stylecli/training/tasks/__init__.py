@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stylecli.training.tasks.task import Task
+    from stylecli.training.tasks.task import TrainingTask
 
 TASKS = {
     "style-rwkv": "style_rwkv:StyleRwkvTask",
@@ -20,9 +20,9 @@ TASKS = {
 """Name in a recipe to module and class."""
 
 
-def find_task(name: str) -> type[Task]:
+def find_task(name: str) -> type[TrainingTask]:
     module, kind = TASKS[name].split(":")
-    found: type[Task] = getattr(import_module(f"{__name__}.{module}"), kind)
+    found: type[TrainingTask] = getattr(import_module(f"{__name__}.{module}"), kind)
     return found
 
 

@@ -30,7 +30,7 @@ from stylecli.training.parallel import Worker
 from stylecli.training.prompts import PROBE_CLASSES
 from stylecli.training.recipe import Recipe
 from stylecli.training.tasks.crops import check_side
-from stylecli.training.tasks.task import Release, Task
+from stylecli.training.tasks.task import Release, TrainingTask
 
 _STYLES = 64  # that a teacher paints in
 _FIRST = 300  # crops whose principal components it begins with
@@ -110,7 +110,7 @@ def psnr(output: Tensor, image: Tensor) -> float:
     return float(-10 * (output.clamp(0, 1) - image).square().mean().clamp(min=1e-10).log10())
 
 
-class AutoencoderTask(Task):
+class AutoencoderTask(TrainingTask):
     settings = Settings
 
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):

@@ -29,7 +29,7 @@ from stylecli.training.perceptual import COARSE, CONTENT
 from stylecli.training.recipe import Recipe
 from stylecli.training.recording import Recorded, record
 from stylecli.training.tasks.crops import Crops
-from stylecli.training.tasks.task import Task
+from stylecli.training.tasks.task import TrainingTask
 
 _VGG = {"content", "style", "strokes", "identity_features"}  # losses that need it
 _COMPARED = {*_VGG, "identity", "tv", "lattice"}
@@ -72,7 +72,7 @@ class Batch:
     seed: int  # of the noise
 
 
-class PaintingTask(Task):
+class PaintingTask(TrainingTask):
     """``recipe.own`` has the tables data, crops, texture, losses and network, and what else a task adds."""
 
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):

@@ -23,7 +23,7 @@ from stylecli.training.data import generator, read_rgb, resize_short_side, to_by
 from stylecli.training.parallel import Worker
 from stylecli.training.phrases import Labels, describe, read_manifest
 from stylecli.training.recipe import Recipe
-from stylecli.training.tasks.task import Release, Task
+from stylecli.training.tasks.task import Release, TrainingTask
 from stylecli.training.zero_shot import accuracy, held_out
 
 SHORT_SIDE = 176  # at which pictures are kept in memory
@@ -58,7 +58,7 @@ class Learning(nn.Module):
         self.image, self.scale, self.bias = model.image, model.scale, model.bias
 
 
-class SiglipImageTask(Task):
+class SiglipImageTask(TrainingTask):
     """``warm_start`` is what the training of the text tower left."""
 
     settings = Settings

@@ -18,15 +18,15 @@ from tqdm import tqdm
 
 from stylecli.files.atomic import atomic_path
 from stylecli.models.siglip import Siglip, SiglipConfig
+from stylecli.models.siglip.char_ngrams import fit_char_ngrams
 from stylecli.models.siglip.model import EIGHT_BITS
-from stylecli.models.siglip.spelling import learn_spelling
 from stylecli.models.siglip.text import PAD, START, UNKNOWN, bare_tokenizer
 from stylecli.training.checkpoint import write_tensors
 from stylecli.training.minilm import MiniLm
 from stylecli.training.parallel import Worker
 from stylecli.training.phrases import phrases, read_manifest
 from stylecli.training.recipe import Recipe
-from stylecli.training.tasks.task import Release, Task
+from stylecli.training.tasks.task import Release, TrainingTask
 
 HELD_OUT = 50  # every so-many-th phrase is kept out of the training, to measure on
 # Share of the held-out phrases that count as familiar. A good part of them are rare words; of prompts that ask for a
@@ -62,7 +62,7 @@ class Settings:
     network: dict[str, Any] = field(default_factory=dict, metadata={"changes": SiglipConfig})
 
 
-class SiglipTextTask(Task):
+class SiglipTextTask(TrainingTask):
     settings = Settings
     shares_batch = False  # its phrases are compared with one another
 
@@ -132,17 +132,17 @@ class SiglipTextTask(Task):
         return self._order[1][place]
 
     def releases(self, averaged: nn.Module) -> list[Release]:
-        """The model with its measure of familiarity set; the mean cosine to the teacher over the held-out phrases."""
+        """The model with its in-domain score set; the mean cosine to the teacher over the held-out phrases."""
         model = copy.deepcopy(self.model).eval()
         model.text.load_state_dict(averaged.state_dict())
         # Kept in half precision in the released file: what follows must be true of what is released.
         model.half().float()
         sample = self.texts[:: max(1, len(self.texts) // 30_000)]
         centres = spherical_means(_encode(model, sample), model.config.centres).half().float()
-        letters = learn_spelling(self.texts).half().float()
-        model.set_familiar(centres, letters, 0.0)
-        threshold = float(model.familiarity(self.held_out).quantile(1 - PASS))
-        model.set_familiar(centres, letters, threshold)
+        letters = fit_char_ngrams(self.texts).half().float()
+        model.set_domain(centres, letters, 0.0)
+        threshold = float(model.in_domain_score(self.held_out).quantile(1 - PASS))
+        model.set_domain(centres, letters, threshold)
         cosine = (_encode(model, self.held_out) * self.held_out_targets).sum(1).mean()
         measured = {"phrases": len(self.texts), "held_out_cosine": round(float(cosine), 4)}
         return [Release(model.state_dict(), model.config.to_json(), EIGHT_BITS, measured)]

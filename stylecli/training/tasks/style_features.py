@@ -29,7 +29,7 @@ from stylecli.training.parallel import Worker
 from stylecli.training.perceptual import COARSE
 from stylecli.training.recipe import Recipe
 from stylecli.training.tasks.crops import check_side
-from stylecli.training.tasks.task import Release, Task
+from stylecli.training.tasks.task import Release, TrainingTask
 
 _LAYERS = list(COARSE)
 _UNIT_BATCHES = 12
@@ -100,7 +100,7 @@ class _Pictures:
         return self.bytes[numbers].float() / 255
 
 
-class StyleFeaturesTask(Task):
+class StyleFeaturesTask(TrainingTask):
     """A run that is resumed fills its pool anew: other random numbers, of the same kind."""
 
     settings = Settings

@@ -1,4 +1,4 @@
-"""Training of StyleRWKV's style reader: it learns to see what VGG-16 sees in a style.
+"""Training of StyleRWKV's style feature network: it learns to see what VGG-16 sees in a style.
 
 Distillation: on crops of styles and photographs, its feature maps should be VGG-16's relu3_3 and relu4_3, place by
 place, and so should their means and standard deviations, which are all that painting uses. Colours are changed at
@@ -36,7 +36,7 @@ from stylecli.training.parallel import Worker
 from stylecli.training.perceptual import mean_and_spread
 from stylecli.training.recipe import Recipe
 from stylecli.training.tasks.crops import check_side
-from stylecli.training.tasks.task import Release, Task
+from stylecli.training.tasks.task import Release, TrainingTask
 
 LAYERS = ("3_3", "4_3")
 
@@ -134,7 +134,7 @@ class Teacher:
         return [seen[n].float() / u for n, u in zip(LAYERS, self.units, strict=True)]
 
 
-class StyleReaderTask(Task):
+class StyleReaderTask(TrainingTask):
     settings = Settings
 
     def __init__(self, recipe: Recipe, worker: Worker, out: Path):

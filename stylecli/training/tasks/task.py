@@ -35,7 +35,7 @@ class Release:
     file: str = RELEASE
 
 
-class Task(ABC):
+class TrainingTask(ABC):
     """One network's training. Everything random depends on (seed, step, place in the batch) alone, so that a resumed
     run is exact, and so that workers together do what one does.
 

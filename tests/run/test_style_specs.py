@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stylecli.errors import UsageError
-from stylecli.run.looks import collect_looks, parse_blend
+from stylecli.run.style_specs import collect_styles, parse_blend
 
 
 @pytest.fixture(autouse=True)
@@ -75,14 +75,14 @@ def test_bad_blend_says_what_is_wrong(text: str, words: str) -> None:
 
 def test_looks_keep_their_order_and_count_once() -> None:
     make("a.jpg", "b.jpg")
-    looks = collect_looks([Path("b.jpg"), Path("a.jpg"), Path("b.jpg")], ["a.jpg:1,b.jpg:1"])
-    assert [look.name for look in looks] == ["b", "a", "a50-b50"]
+    specs = collect_styles([Path("b.jpg"), Path("a.jpg"), Path("b.jpg")], ["a.jpg:1,b.jpg:1"])
+    assert [spec.name for spec in specs] == ["b", "a", "a50-b50"]
 
 
 @pytest.mark.parametrize("given", ["folder", "folder/*.jpg"])
 def test_a_folder_of_styles_means_each_of_them(given: str) -> None:
     make("folder/a.jpg", "folder/b10.jpg", "folder/b9.jpg", "folder/readme.txt")
-    assert [look.name for look in collect_looks([Path(given), Path("folder/a.jpg")], [])] == [
+    assert [spec.name for spec in collect_styles([Path(given), Path("folder/a.jpg")], [])] == [
         "a",
         "b9",
         "b10",
@@ -102,4 +102,4 @@ def test_a_folder_of_styles_means_each_of_them(given: str) -> None:
 def test_bad_styles(styles: list[str], words: str) -> None:
     make("empty/readme.txt", "one/x.jpg", "two/X.png")
     with pytest.raises(UsageError, match=words):
-        collect_looks([Path(style) for style in styles], [])
+        collect_styles([Path(style) for style in styles], [])

@@ -1,4 +1,4 @@
-"""A mark in the results' EXIF, by which a later run over the same folder knows them, and how they were made.
+"""Provenance in the results' EXIF: a later run over the same folder knows them by it, and how they were made.
 
 The tag is ProcessingSoftware: made for this, and used by nobody's camera, unlike Software.
 """
@@ -19,7 +19,7 @@ from stylecli.files.remote import opened
 from stylecli.paint.options import Settings, differences, fingerprint
 from stylecli.run import listing
 from stylecli.run.events import Event, Failed, Skipped
-from stylecli.run.plan import Item, Plan
+from stylecli.run.plan import Plan, Task
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -28,12 +28,12 @@ _TAG = int(ExifTags.Base.ProcessingSoftware)
 _NAME = "stylecli"
 
 
-def mark(picture: Picture, settings: Settings = MappingProxyType({})) -> Picture:
-    """``picture`` with the mark in its EXIF, and the settings that it was made with. EXIF that cannot be taken apart
-    stays as it is, unmarked."""
-    from stylecli.media.exif import marked_exif
+def with_provenance(picture: Picture, settings: Settings = MappingProxyType({})) -> Picture:
+    """``picture`` with this program's name in its EXIF, and the settings that it was made with. EXIF that cannot be
+    taken apart stays as it is."""
+    from stylecli.media.exif import exif_with_provenance
 
-    return replace(picture, exif=marked_exif(picture.exif, _TAG, _text(settings)))
+    return replace(picture, exif=exif_with_provenance(picture.exif, _TAG, _text(settings)))
 
 
 def _text(settings: Settings) -> str:
@@ -41,14 +41,14 @@ def _text(settings: Settings) -> str:
     return f"{_NAME} {__version__}{said}"
 
 
-def is_marked(path: Path) -> bool:
+def has_provenance(path: Path) -> bool:
     """Whether the file at ``path`` is a result of this program. Reads its header alone; never raises."""
-    return _mark_of(path).startswith(_NAME)
+    return _provenance_of(path).startswith(_NAME)
 
 
 def settings_of(path: Path) -> Settings | None:
     """What the result at ``path`` was made with; None where it does not say. Never raises."""
-    text = _mark_of(path)
+    text = _provenance_of(path)
     if not text.startswith(_NAME) or "{" not in text:
         return None
     try:
@@ -58,7 +58,7 @@ def settings_of(path: Path) -> Settings | None:
     return found if isinstance(found, dict) else None
 
 
-def _mark_of(path: Path) -> str:
+def _provenance_of(path: Path) -> str:
     from stylecli.media.pillow_guard import readable_formats
 
     try:
@@ -66,19 +66,19 @@ def _mark_of(path: Path) -> str:
             found = str(image.getexif().get(_TAG, ""))
     except Exception:
         return ""
-    return found if found.startswith(_NAME) else listing.mark_of(path)
+    return found if found.startswith(_NAME) else listing.provenance_of(path)
 
 
 def remember(path: Path, settings: Settings = MappingProxyType({})) -> None:
-    """Keep the mark of the result at ``path`` in its folder's list, where its format has no room for one."""
+    """Keep the provenance of the result at ``path`` in its folder's list, where its format has no room for one."""
     # Bytes that were made before may come out again with other settings: the list says with which the last time.
-    if not is_marked(path) or (settings and settings_of(path) != json.loads(json.dumps(dict(settings)))):
+    if not has_provenance(path) or (settings and settings_of(path) != json.loads(json.dumps(dict(settings)))):
         listing.add(path, _text(settings))
 
 
 def sort_finished(
     plan: Plan,
-    wanted: Callable[[Item], Settings],
+    wanted: Callable[[Task], Settings],
     differing: Callable[[Path, Settings], Sequence[str]],
     emit: Callable[[Event], None],
 ) -> Plan:
@@ -86,13 +86,13 @@ def sort_finished(
 
     ``differing(target, wanted)`` names what is known to differ, in words."""
     agreeing = []
-    for item in plan.finished:
-        words = differing(item.target, wanted(item))
+    for task in plan.finished:
+        words = differing(task.target, wanted(task))
         if not words:
-            agreeing.append(item)
-            emit(Skipped(item.source, item.target, item.style, "exists"))
+            agreeing.append(task)
+            emit(Skipped(task.source, task.target, task.style, "exists"))
             continue
-        emit(Failed(item.source, f"{item.target} {made_otherwise(words)}", item.target, item.style))
+        emit(Failed(task.source, f"{task.target} {made_otherwise(words)}", task.target, task.style))
     return replace(plan, finished=tuple(agreeing))
 
 
@@ -102,7 +102,7 @@ def made_otherwise(words: Sequence[str]) -> str:
 
 
 def film_differs(target: Path, wanted: Settings) -> Sequence[str]:
-    """By the mark in a film, which has room for a fingerprint alone; an animated picture says more."""
+    """By the provenance in a film, which has room for a fingerprint alone; an animated picture says more."""
     from stylecli.media.video.joining import made_with
 
     made = made_with(target)
@@ -112,5 +112,5 @@ def film_differs(target: Path, wanted: Settings) -> Sequence[str]:
 
 
 def picture_differs(target: Path, wanted: Settings) -> Sequence[str]:
-    """By the mark in a picture."""
+    """By the provenance in a picture."""
     return differences(settings_of(target) or {}, wanted)

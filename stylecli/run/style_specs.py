@@ -15,7 +15,7 @@ from stylecli.errors import UsageError
 from stylecli.files.remote import as_path, is_remote
 from stylecli.run import ready
 from stylecli.run.masks import Masks
-from stylecli.run.places import exists, is_file, is_folder
+from stylecli.run.paths import exists, is_file, is_folder
 from stylecli.run.ready import style_digest
 
 Part = tuple[Path, float]
@@ -33,20 +33,20 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Look:
+class StyleSpec:
     """Style images or phrases with their shares (which sum to 1), under the name that goes into output files.
 
-    ``layers`` instead of parts: looks that are each seen within a mask (None: everywhere), the lowest first.
+    ``layers`` instead of parts: styles that are each seen within a mask (None: everywhere), the lowest first.
     """
 
     name: str
     parts: tuple[tuple[Path | Prompt, float], ...]
-    layers: tuple[tuple[Masks | None, Look], ...] = ()
+    layers: tuple[tuple[Masks | None, StyleSpec], ...] = ()
 
     @property
     def files(self) -> list[Path]:
         """The style images among the parts."""
-        below = [path for _, look in self.layers for path in look.files]
+        below = [path for _, spec in self.layers for path in spec.files]
         return [*below, *(part for part, _ in self.parts if isinstance(part, Path))]
 
     @property
@@ -57,8 +57,8 @@ class Look:
     def fingerprint(self) -> str:
         """Of the bytes of its images, its phrases and their shares. Raises UsageError for an unreadable file."""
         digest = hashlib.sha256()
-        for masks, look in self.layers:
-            digest.update(f"{masks is None} {look.fingerprint()}\n".encode())
+        for masks, spec in self.layers:
+            digest.update(f"{masks is None} {spec.fingerprint()}\n".encode())
         for part, share in self.parts:
             try:
                 what = (
@@ -80,48 +80,50 @@ def _phrases() -> str:
     return "".join(known_fingerprint(name) or "" for name in ("styleprior-s", "siglip-s"))
 
 
-def collect_looks(
+def collect_styles(
     styles: Sequence[Path], blends: Sequence[str], prompts: Sequence[str] = (), takes: int = 1
-) -> list[Look]:
-    """Make the looks of ``--style``, ``--prompt`` and ``--blend`` (one each), in that order.
+) -> list[StyleSpec]:
+    """Make the styles of ``--style``, ``--prompt`` and ``--blend`` (one each), in that order.
 
-    A folder means each of its images; a phrase, alone or in a blend, gives ``takes`` looks. What is named twice counts
+    A folder means each of its images; a phrase, alone or in a blend, gives ``takes`` styles. What is named twice counts
     once. Raises UsageError when there is nothing, when a file does not exist or a phrase is empty, or when two styles
     would give the same name to their outputs.
     """
-    looks = [Look(path.stem, ((path, 1.0),)) for given in styles for path in _images(given)]
-    for look in (*_said_looks(prompts), *map(parse_blend, blends)):
-        looks += _takes(look, takes) if any(isinstance(part, Prompt) for part, _ in look.parts) else [look]
-    looks = list(dict.fromkeys(looks))
-    if not looks:
+    specs = [StyleSpec(path.stem, ((path, 1.0),)) for given in styles for path in _images(given)]
+    for spec in (*_said_styles(prompts), *map(parse_blend, blends)):
+        specs += _takes(spec, takes) if any(isinstance(part, Prompt) for part, _ in spec.parts) else [spec]
+    specs = list(dict.fromkeys(specs))
+    if not specs:
         raise UsageError(
             "no style given: add --style IMAGE (repeatable), --prompt TEXT or --blend a.jpg:0.7,b.jpg:0.3"
         )
-    names = [look.name.casefold() for look in looks]
+    names = [spec.name.casefold() for spec in specs]
     # Phrases that differ in nothing a file name keeps get names that tell them apart.
-    looks = [
-        look if look.files or names.count(look.name.casefold()) == 1 else Look(_with_digest(look), look.parts)
-        for look in looks
+    specs = [
+        spec
+        if spec.files or names.count(spec.name.casefold()) == 1
+        else StyleSpec(_with_digest(spec), spec.parts)
+        for spec in specs
     ]
-    named: dict[str, Look] = {}
-    for look in looks:
-        other = named.setdefault(look.name.casefold(), look)
-        if other is not look:
+    named: dict[str, StyleSpec] = {}
+    for spec in specs:
+        other = named.setdefault(spec.name.casefold(), spec)
+        if other is not spec:
             raise UsageError(
-                f"styles {_paths(other)} and {_paths(look)} would both be called '{look.name}' in the names "
+                f"styles {_paths(other)} and {_paths(spec)} would both be called '{spec.name}' in the names "
                 "of the outputs: rename one, or run them one after the other into different -o folders"
             )
-    return looks
+    return specs
 
 
-def collect_prompts(prompts: Sequence[str], blends: Sequence[str], takes: int = 1) -> list[Look]:
+def collect_prompts(prompts: Sequence[str], blends: Sequence[str], takes: int = 1) -> list[StyleSpec]:
     """The same of a command that paints after phrases: ``Claude Monet:0.6,ukiyo-e:0.4`` is a blend.
 
     Raises UsageError for an empty one, or when there is none.
     """
     if not (prompts or blends):
         raise UsageError('no prompt given: say what to paint like, as in "Paul Gauguin style"')
-    return collect_looks([], blends, prompts, takes)
+    return collect_styles([], blends, prompts, takes)
 
 
 def read_phrases(file: Path) -> list[str]:
@@ -137,19 +139,19 @@ def read_phrases(file: Path) -> list[str]:
     return found
 
 
-def _said_looks(prompts: Sequence[str]) -> list[Look]:
-    return [Look(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
+def _said_styles(prompts: Sequence[str]) -> list[StyleSpec]:
+    return [StyleSpec(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
 
 
-def _takes(look: Look, count: int) -> list[Look]:
-    """So many looks of one: ukiyo-e, ukiyo-e-2 and so on."""
-    found = [look]
+def _takes(spec: StyleSpec, count: int) -> list[StyleSpec]:
+    """So many styles of one: ukiyo-e, ukiyo-e-2 and so on."""
+    found = [spec]
     for take in range(1, count):
         parts = tuple(
             (replace(part, take=take) if isinstance(part, Prompt) else part, share)
-            for part, share in look.parts
+            for part, share in spec.parts
         )
-        found.append(Look(f"{look.name}-{take + 1}", parts))
+        found.append(StyleSpec(f"{spec.name}-{take + 1}", parts))
     return found
 
 
@@ -164,8 +166,8 @@ def prompt_name(text: str) -> str:
     return f"{name[:_LONGEST_NAME].strip('-') or 'prompt'}-{_digest(text)}"
 
 
-def _with_digest(look: Look) -> str:
-    return f"{look.name}-{_digest(repr(look.parts))}"
+def _with_digest(spec: StyleSpec) -> str:
+    return f"{spec.name}-{_digest(repr(spec.parts))}"
 
 
 def _digest(text: str) -> str:
@@ -179,7 +181,7 @@ def _said(text: str) -> str:
     return text
 
 
-def parse_blend(text: str) -> Look:
+def parse_blend(text: str) -> StyleSpec:
     """Read ``a.jpg:0.7,b.jpg:0.3``, ``a.jpg:0.5,ukiyo-e:0.5`` or ``Claude Monet:0.6,"water, lilies":0.4``; a missing
     weight counts as 1, and weights are normalised to sum 1.
 
@@ -192,7 +194,7 @@ def parse_blend(text: str) -> Look:
         parts = [_any_entry(entry, text) for entry in _entries(text)]
     weights = _shares(text, [weight for _, weight in parts])
     shares = tuple((part, share) for (part, _), share in zip(parts, weights, strict=True))
-    return Look("-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares), shares)
+    return StyleSpec("-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares), shares)
 
 
 def _part_name(part: Path | Prompt) -> str:
@@ -232,12 +234,12 @@ def _like_a_file(text: str) -> bool:
     )
 
 
-def parse_regions(texts: Sequence[str], feather: float = 0.0) -> Look:
+def parse_regions(texts: Sequence[str], feather: float = 0.0) -> StyleSpec:
     """Read ``sky.png:starry.jpg rest:ukiyo-e``: where masks overlap, the later one is seen; ``rest`` lies under all.
 
     Raises UsageError in one line.
     """
-    layers: list[tuple[Masks | None, Look]] = []
+    layers: list[tuple[Masks | None, StyleSpec]] = []
     for text in texts:
         mask, style = _region(text)
         masks = None if mask == _REST else Masks(Path(mask), feather=feather)
@@ -245,10 +247,10 @@ def parse_regions(texts: Sequence[str], feather: float = 0.0) -> Look:
             masks.check()
         elif any(other is None for other, _ in layers):
             raise UsageError(f"--region {text}: there are two for the rest")
-        layers.append((masks, Look(_part_name(style), ((style, 1.0),))))
-    name = "-".join(dict.fromkeys(look.name for _, look in layers))
+        layers.append((masks, StyleSpec(_part_name(style), ((style, 1.0),))))
+    name = "-".join(dict.fromkeys(spec.name for _, spec in layers))
     layers.sort(key=lambda layer: layer[0] is not None)
-    return Look(name, (), tuple(layers))
+    return StyleSpec(name, (), tuple(layers))
 
 
 def _region(text: str) -> tuple[str, Path | Prompt]:
@@ -363,5 +365,5 @@ def _images(given: Path) -> list[Path]:
     return [one.path for one in found.images]
 
 
-def _paths(look: Look) -> str:
-    return " + ".join(map(str, look.files))
+def _paths(spec: StyleSpec) -> str:
+    return " + ".join(map(str, spec.files))

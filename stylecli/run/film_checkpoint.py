@@ -1,6 +1,6 @@
 """How far a film has got, beside its target: what a later run needs to go on as if nothing had happened.
 
-Nothing is trusted unseen: the journal carries a digest of itself, of each group's files, and of what the temporal step
+Nothing is trusted unseen: it carries a digest of itself, of each group's files, and of what the temporal step
 remembered. A run goes on after the last group up to which all is as it was written.
 """
 
@@ -48,20 +48,20 @@ class _Entry:
     state: str | None
 
 
-class Journal:
-    """A hidden folder beside ``target`` with its groups, the journal, and what the temporal step remembers.
+class FilmCheckpoint:
+    """A hidden folder beside ``target`` with its groups, the record of them, and what the temporal step remembers.
 
-    The journal is renamed into place after all that it speaks of is on disk, so that it is true at any moment.
+    The record is renamed into place after all that it speaks of is on disk, so that it is true at any moment.
     """
 
     def __init__(self, target: Path) -> None:
         self.folder = target.with_name(f".{target.name}.stylize")
-        self._file = self.folder / "journal.json"
+        self._file = self.folder / "journal.json"  # as in runs of older versions, which go on
         self._entries: list[_Entry] = []
 
     @property
     def is_damaged(self) -> bool:
-        """Whether there is a journal that cannot be used."""
+        """Whether there is one that cannot be used."""
         return self._file.exists() and self.read() is None
 
     def read(self) -> Progress | None:

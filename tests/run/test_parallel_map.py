@@ -11,16 +11,16 @@ import torch
 from stylecli import devices
 from stylecli.devices import own_stream
 from stylecli.models.style_rwkv.descriptor import DESCRIPTOR
-from stylecli.run.abreast import in_order, painted_abreast, painted_at_once
+from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch, ordered_parallel_map
 
 
-@pytest.mark.parametrize("abreast", [1, 2, 4])
-def test_in_the_order_in_which_they_went_in(abreast):
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_in_the_order_in_which_they_went_in(workers):
     def late(n):
         time.sleep(0.02 * (n % 3 == 0))
         return n * n
 
-    assert list(in_order(late, iter(range(20)), abreast)) == [(n, n * n) for n in range(20)]
+    assert list(ordered_parallel_map(late, iter(range(20)), workers)) == [(n, n * n) for n in range(20)]
 
 
 def test_as_many_at_the_same_time_as_asked_for_and_no_more():
@@ -36,7 +36,7 @@ def test_as_many_at_the_same_time_as_asked_for_and_no_more():
         with lock:
             now -= 1
 
-    list(in_order(count, range(9), 3))
+    list(ordered_parallel_map(count, range(9), 3))
     assert most == 3
 
 
@@ -44,7 +44,9 @@ def test_each_has_its_share_of_the_threads_and_they_come_back():
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        shares = [threads for _, threads in in_order(lambda n: torch.get_num_threads(), range(6), 2)]
+        shares = [
+            threads for _, threads in ordered_parallel_map(lambda n: torch.get_num_threads(), range(6), 2)
+        ]
         assert shares == [2] * 6 and torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
@@ -59,7 +61,7 @@ def test_an_error_is_raised_at_its_place_and_ends_the_rest():
             raise ValueError("the fourth")
         return n
 
-    results = in_order(work, iter(range(1000)), 2)
+    results = ordered_parallel_map(work, iter(range(1000)), 2)
     assert [next(results)[1] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the fourth"):
         next(results)
@@ -74,7 +76,7 @@ def test_left_early_it_takes_no_more():
             taken.append(n)
             yield n
 
-    results = in_order(lambda n: n, items(), 2)
+    results = ordered_parallel_map(lambda n: n, items(), 2)
     next(results)
     results.close()
     assert len(taken) < 10
@@ -110,7 +112,7 @@ def test_threads_of_a_card_have_streams_of_their_own_and_results_keep_their_orde
             card.used.add((threading.get_ident(), card.now.stream))
             return 10 * n
 
-    assert list(in_order(paint, range(6), 2)) == [(n, 10 * n) for n in range(6)]
+    assert list(ordered_parallel_map(paint, range(6), 2)) == [(n, 10 * n) for n in range(6)]
     assert (
         len(card.used) == len({thread for thread, _ in card.used}) == len({one for _, one in card.used}) == 2
     )
@@ -129,6 +131,6 @@ def test_frames_in_one_call_by_memory(monkeypatch, free, size, at_once):
     monkeypatch.setattr(devices, "free_on", lambda device: free)
     device = torch.device("cpu" if free is None else "cuda")
     stylizer = SimpleNamespace(device=device, descriptor=DESCRIPTOR, tile=None, memory_limit=None)
-    assert painted_at_once(stylizer, *size) == at_once
+    assert frames_per_batch(stylizer, *size) == at_once
     if free is not None:
-        assert painted_abreast(stylizer, size[0] * size[1]) == 2
+        assert frames_in_parallel(stylizer, size[0] * size[1]) == 2

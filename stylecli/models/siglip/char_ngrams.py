@@ -1,4 +1,4 @@
-"""How much a prompt is spelled like what the encoder was trained on: a model of four letters in a row.
+"""A character n-gram model: how much a prompt is spelled like what the encoder was trained on.
 
 Own decision. The text tower places a foreign or made-up word somewhere, and often near something; its letters tell.
 """
@@ -25,7 +25,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", plain)
 
 
-def learn_spelling(texts: Iterable[str]) -> Tensor:
+def fit_char_ngrams(texts: Iterable[str]) -> Tensor:
     """(N, 3) of the rows of four letters in the texts, as half precision can hold them: the number of the row in two
     parts (number // 729, number % 729), and the log-probability of its last letter after the first three.
 
@@ -46,8 +46,8 @@ def learn_spelling(texts: Iterable[str]) -> Tensor:
     return torch.tensor(entries)
 
 
-class Spelling:
-    """Reads what :func:`learn_spelling` found; building it takes about 0.1 s."""
+class CharNgramModel:
+    """Reads what :func:`fit_char_ngrams` found; building it takes about 0.1 s."""
 
     def __init__(self, entries: Tensor):
         side = len(_LETTERS)

@@ -1,4 +1,4 @@
-"""Questions about paths that must not raise, and one spelling for each place in the file system."""
+"""Questions about paths that must not raise, and one canonical path for each place in the file system."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def exists(path: Path | str) -> bool:
     return os.path.lexists(path)
 
 
-def place_of(path: Path) -> str:
+def canonical_path(path: Path) -> str:
     """The place ``path`` stands for, however it was spelled; its last part may itself be a link."""
     if path == STREAM:
         return "-"
@@ -44,8 +44,8 @@ def place_of(path: Path) -> str:
 
 
 def resolved(path: Path) -> str:
-    """Where ``path`` leads to in the end: as ``place_of``, with its last part followed too."""
-    place = place_of(path)
+    """Where ``path`` leads to in the end: as ``canonical_path``, with its last part followed too."""
+    place = canonical_path(path)
     if isinstance(path, RemotePath):
         return place
     return os.path.realpath(place) if os.path.islink(place) else place  # noqa: PTH114

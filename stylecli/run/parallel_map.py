@@ -20,7 +20,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def painted_abreast(stylizer: Stylizer, pixels: int) -> int:
+def frames_in_parallel(stylizer: Stylizer, pixels: int) -> int:
     """How many frames of so many pixels ``stylizer`` should paint at the same time.
 
     On a CPU a frame for each core, or for some of them, takes less time than all cores for each frame: nobody waits for
@@ -39,7 +39,7 @@ def painted_abreast(stylizer: Stylizer, pixels: int) -> int:
     return max(1, min(_MOST, torch.get_num_threads(), _PIXELS // pixels))
 
 
-def painted_at_once(stylizer: Stylizer, width: int, height: int) -> int:
+def frames_per_batch(stylizer: Stylizer, width: int, height: int) -> int:
     """How many frames of that size ``stylizer`` should paint in one call: several small ones take less time together.
 
     On a card as many as a quarter of its free memory holds, for there are others beside them.
@@ -54,25 +54,25 @@ def painted_at_once(stylizer: Stylizer, width: int, height: int) -> int:
     return max(1, min(_MOST_ON_CARD, (room // 4 - memory.always) // (memory.whole * h * w)))
 
 
-def in_order(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], abreast: int
+def ordered_parallel_map(
+    work: Callable[[_Item], _Result], tasks: Iterable[_Item], workers: int
 ) -> Generator[tuple[_Item, _Result]]:
-    """Each item with what ``work`` makes of it; so many are worked on at the same time, each with its share of torch's
-    threads. Raises what ``work`` raises, at that item."""
-    if abreast == 1:
-        for item in items:
-            yield item, work(item)
+    """Each task with what ``work`` makes of it; so many are worked on at the same time, each with its share of torch's
+    threads. Raises what ``work`` raises, at that task."""
+    if workers == 1:
+        for task in tasks:
+            yield task, work(task)
         return
     import torch
 
     threads = torch.get_num_threads()
     begun: deque[tuple[_Item, Future[_Result]]] = deque()
     # (A thread's number of threads is its own, but new threads begin with the number that was set last.)
-    pool = ThreadPoolExecutor(abreast, "paint", torch.set_num_threads, (max(1, threads // abreast),))
+    pool = ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (max(1, threads // workers),))
     try:
-        for item in items:
-            begun.append((item, pool.submit(work, item)))
-            if len(begun) > abreast:  # the next one is waiting when one is done
+        for task in tasks:
+            begun.append((task, pool.submit(work, task)))
+            if len(begun) > workers:  # the next one is waiting when one is done
                 first, result = begun.popleft()
                 yield first, result.result()
         while begun:

@@ -33,7 +33,7 @@ class Residual(nn.Module):
         return x + self.conv2(self.conv1(x, before=SLOPE, after=SLOPE))
 
 
-class StyleReader(nn.Module):
+class StyleFeatureNetwork(nn.Module):
     """Style image to what VGG-16 sees in it, trained by ``stylize train style-reader``.
 
     ``mean`` and ``spread`` are those of the statistics over training's styles.

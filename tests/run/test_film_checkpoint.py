@@ -17,16 +17,16 @@ from stylecli.media.video.encoding import Encoding
 from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
 from stylecli.run.film import FilmRun
-from stylecli.run.journal import Journal, Progress
+from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
 
 FRAMES = 380  # one group of pictures (of five groups), two further groups and a half
 
 
-def run(folder: Path, before: Progress, journal: Journal, stop_in: int | None = None) -> FilmRun:
+def run(folder: Path, before: Progress, checkpoint: FilmCheckpoint, stop_in: int | None = None) -> FilmRun:
     """Paint nothing, steady, encode and join."""
     source = open_source(folder / "in.mp4", Excerpt())
     coding = Encoding(crf=20, preset="ultrafast").plan(source.clip)
-    sink = FilmSink(folder / "out.mp4", coding, journal.folder, folder / "in.mp4")
+    sink = FilmSink(folder / "out.mp4", coding, checkpoint.folder, folder / "in.mp4")
     stop = threading.Event()
 
     def paint(frames: Sequence[Frame]) -> np.ndarray:
@@ -34,7 +34,7 @@ def run(folder: Path, before: Progress, journal: Journal, stop_in: int | None = 
             stop.set()  # the group that is painted is completed
         return np.stack([frame.pixels for frame in frames]).astype(np.float32) / 255
 
-    film = FilmRun(source, sink, paint, 0.9, journal, before, stop=stop)
+    film = FilmRun(source, sink, paint, 0.9, checkpoint, before, stop=stop)
     progress = film.run()
     if film.completed:
         sink.finish(progress.last_duration)
@@ -46,14 +46,14 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
     """A film, a folder with what a run that was stopped after seven groups left of it, and the whole result."""
     folder = tmp_path_factory.mktemp("film")
     Film(frames=FRAMES, size=(64, 48)).write(folder / "in.mp4")
-    journal = Journal(folder / "out.mp4")
-    journal.begin()
-    run(folder, Progress("job"), journal)
+    checkpoint = FilmCheckpoint(folder / "out.mp4")
+    checkpoint.begin()
+    run(folder, Progress("job"), checkpoint)
     whole = (folder / "out.mp4").read_bytes()
-    journal.begin()
-    run(folder, Progress("job"), journal, stop_in=300)
-    assert journal.read() == Progress("job", 7, 336, 335 * 512, 512)
-    return folder / "in.mp4", journal.folder, whole
+    checkpoint.begin()
+    run(folder, Progress("job"), checkpoint, stop_in=300)
+    assert checkpoint.read() == Progress("job", 7, 336, 335 * 512, 512)
+    return folder / "in.mp4", checkpoint.folder, whole
 
 
 def cut(path: Path) -> None:
@@ -89,16 +89,16 @@ def test_damage_costs_no_more_than_what_is_damaged(
 ) -> None:
     film, parts, whole = left
     shutil.copy(film, tmp_path / "in.mp4")
-    journal = Journal(tmp_path / "out.mp4")
-    shutil.copytree(parts, journal.folder)
-    damage(journal.folder / name)
-    read = journal.read()
+    checkpoint = FilmCheckpoint(tmp_path / "out.mp4")
+    shutil.copytree(parts, checkpoint.folder)
+    damage(checkpoint.folder / name)
+    read = checkpoint.read()
     assert (read is None) == (name == "journal.json")
-    before = Progress("job") if read is None else journal.checked(read, with_state=True)
+    before = Progress("job") if read is None else checkpoint.checked(read, with_state=True)
     assert before.frames == goes_on_after
     if not goes_on_after and damage is not cut:
         return  # it begins again, as with the others
-    run(tmp_path, before, journal)
+    run(tmp_path, before, checkpoint)
     assert (tmp_path / "out.mp4").read_bytes() == whole
 
 
@@ -121,19 +121,19 @@ def test_journals_of_any_kind_end_nothing(left: tuple[Path, Path, bytes], tmp_pa
         for _ in range(chance.randrange(1, 4)):
             data[chance.randrange(len(data))] = chance.choice(b'0123456789[]{},"x')
         texts.append(bytes(data))
-    journal = Journal(tmp_path / "out.mp4")
-    journal.folder.mkdir()
+    checkpoint = FilmCheckpoint(tmp_path / "out.mp4")
+    checkpoint.folder.mkdir()
     for text in texts:
-        (journal.folder / "journal.json").write_bytes(text)
-        found = journal.read()
+        (checkpoint.folder / "journal.json").write_bytes(text)
+        found = checkpoint.read()
         assert found is None or text == good
-        assert journal.is_damaged == (found is None)
+        assert checkpoint.is_damaged == (found is None)
 
 
 def test_a_folder_may_be_moved(left: tuple[Path, Path, bytes], tmp_path: Path) -> None:
     _, parts, _ = left
-    journal = Journal(tmp_path / "deep" / "out.mp4")
-    shutil.copytree(parts, journal.folder)
-    before = journal.read()
-    assert before is not None and journal.checked(before, with_state=True) == before
+    checkpoint = FilmCheckpoint(tmp_path / "deep" / "out.mp4")
+    shutil.copytree(parts, checkpoint.folder)
+    before = checkpoint.read()
+    assert before is not None and checkpoint.checked(before, with_state=True) == before
     assert len(look(left[0]).times) == FRAMES

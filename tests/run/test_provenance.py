@@ -15,8 +15,8 @@ from stylecli.media import Picture, read_picture, writable_suffixes, write_pictu
 from stylecli.run import listing
 from stylecli.run.events import Event
 from stylecli.run.images import ImageJob
-from stylecli.run.looks import collect_looks
-from stylecli.run.mark import is_marked, mark, remember, settings_of
+from stylecli.run.provenance import has_provenance, remember, settings_of, with_provenance
+from stylecli.run.style_specs import collect_styles
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def picture() -> Picture:
 def test_marked_files_are_known_and_keep_their_exif(tmp_path: Path, picture: Picture, suffix: str) -> None:
     plain, marked = tmp_path / f"plain{suffix}", tmp_path / f"marked{suffix}"
     write_picture(picture, plain)
-    write_picture(mark(picture), marked)
-    assert not is_marked(plain)
-    assert is_marked(marked)
+    write_picture(with_provenance(picture), marked)
+    assert not has_provenance(plain)
+    assert has_provenance(marked)
     exif = Image.Exif()
     exif.load(read_picture(marked).exif)
     assert exif[ExifTags.Base.Make] == "Camera"
@@ -46,10 +46,10 @@ def test_marked_files_are_known_and_keep_their_exif(tmp_path: Path, picture: Pic
 
 def test_damage_is_left_alone(picture: Picture, tmp_path: Path) -> None:
     damaged = Picture(picture.pixels, exif=b"Exif\0\0garbage")
-    assert mark(damaged).pixels is damaged.pixels
+    assert with_provenance(damaged).pixels is damaged.pixels
     (tmp_path / "text.jpg").write_text("no image")
-    assert not is_marked(tmp_path / "text.jpg")
-    assert not is_marked(tmp_path / "missing.jpg")
+    assert not has_provenance(tmp_path / "text.jpg")
+    assert not has_provenance(tmp_path / "missing.jpg")
 
 
 @pytest.mark.parametrize("suffix", writable_suffixes())
@@ -58,33 +58,33 @@ def test_a_second_style_does_not_paint_the_first_ones_results(
 ) -> None:
     """In every format, also those that have no room for a mark; and sheets."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stylecli.run.images.bind_painters", lambda *_: {"one": lambda pixels: pixels})
+    monkeypatch.setattr("stylecli.run.images.resolve_painters", lambda *_: {"one": lambda pixels: pixels})
     Path("photos").mkdir()
     pixels = np.full((9, 9, 3), 99, np.uint8)
     write_picture(Picture(pixels), Path("photos/a.png"))
-    write_picture(mark(Picture(pixels)), Path("photos/a.sheet.png"))
+    write_picture(with_provenance(Picture(pixels)), Path("photos/a.sheet.png"))
     for name in ("one.png", "two.png"):
         draw(Path(name), 16, 16)
 
     def job(style: str) -> ImageJob:
-        return ImageJob(["photos"], collect_looks([Path(style)], []), format=suffix)
+        return ImageJob(["photos"], collect_styles([Path(style)], []), format=suffix)
 
     failed: list[Event] = []
     first = job("one.png")
     first.run(first.plan(failed.append), lambda: SimpleNamespace(settings={}), lambda _: None)  # type: ignore[arg-type,return-value]
     result = Path(f"photos/a.one{suffix}")
-    assert result.exists() and not failed and is_marked(result)
+    assert result.exists() and not failed and has_provenance(result)
     second = job("two.png").plan(failed.append)
-    assert [item.source.name for item in second.todo] == ["a.png"] and set(second.own) == {
+    assert [task.source.name for task in second.todo] == ["a.png"] and set(second.own) == {
         result,
         Path("photos/a.sheet.png"),
     }
-    assert [item.target.name for item in job("one.png").plan(lambda _: None).finished] == [result.name]
+    assert [task.target.name for task in job("one.png").plan(lambda _: None).finished] == [result.name]
 
     # What somebody has put there since is a picture like any other.
     draw(result, 20, 20)
-    assert not is_marked(result)
-    assert result in {item.source for item in job("two.png").plan(failed.append).todo}
+    assert not has_provenance(result)
+    assert result in {task.source for task in job("two.png").plan(failed.append).todo}
 
 
 @pytest.mark.parametrize(
@@ -95,17 +95,17 @@ def test_a_damaged_list_of_results(tmp_path: Path, text: bytes) -> None:
     result = tmp_path / "a.one.bmp"
     write_picture(Picture(np.zeros((4, 4, 3), np.uint8)), result)
     (tmp_path / listing.NAME).write_bytes(text)
-    assert not is_marked(result)
+    assert not has_provenance(result)
     (tmp_path / listing.NAME).write_bytes(text + b"\n")
     remember(result)
-    assert is_marked(result)
+    assert has_provenance(result)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg"])
 def test_the_same_bytes_made_with_other_settings(tmp_path: Path, suffix: str) -> None:
     result, picture = tmp_path / f"a.one{suffix}", Picture(np.zeros((4, 4, 3), np.uint8))
     for strength in (0.5, 0.7):
-        write_picture(mark(picture, {"strength": strength, "sizes": (1, 2)}), result)
+        write_picture(with_provenance(picture, {"strength": strength, "sizes": (1, 2)}), result)
         remember(result, {"strength": strength, "sizes": (1, 2)})
         assert settings_of(result) == {"strength": strength, "sizes": [1, 2]}
     assert (tmp_path / listing.NAME).exists() == (suffix == ".bmp")

@@ -23,7 +23,7 @@ Handler = Callable[..., Any]
 LEAST_ROWS = 16  # of a strip, at any level: with fewer, nearly all the work would be halo
 
 HANDLERS: dict[Any, Handler] = {}
-"""What each of torch's functions does to ``Strips``; filled by ``local.py`` and ``whole.py``."""
+"""What each of torch's functions does to ``LazyFeatureMap``; filled by ``local.py`` and ``whole.py``."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Grid:
         return True
 
 
-class Strips:
+class LazyFeatureMap:
     """Stands for a tensor (B, C, H, W) or (B, H, W, C) in the code of a network; has its shape, dtype and device.
 
     Either ``parents`` is empty and ``read(top, bottom)`` gives rows, or rows are computed from those of the parents:
@@ -68,7 +68,7 @@ class Strips:
         dtype: torch.dtype,
         *,
         axis: int = 2,
-        parents: Sequence[Strips] = (),
+        parents: Sequence[LazyFeatureMap] = (),
         needs: Callable[[int, int], list[Range]] | None = None,
         run: Callable[[list[Tensor], list[Range], int, int], Tensor] | None = None,
         read: Callable[[int, int], Tensor] | None = None,
@@ -97,14 +97,14 @@ class Strips:
         """Some of the rows of a strip."""
         return rows.narrow(self.axis, wanted[0] - of[0], wanted[1] - wanted[0])
 
-    def hold(self) -> Strips:
+    def materialize(self) -> LazyFeatureMap:
         """Compute it as a whole now, and forget how; returns itself."""
-        hold(self)
+        materialize_all(self)
         return self
 
     def whole(self) -> Tensor:
         """All of its rows, in main memory."""
-        hold(self)
+        materialize_all(self)
         assert self.kept is not None
         return self.kept
 
@@ -132,7 +132,7 @@ class Strips:
         if name.startswith("_") or not hasattr(Tensor, name):
             raise AttributeError(name)
         method = getattr(Tensor, name)
-        return lambda *args, **kwargs: Strips.__torch_function__(method, (), (self, *args), kwargs)
+        return lambda *args, **kwargs: LazyFeatureMap.__torch_function__(method, (), (self, *args), kwargs)
 
     def __getitem__(self, index: Any) -> Any:
         return HANDLERS[Tensor.__getitem__](Tensor.__getitem__, self, index)
@@ -149,10 +149,10 @@ class Strips:
     __radd__, __rmul__ = __add__, __mul__
 
 
-def evaluate(targets: Sequence[Strips], top: int, bottom: int) -> list[Tensor]:
+def evaluate(targets: Sequence[LazyFeatureMap], top: int, bottom: int) -> list[Tensor]:
     """The same rows of several maps of one height; what they have in common is computed once."""
     order = _parents_first(targets)
-    wanted: dict[Strips, Range] = dict.fromkeys(targets, (top, bottom))
+    wanted: dict[LazyFeatureMap, Range] = dict.fromkeys(targets, (top, bottom))
     uses = dict.fromkeys(order, 0)
     for node in reversed(order):
         if node.needs is None:
@@ -163,7 +163,7 @@ def evaluate(targets: Sequence[Strips], top: int, bottom: int) -> list[Tensor]:
             uses[parent] += 1
     for target in targets:
         uses[target] += 1
-    done: dict[Strips, Tensor] = {}
+    done: dict[LazyFeatureMap, Tensor] = {}
     for node in order:
         span = wanted[node]
         if node.read is not None:
@@ -181,9 +181,9 @@ def evaluate(targets: Sequence[Strips], top: int, bottom: int) -> list[Tensor]:
     return [target.cut(done[target], wanted[target], (top, bottom)) for target in targets]
 
 
-def _parents_first(targets: Sequence[Strips]) -> list[Strips]:
+def _parents_first(targets: Sequence[LazyFeatureMap]) -> list[LazyFeatureMap]:
     """All that ``targets`` are computed from, every map after its parents."""
-    order: dict[Strips, None] = {}
+    order: dict[LazyFeatureMap, None] = {}
     stack = [(target, False) for target in reversed(targets)]
     while stack:
         node, ready = stack.pop()
@@ -195,7 +195,7 @@ def _parents_first(targets: Sequence[Strips]) -> list[Strips]:
     return list(order)
 
 
-def sweep(*targets: Strips) -> Iterator[tuple[int, int, list[Tensor]]]:
+def sweep(*targets: LazyFeatureMap) -> Iterator[tuple[int, int, list[Tensor]]]:
     """All rows of some maps of one height, strip by strip: first row, last (excluded), and the rows of each.
 
     A strip for which memory does not suffice is tried again with half the rows. Raises OutOfMemoryError where nothing
@@ -219,7 +219,7 @@ def sweep(*targets: Strips) -> Iterator[tuple[int, int, list[Tensor]]]:
         top = bottom
 
 
-def hold(*maps: Strips) -> None:
+def materialize_all(*maps: LazyFeatureMap) -> None:
     """Compute maps of one height as a whole, together."""
     maps = tuple(one for one in dict.fromkeys(maps) if one.kept is None)
     if not maps:
