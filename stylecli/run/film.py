@@ -54,7 +54,7 @@ class FilmRun:
     Attributes:
         temporal: strength of the temporal step, 0..1; None leaves it out.
         checkpoint: None where the result cannot be taken up again.
-        before: what an earlier run has left in the journal.
+        before: what an earlier run has left.
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
         at_once: how many frames ``paint`` is given in one call. workers: how many such calls at the same time.
