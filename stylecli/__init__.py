@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stylecli.paint.stylizer import Style, Stylizer
+    from stylecli.paint.style import Style
+    from stylecli.paint.stylizer import Stylizer
 
 __version__ = "0.1.0"
 __all__ = ["Style", "Stylizer", "__version__"]

@@ -22,7 +22,8 @@ from stylecli.metrics import independent
 from stylecli.metrics.ssim import structural_similarity
 from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
-from stylecli.paint.stylizer import Style, Stylizer
+from stylecli.paint.style import Style
+from stylecli.paint.stylizer import Stylizer
 from stylecli.training.data import centre_square, list_images, read_rgb, to_tensor
 from stylecli.training.prompts import PROBE_CLASSES, Prompts, probe_members, read_manifest
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.measurements import can_be_written, deliver, save_plot
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
 if TYPE_CHECKING:
-    from stylecli.bench.section import Section
+    pass
 
 bench = typer.Typer(
     rich_markup_mode=None,
     help="Measure this machine, and what the networks paint. Without a command: a summary in about a minute.",
 )
-
-
-def _can_be_written(path: Path | None) -> Path | None:
-    """Said now, and not when everything was measured."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise UsageError(f"{path}: not a file in a folder that is there")
-    return path
 
 
 def vgg16_file() -> Path:
@@ -44,7 +37,7 @@ Html = Annotated[
         "--html",
         metavar="FILE",
         help="Write tables, plots and sheets as one HTML page, too.",
-        callback=_can_be_written,
+        callback=can_be_written,
     ),
 ]
 Photographs = Annotated[
@@ -61,7 +54,7 @@ Vgg = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Save the plot as a PNG.", callback=_can_be_written),
+    typer.Option("--output", "-o", metavar="FILE", help="Save the plot as a PNG.", callback=can_be_written),
 ]
 Repeats = Annotated[int, typer.Option(min=1, metavar="N", help="Times that everything is measured.")]
 
@@ -83,7 +76,7 @@ def _summary(
     with Console() as console:
         sections = speed.run((512, 1024), device=device.value, repeats=3, progress=console.say)
         sections.append(samples.run(device.value))
-    _deliver(sections, json, markdown, html)
+    deliver(sections, json, markdown, html)
 
 
 @bench.command()
@@ -115,7 +108,7 @@ def speed(
     names = tuple(dtype.value for dtype in dtypes or [options.Dtype.auto])
     with Console() as console:
         sections = measuring.run(sizes or measuring.SIZES, names, device.value, repeats, console.say)
-    _deliver(sections, json, markdown, html)
+    deliver(sections, json, markdown, html)
 
 
 @bench.command()
@@ -144,8 +137,8 @@ def quality(
     vgg16 = vgg or vgg16_file()
     with Console() as console:
         sections = measuring.run(photographs, styles, vgg16, most, size, baselines, console.say)
-    _save_plot(sections[0], output)
-    _deliver(sections, json, markdown, html)
+    save_plot(sections[0], output)
+    deliver(sections, json, markdown, html)
 
 
 @bench.command()
@@ -164,7 +157,7 @@ def kernels(
     from stylecli.devices import choose_device
 
     rows = measuring.run(choose_device(device), threads)
-    _deliver([measuring.section(rows)], json, markdown, html)
+    deliver([measuring.section(rows)], json, markdown, html)
 
 
 @bench.command()
@@ -184,7 +177,7 @@ def text(
     vgg16 = vgg or vgg16_file()
     with Console() as console:
         rows = measuring.run(data, photographs, vgg16, photos, progress=console.say)
-    _deliver([measuring.section(rows)], json, markdown, html)
+    deliver([measuring.section(rows)], json, markdown, html)
 
 
 @bench.command()
@@ -205,8 +198,8 @@ def convergence(
         section = measuring.section(
             measuring.run(photographs, photos, iterations, progress=console.say), photographs
         )
-    _save_plot(section, output)
-    _deliver([section], json, markdown, html)
+    save_plot(section, output)
+    deliver([section], json, markdown, html)
 
 
 @bench.command()
@@ -241,8 +234,8 @@ def scale(
     with Console() as console:
         rows = list(measuring.run(sizes, extra, prompt, progress=console.say))
     section = measuring.section(rows, limit)
-    _save_plot(section, output)
-    _deliver([section], json, markdown, html)
+    save_plot(section, output)
+    deliver([section], json, markdown, html)
 
 
 @bench.command()
@@ -294,7 +287,7 @@ def video(
                     for clip in clips
                 ]
             )
-    _deliver([section], json, markdown, html)
+    deliver([section], json, markdown, html)
 
 
 @bench.command(name="all")
@@ -325,37 +318,4 @@ def everything(
     inputs = measuring.Inputs(photographs, styles, data, tuple(clips or ()), vgg)
     with Console() as console:
         sections = measuring.run(inputs, device.value, console.say)
-    _deliver(sections, json, markdown, html)
-
-
-def _save_plot(section: Section, output: Path | None) -> None:
-    if output is not None:
-        from stylecli.files.atomic import atomic_file
-
-        with atomic_file(output) as file:
-            section.pictures[0][1].save(file, format="PNG")  # type: ignore[arg-type]
-
-
-def _deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path | None) -> None:
-    """Show measurements as asked; ``html`` is written besides."""
-    from stylecli.bench import report
-    from stylecli.bench.section import machine
-    from stylecli.console import print_block, print_json, print_table, print_text
-
-    if html is not None:
-        from stylecli.files.atomic import atomic_path
-
-        with atomic_path(html) as part:
-            part.write_text(report.page(sections, machine()), encoding="utf-8")
-    if json:
-        for section in sections:
-            for record in section.records:
-                print_json({"bench": section.name, "table": section.title, **record})
-    elif markdown:
-        print_text(report.markdown(sections, machine()))
-    else:
-        for section in sections:
-            print_block(f"\n{section.title}")
-            print_table(section.headings, section.rows)
-            for remark in section.remarks:
-                print_block(remark)
+    deliver(sections, json, markdown, html)

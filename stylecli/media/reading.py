@@ -17,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from stylecli.errors import InputError, OutOfMemoryError
 from stylecli.media.animation import ANIMATED, duration, read_frames
-from stylecli.media.colour import ProfileError, profile_mode, rgb_profile
 from stylecli.media.exif import read_exif
+from stylecli.media.header import bytes_beside, check, count_frames, grey_scale
 from stylecli.media.metadata import ICC_TAG, Metadata, read_metadata
 from stylecli.media.modes import Colours, to_srgb
 from stylecli.media.picture import Picture
@@ -113,7 +113,7 @@ def _read(
     pages = () if found is None else found.pages
     stream.seek(0)
     if pages and pages[0].is_float and pages[0].samples > 1:  # Pillow has no such picture
-        _check(label, (pages[0].value(256), pages[0].value(257)), 1, max_pixels, memory_limit, wide=True)
+        check(label, (pages[0].value(256), pages[0].value(257)), 1, max_pixels, memory_limit, wide=True)
         picture = _float_page(stream, pages[0], label)
         return _with_pages(stream, picture, pages, label, max_pixels, memory_limit, animated)
     try:
@@ -135,7 +135,7 @@ def _read(
         file_format = image.format or "?"
         pages = pages if file_format == "TIFF" else ()
         notices: list[str] = []
-        frames = len(pages) or _count_frames(image, file_format)
+        frames = len(pages) or count_frames(image, file_format)
         moving = animated and frames > 1 and file_format in ANIMATED
         if frames > 1 and file_format == "MPO":
             said = "a further picture" if frames == 2 else f"{frames - 1} further pictures"
@@ -144,9 +144,7 @@ def _read(
             notices.append(f"first of {frames} frames taken")
         wide = "16" in pixel_layout(image) or image.mode[0] in "IF"
         number = frames if moving else 1
-        _check(
-            label, image.size, number, max_pixels, memory_limit, wide=wide, more=_bytes_beside(image, wide)
-        )
+        check(label, image.size, number, max_pixels, memory_limit, wide=wide, more=bytes_beside(image, wide))
         picture = _page(
             image, stream, pages[0] if pages else None, label, max_pixels, frames if moving else 1
         )
@@ -173,7 +171,7 @@ def _page(
         samples = read_samples(stream, page)
         if samples is not None:
             return _samples_page(stream, page, samples)
-    full_scale, inverted = _grey_scale(image)
+    full_scale, inverted = grey_scale(image)
     layout = pixel_layout(image)
     try:
         image.load()
@@ -319,67 +317,6 @@ def _with_pages(
     return replace(picture, pages=tuple(others), notices=(*picture.notices, *said))
 
 
-def _check(
-    label: str,
-    size: tuple[int, int],
-    frames: int,
-    max_pixels: int,
-    memory_limit: int | None,
-    *,
-    wide: bool,
-    more: int = 0,
-) -> None:
-    """Refuse from the header what is too large, or does not fit into memory."""
-    if min(size) < 1:
-        raise InputError(f"{label}: has no pixels ({size[0]} × {size[1]})")
-    if size[0] * size[1] > max_pixels:
-        raise InputError(f"{label}: {too_large(size, max_pixels)}")
-    if frames > 1:
-        _check_frames(label, size, frames, max_pixels)
-    check_file(label, size[0], size[1] * frames, wide, memory_limit, more)
-
-
-def _bytes_beside(image: Image.Image, wide: bool) -> int:
-    """For each pixel: what transparency takes, and the file's own numbers where it has its own colours."""
-    transparent = image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info
-    icc = image.info.get("icc_profile")
-    try:
-        own = isinstance(icc, bytes) and profile_mode(icc) == "RGB" and not rgb_profile(icc).is_srgb
-    except ProfileError:
-        own = False
-    return (7 * transparent + 5 * own) * (2 if wide else 1)
-
-
-def _check_frames(label: str, size: tuple[int, int], frames: int, max_pixels: int) -> None:
-    if frames * size[0] * size[1] > max_pixels:
-        raise InputError(
-            f"{label}: {frames} frames of {size[0]} × {size[1]} are over the limit of {max_pixels / 1e6:.6g} "
-            "megapixels; raise --max-pixels to read them"
-        )
-
-
 def _loop(image: Image.Image) -> int | None:
     value = image.info.get("loop")
     return value if isinstance(value, int) else None
-
-
-def _count_frames(image: Image.Image, file_format: str) -> int:
-    if file_format == "PSD":  # its "frames" are layers; what Pillow loads is the finished picture
-        return 1
-    try:
-        return max(1, int(getattr(image, "n_frames", 1)))
-    except Exception:  # a later frame is damaged; the first may be fine
-        return 1
-
-
-def _grey_scale(image: Image.Image) -> tuple[int, bool]:
-    """(value of white, whether white and black are swapped) of a 16-bit grey, before it is loaded.
-
-    Pillow gives 12-bit TIFFs as they are in 16-bit words, and turns WhiteIsZero for 8 bits only.
-    """
-    if not image.mode.startswith("I;16"):
-        return 65535, False
-    tiles = getattr(image, "tile", None) or []
-    twelve_bits = any("I;12" in str(tile) for tile in tiles)
-    tags = getattr(image, "tag_v2", None) or {}
-    return (4095 if twelve_bits else 65535), tags.get(262) == 0

@@ -141,3 +141,8 @@ class Canvas:
         if isinstance(self._data, Tensor) and isinstance(self._given, Tensor) and self._given.ndim == 3:
             return self._data[0]
         return self._data
+
+
+def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
+    """Lightness of the painting with the photograph's colour: Y of one, Cb and Cr of the other (BT.601)."""
+    return (photo + luma(painted - photo)).clamp(0, 1)

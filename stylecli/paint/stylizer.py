@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,20 +18,21 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from stylecli.devices import choose_device, choose_dtype, free_on
+from stylecli.devices import choose_device, choose_dtype
 from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_of_memory
-from stylecli.memory import free_memory, give_back, keep_freed
+from stylecli.memory import give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
 from stylecli.models.texture import FeatureNetwork, Texture
-from stylecli.paint.memory import TilePlan, plan_tiles
+from stylecli.paint.forward import at_full_size, paint_at
 from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.palette import Palette
-from stylecli.paint.photo import Canvas, Framed, Photo, luma
+from stylecli.paint.photo import Canvas, Photo, keep_color
 from stylecli.paint.pixels import strips
 from stylecli.paint.progress import ProgressLog
-from stylecli.paint.size import enlarge_with_detail, resize, working_size
-from stylecli.tiling import Grid, LazyFeatureMap, sweep
+from stylecli.paint.size import resize, working_size
+from stylecli.paint.style import Style
+from stylecli.tiling import LazyFeatureMap
 from stylecli.weights.store import looks_like_path
 
 if TYPE_CHECKING:
@@ -43,75 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
-_FALLBACK_ROWS = 256  # of strips, when memory turned out not to suffice for a whole picture
 _PALETTE_SIDE = 256  # pixels: shorter side of what colours are counted on
 _LONGEST = 4  # a style is encoded up to this many times longer than wide
-
-
-@dataclass(frozen=True)
-class Style:
-    """An encoded style: what the painting network needs of it, and nothing of the picture itself.
-
-    Attributes:
-        vector: (1, S) float32 on the CPU. Of a style image, the channel means and log standard deviations of its
-            features; of a prompt, its embedding.
-        network: fingerprint of the weights that encoded it; to others it means nothing. None where that is not known.
-        texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
-        palette: colours of a style image. Not saved.
-        features: what the texture is measured by.
-    """
-
-    vector: Tensor
-    network: str | None = None
-    texture: Texture | None = None
-    palette: Palette | None = None
-    features: FeatureNetwork | None = None
-
-    @staticmethod
-    def blend(parts: Sequence[tuple[Style, float]]) -> Style:
-        """Weighted mean of styles; weights are normalised to a sum of 1.
-
-        Raises:
-            UsageError: no styles, a negative weight, a sum of zero, or styles of different networks.
-        """
-        weights = [weight for _, weight in parts]
-        if not parts or not max(weights) > 0 or not all(0 <= weight < math.inf for weight in weights):
-            raise UsageError("a blend needs styles with finite weights of zero or more, not all zero")
-        relative = [weight / max(weights) for weight in weights]  # huge ones have no sum
-        networks = {style.network for style, _ in parts if style.network is not None}
-        if len(networks) > 1 or len({style.vector.shape for style, _ in parts}) > 1:
-            raise UsageError("styles of different networks cannot be blended")
-        shares = [weight / sum(relative) for weight in relative]
-        mixed = torch.stack([part[0].vector * share for part, share in zip(parts, shares, strict=True)]).sum(
-            0
-        )
-        textures = [(part[0].texture, share) for part, share in zip(parts, shares, strict=True)]
-        known = [(texture, share) for texture, share in textures if texture is not None]
-        if len({tuple(unit.shape for unit in texture.units) for texture, _ in known}) > 1:
-            raise UsageError("styles whose textures were measured by different networks cannot be blended")
-        texture = Texture.blend(known) if len(known) == len(parts) else None
-        palettes = [(one.palette, share) for (one, _), share in zip(parts, shares, strict=True)]
-        colours = [(palette, share) for palette, share in palettes if palette is not None]
-        palette = Palette.blend(colours) if len(colours) == len(parts) else None
-        return Style(mixed, next(iter(networks), None), texture, palette, parts[0][0].features)
-
-    def save(self, path: Path | str) -> None:
-        """Write the style to a safetensors file of a few kilobytes."""
-        from safetensors.torch import save_file
-
-        said = {"kind": "style"} if self.network is None else {"kind": "style", "network": self.network}
-        save_file({"statistics": self.vector}, path, metadata=said)
-
-    @classmethod
-    def load(cls, path: Path | str) -> Style:
-        """Read what :meth:`save` wrote. Raises WeightsError where the file is something else."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                return cls(file.get_tensor("statistics"), (file.metadata() or {}).get("network"))
-        except (OSError, SafetensorError, KeyError):
-            raise WeightsError(f"{path}: not a saved style") from None
 
 
 @dataclass(frozen=True)
@@ -385,11 +317,11 @@ class Stylizer:
         size = working_size(
             photo.height, photo.width, self.descriptor.working_side, stroke_size, self.descriptor.smallest
         )
-        small, painted = self._painted(photo, size, 1.0 if polish else strength, seed)
+        small, painted = paint_at(self, photo, size, 1.0 if polish else strength, seed)
         if polish:
             painted = self._polished(painted, small, strength, polish)
         tight = isinstance(painted, LazyFeatureMap) or self.memory_limit is not None
-        for top, bottom, result in self._at_full_size(painted, small, photo):
+        for top, bottom, result in at_full_size(painted, small, photo, self.device):
             if preserve_color:
                 result = keep_color(result, photo.rows(top, bottom).to(result.device))
             canvas.put(top, result)
@@ -404,7 +336,7 @@ class Stylizer:
         size = working_size(photo.height, photo.width, _PALETTE_SIDE, 1.0, self.descriptor.smallest)
         small, wanted = resize(photo, size, self.device), self.style.palette
         if wanted is None:
-            painted = self._painted(Photo(small), size, 1.0, seed)[1]
+            painted = paint_at(self, Photo(small), size, 1.0, seed)[1]
             wanted = Palette.of(painted.whole() if isinstance(painted, LazyFeatureMap) else painted)
         own, canvas = Palette.of(small), Canvas(photo)
         for top, bottom in strips(photo.height, photo.width):
@@ -424,77 +356,3 @@ class Stylizer:
         progress = ProgressLog("polishing", "loss", iterations, every=10)
         polished = polish(whole, photo, texture, self.style.features, iterations, progress)
         return polished if strength == 1 else torch.lerp(photo, polished, strength)
-
-    def _at_full_size(
-        self, painted: Tensor | LazyFeatureMap, small: Photo, photo: Photo
-    ) -> Iterator[tuple[int, int, Tensor]]:
-        """First row, last (excluded), and rows (B, 3, n, W) of the finished picture."""
-        size = (photo.height, photo.width)
-        if isinstance(painted, LazyFeatureMap) and painted.shape[2:] == size:
-            for top, bottom, (rows,) in sweep(painted):
-                yield top, bottom, rows
-            return
-        whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
-        if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
-            whole = resize(Photo(whole), size, self.device)
-        for top, bottom in strips(*size):
-            if whole.shape[2:] == size:
-                yield top, bottom, whole[:, :, top:bottom]
-            else:
-                rows = photo.rows(top, bottom).to(self.device)
-                yield top, bottom, enlarge_with_detail(whole, small, rows, top, photo.height)
-
-    def _painted(
-        self, photo: Photo, size: tuple[int, int], strength: float, seed: int
-    ) -> tuple[Photo, Tensor | LazyFeatureMap]:
-        """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
-        plan = self._plan(size, photo.nbytes)
-        if (plan.height, plan.width) != size:
-            log.warning(
-                f"painted at {plan.width} × {plan.height} instead of {size[1]} × {size[0]}, which "
-                "makes strokes larger: memory allows no more (--memory-limit)"
-            )
-            size = plan.height, plan.width
-        small = photo if size == (photo.height, photo.width) else Photo(resize(photo, size, self.device))
-        if plan.rows is None:
-            try:
-                return small, self._forward(small, strength, seed)
-            except Exception as error:
-                if self.tile == 0 or self.descriptor.memory is None or not is_out_of_memory(error):
-                    raise
-                error.__traceback__ = None  # it keeps what was computed alive
-                give_back()
-                log.info("not enough memory to paint at once: painting in strips")
-        return small, self._forward_in_strips(small, strength, seed, plan.rows or _FALLBACK_ROWS)
-
-    def _plan(self, size: tuple[int, int], canvas_bytes: int) -> TilePlan:
-        on_card = free_on(self.device)
-        room = free_memory(self.memory_limit) - canvas_bytes
-        return plan_tiles(*size, self.descriptor.memory, self.tile, room, on_card)
-
-    def _forward(self, small: Photo, strength: float, seed: int) -> Tensor:
-        """Paint at the working size, with a margin around it that is cut off again."""
-        framed = Framed(small, self.descriptor.margin)
-        painted = self._network(framed.rows(0, framed.height).to(self.device, self.dtype), strength, seed)
-        return framed.without(painted).float().clamp(0, 1)
-
-    def _forward_in_strips(self, small: Photo, strength: float, seed: int, rows: int) -> LazyFeatureMap:
-        """The same, not yet computed."""
-        framed = Framed(small, self.descriptor.margin)
-        grid = Grid(framed.height, rows, self.device)
-        shape = (small.batch, 3, framed.height, framed.width)
-        source = LazyFeatureMap(
-            grid, shape, self.dtype, read=lambda a, b: framed.rows(a, b).to(self.device, self.dtype)
-        )
-        painted: LazyFeatureMap = framed.without(self._network(source, strength, seed))
-        return painted.float().clamp(0, 1)  # type: ignore[no-any-return]
-
-    def _network(self, content: Any, strength: float, seed: int) -> Any:
-        assert self.style is not None
-        style = self.style.vector.to(self.device, self.dtype)
-        return self.network.paint(content, style, strength, seed)  # type: ignore[operator]
-
-
-def keep_color(painted: Tensor, photo: Tensor) -> Tensor:
-    """Lightness of the painting with the photograph's colour: Y of one, Cb and Cr of the other (BT.601)."""
-    return (photo + luma(painted - photo)).clamp(0, 1)

@@ -15,8 +15,9 @@ from stylecli.run.style_specs import Prompt, StyleSpec
 if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import PixelArray
+    from stylecli.paint.style import Style
     from stylecli.paint.stylizer import Picture as Kind
-    from stylecli.paint.stylizer import Style, Stylizer
+    from stylecli.paint.stylizer import Stylizer
     from stylecli.run.stream import PaintFunction
 
 
@@ -104,6 +105,6 @@ def resolve(
             return bound
         assert bound.style is not None
         encoded.append((bound.style, share))
-    from stylecli.paint.stylizer import Style
+    from stylecli.paint.style import Style
 
     return stylizer.with_style(Style.blend(encoded))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from stylecli.media import Picture
     from stylecli.media.picture import FloatArray
     from stylecli.media.video.clip import Frame
-    from stylecli.paint.stylizer import Style, Stylizer
+    from stylecli.paint.style import Style
+    from stylecli.paint.stylizer import Stylizer
 
 _DIM = (
     80.0  # levels (of 255): a frame whose brightest places are darker, or darkest as bright, is taken to fade
@@ -114,7 +115,7 @@ class FilmPainter:
 
     def style_at(self, seconds: float) -> Style:
         """The style at a time; statistics between two keys are mixed in proportion."""
-        from stylecli.paint.stylizer import Style
+        from stylecli.paint.style import Style
 
         styles = []
         for bound, share in self._seen_at(seconds):

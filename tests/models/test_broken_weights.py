@@ -23,7 +23,8 @@ from stylecli.models.registry import load_network
 from stylecli.models.siglip import SiglipConfig, load_siglip
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.paint.stylizer import Style, Stylizer
+from stylecli.paint.style import Style
+from stylecli.paint.stylizer import Stylizer
 from stylecli.weights import locate
 
 KINDS: dict[str, tuple[str, type[JsonConfig], Callable[[Path], Any]]] = {

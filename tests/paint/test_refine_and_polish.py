@@ -85,7 +85,7 @@ def test_a_refined_network_paints_nearer_to_its_style_and_is_kept(stylizer, phot
 
 
 def test_blends_can_be_refined_and_polished_too(network, photo):
-    from stylecli.paint.stylizer import Style
+    from stylecli.paint.style import Style
 
     parts = [
         (network.encode_style(STYLES[n](96), texture=True).style, 0.5) for n in ("ink-hatching", "warm-dots")

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from stylecli.errors import UsageError, WeightsError
-from stylecli.paint.stylizer import Style, Stylizer
+from stylecli.paint.style import Style
+from stylecli.paint.stylizer import Stylizer
 
 PHOTO = np.asarray(Image.effect_noise((48, 40), 90).convert("RGB"))
 PAINTING = Image.radial_gradient("L").resize((64, 64)).convert("RGB")

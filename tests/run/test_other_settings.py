@@ -107,7 +107,7 @@ def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys,
 
 def test_a_saved_style_of_other_weights_of_the_same_size_is_refused(here):
     from stylecli.errors import UsageError
-    from stylecli.paint.stylizer import Style
+    from stylecli.paint.style import Style
 
     picture = np.full((32, 32, 3), 90, np.uint8)
     one = Stylizer.from_pretrained(device="cpu").encode_style(picture)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from stylecli.errors import InputError
 from stylecli.files.atomic import atomic_file
-from stylecli.media.video.encoding import Coded
+from stylecli.media.video.encoder import Coded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from stylecli.media.picture import FloatArray
 from stylecli.media.video.clip import Frame, Part
-from stylecli.media.video.encoding import Coding, Encoder
+from stylecli.media.video.encoder import Encoder
+from stylecli.media.video.encoding import Coding
 from stylecli.media.video.joining import Join
 from stylecli.media.video.segments import write_segment
 from stylecli.media.video.waiting import Waiting, restored

@@ -1,0 +1,105 @@
+"""A photograph through the network: at its working size, as a whole or in strips, and back to full size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from stylecli.devices import free_on
+from stylecli.errors import is_out_of_memory
+from stylecli.memory import free_memory, give_back
+from stylecli.paint.memory import TilePlan, plan_tiles
+from stylecli.paint.photo import Framed, Photo
+from stylecli.paint.pixels import strips
+from stylecli.paint.size import enlarge_with_detail, resize
+from stylecli.tiling import Grid, LazyFeatureMap, sweep
+
+if TYPE_CHECKING:
+    from stylecli.paint.stylizer import Stylizer
+
+log = logging.getLogger(__name__)
+
+_FALLBACK_ROWS = 256  # of strips, when memory turned out not to suffice for a whole picture
+
+
+def paint_at(
+    stylizer: Stylizer, photo: Photo, size: tuple[int, int], strength: float, seed: int
+) -> tuple[Photo, Tensor | LazyFeatureMap]:
+    """The photograph at the working size and its painting, as a whole or in strips: what memory allows."""
+    plan = _plan(stylizer, size, photo.nbytes)
+    if (plan.height, plan.width) != size:
+        log.warning(
+            f"painted at {plan.width} × {plan.height} instead of {size[1]} × {size[0]}, which "
+            "makes strokes larger: memory allows no more (--memory-limit)"
+        )
+        size = plan.height, plan.width
+    small = photo if size == (photo.height, photo.width) else Photo(resize(photo, size, stylizer.device))
+    if plan.rows is None:
+        try:
+            return small, _forward(stylizer, small, strength, seed)
+        except Exception as error:
+            if stylizer.tile == 0 or stylizer.descriptor.memory is None or not is_out_of_memory(error):
+                raise
+            error.__traceback__ = None  # it keeps what was computed alive
+            give_back()
+            log.info("not enough memory to paint at once: painting in strips")
+    return small, _forward_in_strips(stylizer, small, strength, seed, plan.rows or _FALLBACK_ROWS)
+
+
+def _plan(stylizer: Stylizer, size: tuple[int, int], canvas_bytes: int) -> TilePlan:
+    on_card = free_on(stylizer.device)
+    room = free_memory(stylizer.memory_limit) - canvas_bytes
+    return plan_tiles(*size, stylizer.descriptor.memory, stylizer.tile, room, on_card)
+
+
+def _forward(stylizer: Stylizer, small: Photo, strength: float, seed: int) -> Tensor:
+    """Paint at the working size, with a margin around it that is cut off again."""
+    framed = Framed(small, stylizer.descriptor.margin)
+    painted = _network(
+        stylizer, framed.rows(0, framed.height).to(stylizer.device, stylizer.dtype), strength, seed
+    )
+    return framed.without(painted).float().clamp(0, 1)
+
+
+def _forward_in_strips(
+    stylizer: Stylizer, small: Photo, strength: float, seed: int, rows: int
+) -> LazyFeatureMap:
+    """The same, not yet computed."""
+    framed = Framed(small, stylizer.descriptor.margin)
+    grid = Grid(framed.height, rows, stylizer.device)
+    shape = (small.batch, 3, framed.height, framed.width)
+    source = LazyFeatureMap(
+        grid, shape, stylizer.dtype, read=lambda a, b: framed.rows(a, b).to(stylizer.device, stylizer.dtype)
+    )
+    painted: LazyFeatureMap = framed.without(_network(stylizer, source, strength, seed))
+    return painted.float().clamp(0, 1)  # type: ignore[no-any-return]
+
+
+def _network(stylizer: Stylizer, content: Any, strength: float, seed: int) -> Any:
+    assert stylizer.style is not None
+    style = stylizer.style.vector.to(stylizer.device, stylizer.dtype)
+    return stylizer.network.paint(content, style, strength, seed)  # type: ignore[operator]
+
+
+def at_full_size(
+    painted: Tensor | LazyFeatureMap, small: Photo, photo: Photo, device: torch.device
+) -> Iterator[tuple[int, int, Tensor]]:
+    """First row, last (excluded), and rows (B, 3, n, W) of the finished picture."""
+    size = (photo.height, photo.width)
+    if isinstance(painted, LazyFeatureMap) and painted.shape[2:] == size:
+        for top, bottom, (rows,) in sweep(painted):
+            yield top, bottom, rows
+        return
+    whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
+    if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
+        whole = resize(Photo(whole), size, device)
+    for top, bottom in strips(*size):
+        if whole.shape[2:] == size:
+            yield top, bottom, whole[:, :, top:bottom]
+        else:
+            rows = photo.rows(top, bottom).to(device)
+            yield top, bottom, enlarge_with_detail(whole, small, rows, top, photo.height)
