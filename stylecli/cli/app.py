@@ -20,6 +20,7 @@ from stylecli.cli.help import dress
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
 from stylecli.cli.manual import manual
+from stylecli.cli.page import page
 from stylecli.cli.sheet import sheet
 from stylecli.cli.styles import styles
 from stylecli.cli.text import text
@@ -38,6 +39,7 @@ app.command(short_help="Photographs and folders of them, in one or more styles."
 app.command(short_help="The same, painted as a phrase says.")(text)
 app.command(short_help="Films, with their sound, steadied against flicker.")(video)
 app.command(short_help="One photograph in every style of a folder, on one picture.")(sheet)
+app.command("app", short_help="The same in the browser, on this machine.")(page)
 app.command(short_help="See it work, on pictures that it draws itself.")(demo)
 app.command(short_help="Look at this machine and paint one small picture, for bug reports.")(doctor)
 app.command(short_help="All these pages as one manual page.")(manual)
