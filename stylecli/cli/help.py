@@ -53,6 +53,7 @@ EXAMPLES = {
     "sheet": ["stylize sheet photo.jpg --styles styles/", "stylize sheet photo.jpg --styles @all"],
     "styles add": ["stylize styles add bark bark.jpg"],
     "styles remove": ["stylize styles remove bark"],
+    "app": ["stylize app --open"],
     "demo": ["stylize demo -o try-it/"],
     "manual": ["stylize manual"],
     "doctor": ["stylize doctor"],

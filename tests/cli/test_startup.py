@@ -34,6 +34,7 @@ def stylize_in_process(*arguments: str) -> set[str]:
         ["image", "--help"],
         ["sheet", "--help"],
         ["demo", "--help"],
+        ["app", "--help"],
         ["train", "--help"],
         ["train", "recipe", "--help"],
         ["kernels", "--help"],
