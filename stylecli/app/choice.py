@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.paint.options import PaintOptions
-from stylecli.run.looks import Look, collect_looks
+from stylecli.run.style_specs import StyleSpec, collect_styles
 from stylecli.run.masks import Masks
 
 STYLES_OWN, PHOTOGRAPHS, ONLY = "the style's", "the photograph's", "the style's, and no strokes"
@@ -19,24 +19,24 @@ COLOURS = (STYLES_OWN, PHOTOGRAPHS, ONLY)
 class Chosen:
     """A style: ``name`` for people, ``words`` for the command line."""
 
-    look: Look
+    spec: StyleSpec
     name: str
     words: tuple[str, ...]
 
     @staticmethod
     def ready(name: str) -> Chosen:
         """``@woodblock``. Raises UsageError."""
-        return Chosen(collect_looks([Path(name)], [])[0], name, ("--style", name))
+        return Chosen(collect_styles([Path(name)], [])[0], name, ("--style", name))
 
     @staticmethod
     def phrase(text: str) -> Chosen:
         """Raises UsageError for an empty one."""
-        look = collect_looks([], [], [text])[0]
-        return Chosen(look, f'"{text.strip()}"', ("--prompt", text.strip()))
+        spec = collect_styles([], [], [text])[0]
+        return Chosen(spec, f'"{text.strip()}"', ("--prompt", text.strip()))
 
     @staticmethod
     def picture(path: Path) -> Chosen:
-        return Chosen(collect_looks([path], [])[0], path.name, ("--style", path.name))
+        return Chosen(collect_styles([path], [])[0], path.name, ("--style", path.name))
 
 
 @dataclass(frozen=True)

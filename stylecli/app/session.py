@@ -98,7 +98,7 @@ class Session:
     def choose_picture(self, upload: Path) -> None:
         """Raises UsageError for what is no picture."""
         chosen = Chosen.picture(self._keep("style", upload))
-        self.studio.bound(chosen.look)
+        self.studio.bound(chosen.spec)
         self.chosen = chosen
 
     def brush(self, layers: Sequence[ByteArray]) -> None:
@@ -144,7 +144,7 @@ class Session:
         photo = self._view(TILE)
         for name in ready_names():
             try:
-                stylizer = self.studio.bound(Chosen.ready(name).look)
+                stylizer = self.studio.bound(Chosen.ready(name).spec)
             except StylizeError:
                 continue
             with self.studio.painting:
@@ -160,7 +160,7 @@ class Session:
 
     def _painted(self, how: How, side: int, asked: int | None = None) -> ByteArray | None:
         """The photograph painted; None where, of those ``asked`` for, another one waits by now."""
-        photo, stylizer = self._view(side), self.studio.bound(self.chosen.look)
+        photo, stylizer = self._view(side), self.studio.bound(self.chosen.spec)
         assert self.photo is not None
         masks = how.masks(self.mask, max(photo.shape) / self.photo.side)
         whole = None if masks is None else masks.still(self.photo.path, MOST_PIXELS)
@@ -227,7 +227,7 @@ class Session:
 
         return ImageJob(
             [str(path) for path in inputs],
-            [self.chosen.look],
+            [self.chosen.spec],
             output=f"{output}/",
             mask=how.masks(mask),
             options=how.options,
@@ -242,7 +242,7 @@ class Session:
 
         return FilmJob(
             [str(path) for path in inputs],
-            [Timeline.constant(self.chosen.look)],
+            [Timeline.constant(self.chosen.spec)],
             Excerpt(max_pixels=MOST_PIXELS),
             Encoding(),
             output=f"{output}/",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from stylecli.errors import StylizeError
 from stylecli.paint.options import LoadOptions
 from stylecli.run import ready
-from stylecli.run.looks import Look
-from stylecli.run.painters import bind
+from stylecli.run.style_specs import StyleSpec
+from stylecli.run.painters import resolve
 
 if TYPE_CHECKING:
     from stylecli.app.session import Session
@@ -35,14 +35,14 @@ class Studio:
         self._leaving: dict[str, threading.Timer] = {}
         self._guard = threading.RLock()
 
-    def bound(self, look: Look) -> Stylizer:
+    def bound(self, spec: StyleSpec) -> Stylizer:
         """The network with a style in hand, encoded once. Raises UsageError for a picture that cannot be read."""
-        known = look.fingerprint()
+        known = spec.fingerprint()
         with self._guard:
             found = self._encoded.get(known)
         if found is None:
             with self.painting:
-                found = bind(self.stylizer, look, _read)
+                found = resolve(self.stylizer, spec, _read)
             with self._guard:
                 self._encoded[known] = found
                 if len(self._encoded) > _STYLES:
@@ -58,7 +58,7 @@ class Studio:
 
         for name in ready_names():
             try:
-                self.bound(Chosen.ready(name).look)
+                self.bound(Chosen.ready(name).spec)
             except StylizeError:
                 continue  # who asks for it is told
 
