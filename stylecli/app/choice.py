@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.paint.options import PaintOptions
-from stylecli.run.style_specs import StyleSpec, collect_styles
 from stylecli.run.masks import Masks
+from stylecli.run.style_specs import StyleSpec, collect_styles
 
 STYLES_OWN, PHOTOGRAPHS, ONLY = "the style's", "the photograph's", "the style's, and no strokes"
 COLOURS = (STYLES_OWN, PHOTOGRAPHS, ONLY)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from stylecli.errors import StylizeError
 from stylecli.paint.options import LoadOptions
 from stylecli.run import ready
-from stylecli.run.style_specs import StyleSpec
 from stylecli.run.painters import resolve
+from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
     from stylecli.app.session import Session
