@@ -157,7 +157,8 @@ class Console:
         self._download: Progress | None = None
         self._download_said = 0.0
         self._advance_said = 0.0
-        self._progress_told = 0.0
+        self._progress_told: dict[tuple[Path, str], float] = {}
+        self._moving: dict[tuple[Path, str], Advanced] = {}  # films that are being painted
 
     @property
     def exit_code(self) -> int:
@@ -238,14 +239,16 @@ class Console:
         elif isinstance(event, Notice):
             self._object("notice", **_fields(event))
             self.detail(f"note {_about(event.source, event.text)}")
+        if isinstance(event, Done | Failed | Skipped) and event.style is not None:
+            self._moving.pop((event.source, event.style), None)
         counted = isinstance(event, Done | Failed) and not isinstance(event, FilmDone)
         if self._bar is not None and self._task is not None and counted:
             self._bar.update(self._task, advance=1, rate=self._rate())
 
     def _advanced(self, event: Advanced) -> None:
-        """The bar counts the frames of the film being painted; without a terminal a line says so now and then."""
-        size, now = megabytes(event.bytes), time.monotonic()
-        if now - self._progress_told > _PROGRESS_S:
+        """The bar counts the frames of the films being painted; without a terminal a line says so now and then."""
+        size, now, film = megabytes(event.bytes), time.monotonic(), (event.source, event.style)
+        if now - self._progress_told.get(film, 0.0) > _PROGRESS_S:
             told = {
                 "source": event.source,
                 "style": event.style,
@@ -253,14 +256,21 @@ class Console:
                 "total": event.total,
             }
             self._object("progress", **told, rate=round(event.rate, 3))
-            self._progress_told = now
+            self._progress_told[film] = now
         if self._bar is not None and self._task is not None and not self._films:
             name = f"{one_line(event.source.name)} → {event.style}"
             self._bar.update(self._task, description=f"{name}, frame {event.frames} of {event.total}")
             return
         if self._bar is not None and self._task is not None:
-            rate = f"{event.rate:.1f} frames/s, {size}"
-            self._bar.update(self._task, completed=event.frames, total=event.total, rate=rate)
+            self._moving[film] = event
+            all = self._moving.values()
+            totals = [one.total for one in all]
+            self._bar.update(
+                self._task,
+                completed=sum(one.frames for one in all),
+                total=None if None in totals else sum(total or 0 for total in totals),
+                rate=f"{sum(one.rate for one in all):.1f} frames/s, {megabytes(sum(one.bytes for one in all))}",
+            )
             return
         if now - self._advance_said > ADVANCE_LINE_S:
             of = left = ""

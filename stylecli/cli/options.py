@@ -270,7 +270,7 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS|auto|local:N",
-        help="Share the pictures on a Ray cluster (pip install 'stylecli[cluster]').",
+        help="Share the work on a Ray cluster (pip install 'stylecli[cluster]').",
     ),
 ]
 Watch = Annotated[
@@ -292,7 +292,7 @@ DeviceOption = Annotated[
         "--device",
         metavar="auto|cpu|cuda|cuda:N|mps|xpu",
         parser=Device.parse,
-        help="Where to compute; auto: the fastest that paints as the CPU does. image and text take "
+        help="Where to compute; auto: the fastest that paints as the CPU does. image, text and video take "
         "several, as in cuda:0,cuda:1 or cuda:all.",
     ),
 ]

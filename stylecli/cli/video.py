@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Reading, Telling, Where, grouped
+from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, Where, grouped
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
@@ -63,7 +63,7 @@ def video(
     where: Where,
     output: Annotated[str | None, options.output_option("; out/%05d.png for numbered pictures.")] = None,
     reading: Reading,
-    shard: options.Shard = None,
+    sharing: Sharing,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     preview: Annotated[
         bool,
@@ -124,7 +124,6 @@ def video(
     from stylecli.media.video.encoding import Encoding
     from stylecli.paint.options import PICTURES
     from stylecli.run.films import FilmJob
-    from stylecli.run.shard import Shard
 
     local_only(*inputs, output)
     timelines = _timelines(style, prompt, blend, style_at, takes, region, where.feather)
@@ -136,7 +135,7 @@ def video(
         Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
         output=output,
         recursive=reading.recursive,
-        shard=Shard.parse(shard),
+        shard=sharing.part,
         overwrite=reading.overwrite,
         resume=resume,
         preview=preview,
@@ -146,6 +145,7 @@ def video(
         options=painting.options(),
         loading=loading,
         kept=engine.kept,
+        executor=sharing.executor(engine.device.value),
     )
 
     paint_files(job, loading.load, telling, films=not preview)

@@ -32,6 +32,9 @@ _SIDE = 192  # of the pictures that a network is adapted on
 _TEXTURE_SIDES = (288, 512)  # of those that it is adapted on to a style image
 _REPORT_EVERY = 5
 
+in_use: set[Path] = set()
+"""Where the adapted networks are kept that this process paints with."""
+
 
 def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
     """``stylizer`` with its network adapted to the style in hand: a phrase (:mod:`stylecli.paint.adapt`) or a style
@@ -56,6 +59,7 @@ def refined(stylizer: Stylizer, iterations: int, seed: int = 0) -> Stylizer:
     part = "fusion" if by_phrase else "decoder"
     trained = getattr(network, part)
     file = _place(stylizer, style.vector, iterations, seed)
+    in_use.add(file)
     kept = _kept(file, trained.state_dict())
     if kept is None:
         adapted = (

@@ -5,29 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING
 
 from stylecli.errors import UsageError
-from stylecli.run.events import Done, Event, Failed, Skipped, Started
-from stylecli.run.plan import Task
+from stylecli.run.events import Event, Started
 from stylecli.run.stages import POLL_S
-from stylecli.run.stream import Portion, Work, stream
-from stylecli.run.worker import Broken, Said
+from stylecli.run.stream import Portion
+from stylecli.run.worker import Broken, Over, Ready, Said
 
 if TYPE_CHECKING:
-    from stylecli.run.images import ImageJob
+    from stylecli.run.executor import CarryOut, Job
     from stylecli.run.shipping import Parcel
+
+_TOGETHER_S = 0.02  # in which messages are told together: calls are what costs
 
 
 @dataclass(frozen=True)
 class Order:
     """What every worker is told in the beginning."""
 
-    job: ImageJob
+    job: Job
     parcels: list[Parcel]
     version: str
     folder: Path  # that relative paths begin at
@@ -37,29 +39,56 @@ class Order:
 
 
 class Actor:
-    """Called by several threads at a time: each call of ``paint`` waits for its own portion."""
+    """Its methods are called by several threads at a time; a thread of its own does the work."""
 
     def __init__(self, order: Order, threads: int, sharers: int) -> None:
         self._order, self._sharers = order, sharers
         os.environ.update({**order.environment, "OMP_NUM_THREADS": str(threads)})
-        self._queue: Queue[Portion | None] = Queue()
-        self._changed = threading.Condition()
-        self._open: dict[Portion, set[Task]] = {}
-        self._messages: dict[Portion | None, list[object]] = {None: []}
-        self._over = self._stopped = False
+        self._portions: Queue[Portion] = Queue()
+        self._messages: Queue[object] = Queue()
+        self._stopped = threading.Event()
 
-    def prepare(self, fetch: Callable[[Parcel], bytes]) -> list[object]:
-        """Load the network and encode the styles, which ``fetch`` gives; what was said meanwhile."""
+    def begin(self, fetch: Callable[[Parcel], bytes]) -> None:
+        """Load the network and encode the styles, which ``fetch`` gives; then paint what is handed."""
+        threading.Thread(target=self._live, args=(fetch,), name="work", daemon=True).start()
+
+    def listen(self) -> list[object]:
+        """What there is to say, once there is something."""
+        messages = [self._messages.get()]
+        time.sleep(_TOGETHER_S)
+        while not self._messages.empty():
+            messages.append(self._messages.get())
+        return messages
+
+    def hand(self, portions: Sequence[Portion]) -> None:
+        for portion in portions:
+            self._portions.put(portion)
+
+    def stop(self) -> None:
+        """Finish what is written, and begin nothing else."""
+        self._stopped.set()
+
+    def read(self, parcel: Parcel) -> bytes:
+        """What was made here."""
+        return parcel.there.read_bytes()
+
+    def _live(self, fetch: Callable[[Parcel], bytes]) -> None:
+        from stylecli.run.shipping import refined_here
+
         logging.getLogger("stylecli").setLevel(self._order.level)
-        logging.getLogger("stylecli").addHandler(_Kept(self))
+        logging.getLogger("stylecli").addHandler(_Kept(self._messages))
         try:
-            work = self._prepared(fetch)
+            carry_out = self._prepared(fetch)
+            self._messages.put(Ready(refined_here()))
+            carry_out(self._handed(), self._emit, self._stopped)
+        except KeyboardInterrupt:
+            pass
         except Exception as error:
-            return [*self._messages[None], Broken.of(error)]
-        threading.Thread(target=self._paint, args=(work,), name="stream", daemon=True).start()
-        return self._messages.pop(None)
+            self._messages.put(Broken.of(error))
+        finally:
+            self._messages.put(Over())
 
-    def _prepared(self, fetch: Callable[[Parcel], bytes]) -> Work:
+    def _prepared(self, fetch: Callable[[Parcel], bytes]) -> CarryOut:
         from stylecli import memory
         from stylecli.run.shipping import unpacked, version
 
@@ -77,70 +106,19 @@ class Actor:
             raise UsageError(_unseen(node, order.seen.parent))
         memory.sharers = self._sharers
         job = unpacked(order.job, order.parcels, fetch)
-        work = job.work(job.loading.load)
-        painters = work.painters()
-        return replace(work, painters=lambda: painters)
-
-    def paint(self, portion: Portion) -> list[object]:
-        """Paint it; what there is to say about it. It may be less than all where it was stopped."""
-        with self._changed:
-            self._open[portion] = set(portion)
-            self._messages[portion] = []
-            self._queue.put(portion)
-            self._changed.wait_for(lambda: self._over or not self._open[portion])
-            del self._open[portion]
-            return self._messages.pop(portion)
-
-    def stop(self) -> None:
-        """Finish the file that is written, and begin nothing else."""
-        self._stopped = True
-
-    def _paint(self, work: Work) -> None:
-        try:
-            stream(self._handed(), work, self._emit)
-        except KeyboardInterrupt:
-            pass
-        except Exception as error:
-            self.say(Broken.of(error))
-        finally:
-            with self._changed:
-                self._over = True
-                self._changed.notify_all()
+        return job.prepared(job.loading.load)
 
     def _handed(self) -> Iterator[Portion]:
-        while not self._stopped:
+        while not self._stopped.is_set():
             try:
-                portion = self._queue.get(timeout=POLL_S)
+                yield self._portions.get(timeout=POLL_S)
             except Empty:
                 yield ()
-                continue
-            if portion is None:
-                return
-            yield portion
 
     def _emit(self, event: Event) -> None:
-        if self._stopped and isinstance(event, Started):
+        if self._stopped.is_set() and isinstance(event, Started):
             raise KeyboardInterrupt  # as if somebody had pressed the keys here
-        with self._changed:
-            portion = next((one for one in self._open if _concerns(event, one)), None)
-            self.say(event, portion)
-            if portion is not None and isinstance(event, Done | Failed | Skipped):
-                self._open[portion] -= {one for one in portion if one.target == event.target}
-                self._changed.notify_all()
-
-    def say(self, message: object, portion: Portion | None = None) -> None:
-        """Keep a message for the next one who asks, or for the call that waits for ``portion``."""
-        with self._changed:
-            if portion not in self._messages:
-                portion = next(iter(self._messages), None)
-            if portion in self._messages:
-                self._messages[portion].append(message)
-
-
-def _concerns(event: Event, portion: Portion) -> bool:
-    if isinstance(event, Done | Failed | Skipped | Started):
-        return any(task.target == event.target and task.source == event.source for task in portion)
-    return event.source == portion[0].source
+        self._messages.put(event)
 
 
 def _unseen(node: str, folder: Path) -> str:
@@ -148,9 +126,9 @@ def _unseen(node: str, folder: Path) -> str:
 
 
 class _Kept(logging.Handler):
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, messages: Queue[object]) -> None:
         super().__init__()
-        self._actor = actor
+        self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._actor.say(Said(record.levelno, record.getMessage()))
+        self._messages.put(Said(record.levelno, record.getMessage()))

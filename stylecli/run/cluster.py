@@ -10,38 +10,27 @@ import logging
 import os
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stylecli.errors import StylizeError, UsageError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.remote import RemotePath
 from stylecli.run.actor import Actor, Order
-from stylecli.run.events import Event, Failed
-from stylecli.run.executor import check_files, tidy
-from stylecli.run.handout import Handout, shares
+from stylecli.run.executor import Emit, Job, Load, check_files
 from stylecli.run.paths import is_folder
 from stylecli.run.plan import Task
 from stylecli.run.processes import cores
+from stylecli.run.sharing import Crew, Ended, Run, Worker
 from stylecli.run.shipping import Parcel, parcels, version
-from stylecli.run.worker import Broken, Said
+from stylecli.run.stream import Portion
+from stylecli.run.worker import Over, Ready
 
-if TYPE_CHECKING:
-    from stylecli.paint.stylizer import Stylizer
-    from stylecli.run.images import ImageJob
-
-log = logging.getLogger(__name__)
-
-_TRIES = 3  # workers in a row that die before they are ready
-_POLL_S = 1.0
 _ANSWER_S = 5.0
-_PATIENCE_S = 30.0  # without any worker, before that is said
-_GOODBYE_S = 60.0  # for the files that are being written
-_CALLS = 5  # of an actor at a time
+_CALLS = 4  # of an actor at a time
 _STORE = 128 << 20  # bytes for what is sent, of a cluster that is begun here
 
 
@@ -54,13 +43,7 @@ class Cluster:
     device: str = "auto"
     jobs: int = 1
 
-    def paint(
-        self,
-        job: ImageJob,
-        todo: Sequence[Task],
-        load: Callable[[], Stylizer],
-        emit: Callable[[Event], None],
-    ) -> None:
+    def paint(self, job: Job, todo: Sequence[Task], load: Load, emit: Emit) -> None:
         check_files(todo, "on a cluster", "--cluster")
         ray = self._connect()
         try:
@@ -74,7 +57,7 @@ class Cluster:
                     {name: os.environ[name] for name in _PASSED if name in os.environ},
                     logging.getLogger("stylecli").getEffectiveLevel(),
                 )
-                _Run(ray, order, todo, self._seats(ray), emit).run()
+                Run(job, todo, self._seats(ray), emit).run(_Actors(ray, order))
         finally:
             ray.shutdown()
 
@@ -154,6 +137,9 @@ class Seat:
     threads: int
     sharers: int
 
+    def __str__(self) -> str:
+        return f"node {self.node[:8]}"
+
 
 @contextmanager
 def _seen_by_all(todo: Sequence[Task]) -> Iterator[Path | None]:
@@ -176,149 +162,73 @@ class _Unwanted(Exception):
     """The file is not to stay."""
 
 
-class _Run:
-    """One plan, from the first worker to the last."""
+class _Actor(Worker):
+    """An actor of Ray's, and this end of the way to it."""
 
-    def __init__(
-        self,
-        ray: Any,
-        order: Order,
-        todo: Sequence[Task],
-        seats: Sequence[Seat],
-        emit: Callable[[Event], None],
-    ) -> None:
-        self._ray, self._order, self._todo, self._emit = ray, order, todo, emit
+    def __init__(self, seat: Seat, actor: Any) -> None:
+        self.place, self.actor = seat, actor
+
+    def hand(self, portions: Sequence[Portion]) -> None:
+        self.actor.hand.remote(portions)
+
+    def stop(self) -> None:
+        self.actor.stop.remote()
+
+
+class _Actors(Crew):
+    def __init__(self, ray: Any, order: Order) -> None:
+        self._ray, self._order = ray, order
         self._sent = {parcel.sha256: ray.put(parcel.path.read_bytes()) for parcel in order.parcels}
-        self._seats = list(seats)[: len(todo)]
-        self._handout = Handout(shares(todo, len(self._seats)))
-        self._seat_of: dict[Any, Seat] = {}
-        self._ready: set[Any] = set()
-        self._calls: dict[Any, Any] = {}  # results that are awaited -> of which worker
-        self._deaths = self._early_deaths = 0
-        self._said: set[str] = set()
-        self._waited = time.monotonic()
+        self._workers: list[_Actor] = []
+        self._awaited: dict[Any, _Actor] = {}  # by what is awaited of them
 
-    def run(self) -> None:
-        try:
-            later = self._seats[1:] if self._order.job.options.refine else []
-            for seat in self._seats[: len(self._seats) - len(later)]:
-                self._start(seat)
-            while not self._handout.over:
-                self._listen()
-                if later and self._ready:
-                    for seat in later:
-                        self._start(seat)
-                    later = []
-                self._tell_if_nobody_works()
-        except BaseException:
-            self._stop()
-            raise
-        finally:
-            for worker in self._seat_of:
-                self._ray.kill(worker)
-            if self._deaths:
-                tidy(self._todo)
-
-    def _start(self, seat: Seat) -> None:
+    def begin(self, place: Seat) -> Worker:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        worker = (
+        actor = (
             self._ray.remote(Actor)
             .options(
-                num_cpus=seat.cpus,
-                num_gpus=seat.cards,
+                num_cpus=place.cpus,
+                num_gpus=place.cards,
                 max_concurrency=_CALLS,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=True),
+                scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=True),
             )
-            .remote(self._order, seat.threads, seat.sharers)
+            .remote(self._order, place.threads, place.sharers)
         )
-        self._seat_of[worker] = seat
-        self._calls[worker.prepare.remote(_Fetch(self._sent))] = worker
+        actor.begin.remote(_Fetch(self._sent))
+        worker = _Actor(place, actor)
+        self._workers.append(worker)
+        self._awaited[actor.listen.remote()] = worker
+        return worker
 
-    def _listen(self) -> None:
-        done, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=_POLL_S)
+    def listen(self, timeout: float) -> Iterator[tuple[Worker, Sequence[object] | Ended]]:
+        calls = list(self._awaited)
+        done, _ = self._ray.wait(calls, num_returns=len(calls), timeout=0)
+        if not done:
+            done, _ = self._ray.wait(calls, num_returns=1, timeout=timeout)
         for call in done:
-            worker = self._calls.pop(call, None)
-            if worker is None:  # it has died: known already
-                continue
+            worker = self._awaited.pop(call)
             try:
                 messages = self._ray.get(call)
             except self._ray.exceptions.RayActorError as error:
-                self._died(worker, error)
+                yield worker, _ended(error)
                 continue
             except self._ray.exceptions.RayError as error:
                 raise StylizeError(f"--cluster: {_first_line(error)}") from error
-            self._heard(worker, messages)
+            if not any(isinstance(message, Over) for message in messages):
+                self._awaited[worker.actor.listen.remote()] = worker
+            yield worker, messages
 
-    def _heard(self, worker: Any, messages: Sequence[object]) -> None:
-        for message in messages:
-            if isinstance(message, Broken):
-                if message.trace is not None:
-                    log.debug("%s", message.trace)
-                raise message.error()
-            if isinstance(message, Said):
-                if (
-                    worker in self._ready or message.text not in self._said
-                ):  # while they load, all say the same
-                    log.log(message.level, "%s", message.text)
-                self._said.add(message.text)
-            else:
-                event: Event = message  # type: ignore[assignment]
-                self._handout.ended(worker, event)
-                self._emit(event)
-        self._ready.add(worker)
-        self._early_deaths = 0
-        self._hand_to(worker)
+    def first_ready(self, worker: Worker, message: Ready) -> None:
+        """Networks that the first has adapted are sent to the others, where no disk is shared."""
+        assert isinstance(worker, _Actor)
+        for parcel in message.refined:
+            self._sent[parcel.sha256] = self._ray.put(self._ray.get(worker.actor.read.remote(parcel)))
+        self._order = replace(self._order, parcels=[*self._order.parcels, *message.refined])
 
-    def _hand_to(self, worker: Any) -> None:
-        while worker in self._ready and (portion := self._handout.take(worker)):
-            self._calls[worker.paint.remote(portion)] = worker
-
-    def _died(self, worker: Any, error: Exception) -> None:
-        self._calls = {call: one for call, one in self._calls.items() if one != worker}
-        self._deaths += 1
-        seat, reason = self._seat_of.pop(worker), _first_line(error)
-        if worker not in self._ready:
-            self._early_deaths += 1
-            if "No module named 'stylecli'" in str(error):
-                raise UsageError(
-                    "--cluster: stylecli is not installed on every node: install the same everywhere"
-                )
-            if self._early_deaths >= _TRIES:
-                raise StylizeError(
-                    f"--cluster: {_TRIES} workers ended while they loaded the network: {reason}"
-                )
-        self._ready.discard(worker)
-        for task in self._handout.died(worker):
-            text = f"three workers that had it in hand ended ({reason}): left out"
-            self._emit(Failed(task.source, text, task.target, task.style))
-        log.info("a worker ended (%s): others do what it had in hand", reason)
-        if self._handout.waiting:
-            self._start(seat)
-        for other in list(self._ready):
-            self._hand_to(other)
-
-    def _tell_if_nobody_works(self) -> None:
-        if self._ready:
-            self._waited = time.monotonic()
-        elif time.monotonic() - self._waited > _PATIENCE_S:
-            log.info("waiting for the cluster: no worker is ready yet")
-            self._waited = float("inf")
-
-    def _stop(self) -> None:
-        """Let every worker finish the file that it writes, and tell what they finished."""
-        for worker in self._ready:
-            worker.stop.remote()
-        until = time.monotonic() + _GOODBYE_S
-        self._calls = {call: worker for call, worker in self._calls.items() if worker in self._ready}
-        while self._calls and time.monotonic() < until:
-            done, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=_POLL_S)
-            for call in done:
-                del self._calls[call]
-                with suppress(self._ray.exceptions.RayError):
-                    for message in self._ray.get(call):
-                        if not isinstance(message, Broken | Said):
-                            self._emit(message)
+    def close(self, *, at_once: bool) -> None:
+        for worker in self._workers:
+            self._ray.kill(worker.actor)
 
 
 @dataclass(frozen=True)
@@ -331,6 +241,12 @@ class _Fetch:
         import ray
 
         return bytes(ray.get(self.sent[parcel.sha256]))
+
+
+def _ended(error: Exception) -> Ended:
+    missing = "No module named 'stylecli'" in str(error)
+    refusal = UsageError("--cluster: stylecli is not installed on every node: install the same everywhere")
+    return Ended(_first_line(error), refusal if missing else None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from queue import Queue
 
 from stylecli.media.picture import FloatArray
@@ -59,6 +60,7 @@ class FilmRun:
         stop: set from outside; the group being painted is completed, then the run ends.
         at_once: how many frames ``paint`` is given in one call. workers: how many such calls at the same time.
         layers: how many paintings of each frame ``paint`` gives, one below the other.
+        end: the frame to stop before; None: the film's end.
         finish: makes of a frame and its steadied paintings what is written; called in order.
         completed: whether the run has reached the last frame.
     """
@@ -75,6 +77,7 @@ class FilmRun:
     workers: int = 1
     seconds: Seconds = field(default_factory=Seconds)
     layers: int = 1
+    end: int | None = None
     finish: Callable[[Frame, FloatArray], FloatArray] = lambda frame, painted: painted
     completed: bool = field(init=False, default=False)
 
@@ -130,7 +133,8 @@ class FilmRun:
     def _decode(self, stages: Stages, decoded: Queue[Frame | None]) -> None:
         # The last finished frame is wanted again: the first new one moves away from it.
         skip = max(0, self.before.frames - (self.temporal is not None))
-        frames = self.source.frames(skip)
+        left = None if self.end is None else max(0, self.end - skip)
+        frames = islice(self.source.frames(skip), left)
         while True:
             begun = time.perf_counter()
             frame = next(frames, None)

@@ -1,4 +1,4 @@
-"""Which pictures go to which worker, and what becomes of those in the hands of one that dies.
+"""Which portions of the work go to which worker, and what becomes of those in the hands of one that dies.
 
 A worker has a few sources in hand, so that it reads the next while it paints. Where it dies, any of them may have been
 the cause: from then on each is handed out alone, to a worker with nothing else, so that the one that kills is found and
@@ -8,7 +8,7 @@ none of the others suffers for it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,10 +40,13 @@ class _Hand:
 
 
 class Handout:
-    """Portions that are waiting, and those in hand. Workers are known by anything that can be a key."""
+    """Portions that are waiting, and those in hand; tells through ``emit`` what comes of them. Workers are known by
+    anything that can be a key."""
 
-    def __init__(self, waiting: Sequence[Portion]) -> None:
-        self._waiting = deque(waiting)
+    def __init__(
+        self, waiting: Sequence[Portion], emit: Callable[[Event], None], *, in_hand: int = _IN_HAND
+    ) -> None:
+        self._waiting, self._emit, self._in_hand = deque(waiting), emit, in_hand
         self._suspects: deque[Portion] = deque()
         self._hands: dict[Hashable, _Hand] = {}
         self._deaths: Counter[Path] = Counter()
@@ -65,32 +68,54 @@ class Handout:
             hand.alone = bool(self._suspects)
             if self._suspects:
                 return self._give(hand, self._suspects.popleft())
-        if hand.alone or len(hand.held) >= _IN_HAND or not self._waiting:
+        if hand.alone or len(hand.held) >= self._in_hand or not self._waiting:
             return None
         return self._give(hand, self._waiting.popleft())
 
-    def ended(self, worker: Hashable, event: Event) -> None:
-        """Cross out what ``event`` of ``worker`` says to be over."""
-        if not isinstance(event, Done | Failed | Skipped) or event.target is None or event.style is None:
-            return
-        hand, task = self._hands[worker], Task(event.source, event.target, event.style)
-        for held in hand.held:
-            held.discard(task)
-        hand.held = [held for held in hand.held if held]
+    def heard(self, worker: Hashable, event: Event) -> None:
+        """Cross out what ``event`` of ``worker`` says to be over, and pass it on."""
+        self._cross_out(worker, event)
+        self._emit(event)
 
-    def died(self, worker: Hashable) -> list[Task]:
-        """Take back what ``worker`` had in hand; returns the tasks of pictures that are given up."""
+    def died(self, worker: Hashable, reason: str) -> None:
+        """Take back what ``worker`` had in hand. What has ended too many is given up."""
         lost = self._hands.pop(worker, _Hand()).held
-        given_up: list[Task] = []
-        for source in {task.source for held in lost for task in held}:
-            self._deaths[source] += 1
+        for cause in {self._cause(task) for held in lost for task in held}:
+            self._deaths[cause] += 1
         for held in lost:
             left = sorted(held, key=lambda task: str(task.target))
-            if self._deaths[left[0].source] >= _DEATHS:
-                given_up += left
-            else:
+            if self._deaths[self._cause(left[0])] < _DEATHS:
                 self._suspects.append(tuple(left))
-        return given_up
+                continue
+            for task in left:
+                text = f"three workers that had it in hand ended ({reason}): left out"
+                self._given_up(Failed(task.source, text, task.target, task.style))
+
+    def stopped(self) -> None:
+        """After Ctrl-C, once no worker is left."""
+
+    def close(self) -> None:
+        """However the run has ended."""
+
+    def _cause(self, task: Task) -> Path:
+        """What is held to have ended a worker."""
+        return task.source
+
+    def _given_up(self, event: Failed) -> None:
+        self._emit(event)
+
+    def _cross_out(self, worker: Hashable, event: Event) -> Task | None:
+        """The task that has ended; None where none has."""
+        hand = self._hands.get(worker)
+        if hand is None or not isinstance(event, Done | Failed | Skipped):
+            return None
+        ended = None
+        for held in hand.held:
+            for task in [one for one in held if (one.target, one.style) == (event.target, event.style)]:
+                held.discard(task)
+                ended = task
+        hand.held = [held for held in hand.held if held]
+        return ended
 
     def _give(self, hand: _Hand, portion: Portion) -> Portion:
         hand.held.append(set(portion))

@@ -17,14 +17,15 @@ from stylecli.files.remote import RemotePath
 from stylecli.memory import free_memory
 from stylecli.paint.options import LoadOptions, PaintOptions, Settings
 from stylecli.run.disks import writable
-from stylecli.run.events import STREAM, Event, Failed, Warned
-from stylecli.run.executor import Executor, InProcess
+from stylecli.run.events import STREAM, Failed, Warned
+from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load
+from stylecli.run.handout import Handout, shares
 from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.painters import resolve_painters
 from stylecli.run.paths import canonical_path, is_folder
 from stylecli.run.plan import Found, Naming, Plan, Stdin, Task, make_plan
 from stylecli.run.shard import Shard
-from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work
+from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work, portions, stream
 from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from stylecli.media.discover import Problem
     from stylecli.paint.regions import Regions
     from stylecli.paint.stylizer import Stylizer
-
-Emit = Callable[[Event], None]
 
 # Of free memory for each pixel that is being worked on: a third for the files' own pixels.
 _BYTES_IN_FLIGHT = 40
@@ -145,6 +144,31 @@ class ImageJob:
         )
         if todo:
             self.executor.paint(needed, todo, load, emit)
+
+    # What executors ask: see executor.Job.
+
+    @property
+    def patient(self) -> bool:
+        return False
+
+    def alone(self, todo: Sequence[Task], load: Load, emit: Emit) -> None:
+        stream(portions(todo), self.work(load), emit)
+
+    def handout(self, todo: Sequence[Task], workers: int, emit: Emit) -> Handout:
+        return Handout(shares(todo, min(workers, len(todo))), emit)
+
+    def prepared(self, load: Load) -> CarryOut:
+        work = self.work(load)
+        painters = work.painters()
+        ready = replace(work, painters=lambda: painters)
+        return lambda handed, emit, stop: stream(handed, ready, emit)
+
+    def loaded_by(self, loading: LoadOptions) -> ImageJob:
+        return replace(self, loading=loading, memory_limit=loading.memory_limit)
+
+    def with_files(self, here: Mapping[Path, Path]) -> ImageJob:
+        specs = [spec.with_files(here) for spec in self.specs]
+        return replace(self, specs=specs, mask=None if self.mask is None else self.mask.with_files(here))
 
     def work(self, load: Callable[[], Stylizer]) -> Work:
         """How a picture of this job is read, painted and written; raises as :meth:`run` does."""

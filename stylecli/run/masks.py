@@ -6,7 +6,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -46,6 +46,10 @@ class Masks:
         from stylecli.run.film_inputs import files_read
 
         return [*files_read(self.path)]
+
+    def with_files(self, here: Mapping[Path, Path]) -> Masks:
+        """The same at another place, where ``here`` knows one."""
+        return replace(self, path=here.get(self.path, self.path))
 
     def check(self) -> None:
         """Raises UsageError where there is no such mask."""

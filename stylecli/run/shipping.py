@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,9 @@ import stylecli
 from stylecli.errors import UsageError, WeightsError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir, digest_of
-from stylecli.run.masks import Masks
-from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
-    from stylecli.run.images import ImageJob
+    from stylecli.run.executor import Job
 
 _PACKAGE = Path(stylecli.__file__).parent
 
@@ -39,7 +37,7 @@ class Parcel:
         return cache_dir() / (self.place or f"shipped/{self.sha256}/{self.path.name}")
 
 
-def parcels(job: ImageJob) -> list[Parcel]:
+def parcels(job: Job) -> list[Parcel]:
     """What ``job`` needs that does not come with the package. Weights that are not here are fetched.
 
     Raises UsageError for a style image or a mask, and WeightsError for weights that cannot be read."""
@@ -54,7 +52,7 @@ def parcels(job: ImageJob) -> list[Parcel]:
         raise kind(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
-def _weights(job: ImageJob) -> list[Path]:
+def _weights(job: Job) -> list[Path]:
     from stylecli.models.registry import find_model
     from stylecli.weights.store import locate, named
 
@@ -74,31 +72,19 @@ def _place(path: Path) -> str | None:
     return path.relative_to(cache_dir()).as_posix() if inside else None
 
 
-def unpacked(job: ImageJob, sent: Sequence[Parcel], fetch: Callable[[Parcel], bytes]) -> ImageJob:
+def unpacked(job: Job, sent: Sequence[Parcel], fetch: Callable[[Parcel], bytes]) -> Job:
     """``job`` with the files of this machine instead of those it was made with; ``fetch`` gives what is not here."""
     for parcel in sent:
         if not (parcel.there.is_file() and digest_of(parcel.there) == parcel.sha256):
             with atomic_path(parcel.there) as part:
                 part.write_bytes(fetch(parcel))
     here = {parcel.path: parcel.there for parcel in sent}
-    specs = [_moved(spec, here) for spec in job.specs]
     loading, model = job.loading, Path(job.loading.model)
     if model in here:
         loading = replace(loading, model=os.fspath(here[model]))
     if loading.weights in here:
         loading = replace(loading, weights=here[loading.weights])
-    return replace(job, specs=specs, loading=loading, mask=_moved_masks(job.mask, here))
-
-
-def _moved(spec: StyleSpec, here: Mapping[Path, Path]) -> StyleSpec:
-    """With its files where they are here."""
-    parts = tuple((here[part] if isinstance(part, Path) else part, share) for part, share in spec.parts)
-    layers = tuple((_moved_masks(masks, here), _moved(one, here)) for masks, one in spec.layers)
-    return replace(spec, parts=parts, layers=layers)
-
-
-def _moved_masks(masks: Masks | None, here: Mapping[Path, Path]) -> Masks | None:
-    return None if masks is None else replace(masks, path=here.get(masks.path, masks.path))
+    return job.with_files(here).loaded_by(loading)
 
 
 def version() -> str:
@@ -110,3 +96,11 @@ def version() -> str:
         if path.suffix in (".py", ".toml", ".cpp", ".cu", ".h", ".cuh", ".inc"):
             digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\n".encode() + path.read_bytes())
     return f"stylecli {stylecli.__version__} ({digest.hexdigest()[:8]}) with torch {installed('torch')}"
+
+
+def refined_here() -> tuple[Parcel, ...]:
+    """The networks that this process has adapted to styles, or found adapted."""
+    from stylecli.paint.refine import in_use
+
+    there = [path for path in in_use if path.is_file()]
+    return tuple(Parcel(path, digest_of(path), _place(path)) for path in there)

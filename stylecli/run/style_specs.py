@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +53,17 @@ class StyleSpec:
     def masks(self) -> tuple[Masks | None, ...]:
         """Where each of its paintings is seen; (None,) for one that is seen everywhere."""
         return tuple(masks for masks, _ in self.layers) or (None,)
+
+    def with_files(self, here: Mapping[Path, Path]) -> StyleSpec:
+        """The same with its files at other places."""
+        parts = tuple(
+            (here.get(part, part) if isinstance(part, Path) else part, share) for part, share in self.parts
+        )
+        layers = tuple(
+            (None if masks is None else masks.with_files(here), spec.with_files(here))
+            for masks, spec in self.layers
+        )
+        return replace(self, parts=parts, layers=layers)
 
     def fingerprint(self) -> str:
         """Of the bytes of its images, its phrases and their shares. Raises UsageError for an unreadable file."""

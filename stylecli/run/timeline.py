@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,10 @@ class Timeline:
     def fingerprint(self) -> str:
         """Of the styles and their times. Raises UsageError for an unreadable style image."""
         return fingerprint({"keys": [(seconds, spec.fingerprint()) for seconds, spec in self.keys]})
+
+    def with_files(self, here: Mapping[Path, Path]) -> Timeline:
+        """The same with its style images and masks at other places."""
+        return replace(self, keys=tuple((seconds, spec.with_files(here)) for seconds, spec in self.keys))
 
     @staticmethod
     def constant(spec: StyleSpec) -> Timeline:

@@ -1,30 +1,43 @@
 """A process that paints for another one: it holds the network with its styles encoded, is handed portions of paths,
-and tells what comes of them. It ends when the other one says so, or is gone."""
+and tells what comes of them. It ends when the other one says so, or is gone.
+
+What it says is an event, or one of the messages below."""
 
 from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from stylecli.errors import OutOfMemoryError, StylizeError, is_out_of_memory
 from stylecli.run.stages import POLL_S
-from stylecli.run.stream import Portion, stream
 
 if TYPE_CHECKING:
-    from stylecli.run.images import ImageJob
+    from stylecli.run.executor import Job
+    from stylecli.run.shipping import Parcel
+    from stylecli.run.stream import Portion
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The network is loaded and the styles are encoded."""
+    """The network is loaded and the styles are encoded; ``refined``: networks that were adapted to these, which others
+    may be sent."""
+
+    refined: tuple[Parcel, ...] = ()
+
+
+@dataclass(frozen=True)
+class Over:
+    """Nothing more will come."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +73,11 @@ class Broken:
 class Report(logging.Handler):
     """The way back; its records of the log go there too."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, patient: bool) -> None:
         super().__init__()
-        self._connection, self._sending = connection, threading.Lock()
-        self._held_back = self._stopped = False
+        self._connection, self._sending, self._patient = connection, threading.Lock(), patient
+        self._held_back = False
+        self.stopped = threading.Event()
 
     def send(self, message: object) -> None:
         main = threading.current_thread() is threading.main_thread()
@@ -72,13 +86,14 @@ class Report(logging.Handler):
             self._connection.send(message)
         if main:
             self._held_back = False
-            if self._stopped:
+            if self.stopped.is_set() and not self._patient:
                 raise KeyboardInterrupt
 
-    def stop(self, number: int, frame: object) -> None:
-        """Interrupt the main thread, but not in the middle of a message."""
-        self._stopped = True
-        if not self._held_back:
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Interrupt the main thread: not in the middle of a message, nor where it waits (a queue would stay locked for
+        ever; what it waits for ends), nor one that looks whether it is to stop."""
+        self.stopped.set()
+        if not (self._held_back or self._patient or _waits(frame)):
             raise KeyboardInterrupt
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -86,11 +101,20 @@ class Report(logging.Handler):
             self.send(Said(record.levelno, record.getMessage()))
 
 
-def work(connection: Connection, job: ImageJob, threads: int, sharers: int, level: int) -> None:
+def _waits(frame: FrameType | None) -> bool:
+    """Whether a thread is in a queue or at a lock of Python's own."""
+    while frame is not None:
+        if frame.f_code.co_filename in (queue.__file__, threading.__file__):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def work(connection: Connection, job: Job, threads: int, sharers: int, level: int) -> None:
     """The life of the process: ``threads`` for torch, memory shared with ``sharers`` in all."""
     # Ctrl-C reaches every process of a terminal; the one that hands out says when to stop, and how.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    report = Report(connection)
+    report = Report(connection, job.patient)
     signal.signal(signal.SIGTERM, report.stop)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when torch is loaded
     log = logging.getLogger("stylecli")
@@ -100,10 +124,9 @@ def work(connection: Connection, job: ImageJob, threads: int, sharers: int, leve
         from stylecli import memory
 
         memory.sharers = sharers
-        how = job.work(job.loading.load)
-        painters = how.painters()
+        carry_out = job.prepared(job.loading.load)
         report.send(Ready())
-        stream(_handed(connection), replace(how, painters=lambda: painters), report.send)
+        carry_out(_handed(connection), report.send, report.stopped)
     except (KeyboardInterrupt, OSError):  # told to stop; or nobody is there any more
         pass
     except Exception as error:

@@ -26,7 +26,7 @@ from stylecli.run.cluster import Cluster, Seat
 from stylecli.run.images import ImageJob
 from stylecli.run.shipping import Parcel, parcels, unpacked, version
 from stylecli.run.style_specs import StyleSpec
-from stylecli.run.worker import Broken
+from stylecli.run.worker import Broken, Over
 
 COUNT = 40
 
@@ -102,7 +102,7 @@ def test_from_and_to_s3_with_a_worker_killed(
     assert stdout == b""  # Ray keeps silent
     assert process.returncode == 1, said
     assert said.count("failed s3://archive/photos/broken.png: not an image") == 1
-    assert "a worker ended" in said and "hidden" not in said
+    assert "a worker on node " in said and "hidden" not in said
     told = re.search(r"(\d+) done, 1 failed(?:, (\d) skipped)? in ", said.splitlines()[-1])
     # It may have died when a file was complete and before it could say so: that one is there already.
     assert told and int(told[1]) + int(told[2] or 0) == COUNT - 1, said
@@ -171,7 +171,11 @@ def order(folder: Path, other: dict[str, object]) -> Order:
     ],
 )
 def test_workers_that_do_not_fit_are_refused(tmp_path: Path, other: dict[str, object], words: str) -> None:
-    (broken,) = Actor(order(tmp_path, other), 1, 1).prepare(lambda parcel: b"")
+    actor, said = Actor(order(tmp_path, other), 1, 1), []
+    actor.begin(lambda parcel: b"")
+    while not any(isinstance(message, Over) for message in said):
+        said += actor.listen()
+    broken = said[0]
     assert isinstance(broken, Broken)
     with pytest.raises(UsageError, match=words):
         raise broken.error()

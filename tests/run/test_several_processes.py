@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
+from queue import Queue
 
 import psutil
 import pytest
@@ -18,6 +22,7 @@ from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.run.events import STREAM, Done, Event, Failed
 from stylecli.run.plan import Task
 from stylecli.run.processes import Processes, each_device
+from stylecli.run.worker import Report
 
 
 def paint(folder: Path, names: list[str], mood: str = "well", jobs: int = 2) -> list[Event]:
@@ -36,7 +41,7 @@ def test_a_picture_that_kills_is_named_and_the_others_are_done(tmp_path: Path) -
     assert failed.source.name == "deadly.png" and failed.target == tmp_path / "out" / "deadly.png"
     assert (
         failed.reason
-        == "three processes that had it in hand ended (SIGKILL, not enough memory perhaps): left out"
+        == "three workers that had it in hand ended (SIGKILL, not enough memory perhaps): left out"
     )
     done = sorted(event.source.name for event in events if isinstance(event, Done))
     assert done == sorted(set(names) - {"deadly.png"})
@@ -50,10 +55,10 @@ def test_what_ends_loading_ends_the_run_in_one_line(
     with pytest.raises(WeightsError, match=r"^weights are missing$"):
         paint(tmp_path, ["a.png", "b.png"], "weights")
     with pytest.raises(
-        StylizeError, match=r"^3 processes on cpu ended while they loaded the network \(SIGSEGV\)"
+        StylizeError, match=r"^3 workers on cpu ended while they loaded the network \(SIGSEGV\)"
     ):
         paint(tmp_path, ["a.png", "b.png"], "dies")
-    with pytest.raises(StylizeError, match=r"^3 processes on cpu ended while they loaded the network"):
+    with pytest.raises(StylizeError, match=r"^3 workers on cpu ended while they loaded the network"):
         paint(tmp_path, ["a.png", "b.png"], "stopped")
     assert "Traceback" not in capfd.readouterr().err
     left = {child.pid for child in psutil.Process().children()} - before
@@ -117,7 +122,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, styles: list[Path], sty
     said = stderr.decode()
     assert process.returncode == 1, said
     assert said.count("failed photos/broken.png: not an image") == 1
-    assert "a process on auto ended (SIGKILL" in said
+    assert "a worker on auto ended (SIGKILL" in said
     told = re.search(r"(\d+) done, 1 failed(?:, (\d) skipped)? in ", said.splitlines()[-1])
     # It may have died when a file was complete and before it could say so: that one is there already.
     assert told and int(told[1]) + int(told[2] or 0) == 20, said
@@ -143,6 +148,22 @@ def test_ctrl_c_lets_every_worker_finish_its_file(tmp_path: Path, styles: list[P
     assert 3 <= done < 20 and "Traceback" not in stderr.decode()
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in both)
+
+
+def test_a_worker_that_waits_at_a_queue_is_not_interrupted_there() -> None:
+    waiting: Queue[None] = Queue()
+    thread = threading.Thread(target=waiting.get)
+    thread.start()
+    ours, _ = multiprocessing.Pipe()
+    report = Report(ours, patient=False)
+    while (frame := sys._current_frames()[thread.ident]).f_code.co_name != "wait":  # type: ignore[index]
+        time.sleep(0.001)
+    report.stop(signal.SIGTERM, frame)  # its lock would never be released
+    assert report.stopped.is_set()
+    waiting.put(None)
+    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        report.stop(signal.SIGTERM, sys._getframe())
 
 
 def test_shares_of_memory_and_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -51,13 +52,15 @@ class FilmSink:
     is_excerpt: bool = False
     made: str = ""
     """Fingerprint of the settings."""
+    first: int = 0
+    """The group of a stretch at which what is kept begins, with a group of pictures; earlier ones are a run-up."""
     resumable = True
     bytes: int = field(init=False, default=0)
 
     def begin(self, groups: int, frames: int) -> None:
         self._encoder, self._waiting = Encoder(self.coding), Waiting(self.coding)
         self._per = self.coding.groups_in_gop
-        self._groups, self._gops, self._added = groups, groups // self._per, False
+        self._groups, self._gops, self._added = groups, max(groups, self.first) // self._per, False
         self._alpha_lost = False
         self._written = sum(path.stat().st_size for path in self._paths())
         for number in range(self._gops * self._per, groups):
@@ -66,12 +69,14 @@ class FilmSink:
         self.bytes = self._written + self._encoder.size
 
     def add(self, frame: Frame, painted: FloatArray) -> None:
+        self._added = True
+        if self._groups < self.first:
+            return
         dtype = np.uint16 if self.coding.is_deep else np.uint8
         ready = self._encoder.prepared(to_whole(painted, dtype), frame.pts, frame.duration, frame.alpha)
         if self._groups % self._per < self._per - 1:  # the last group completes the others
             self._waiting.add(ready, self._waiting_path(self._groups))
         self._encoder.encode(ready)
-        self._added = True
         hidden = frame.alpha is not None and frame.alpha.min() < np.iinfo(frame.alpha.dtype).max
         self._alpha_lost |= hidden and not self.coding.has_alpha and not self.coding.clip.alpha
         self.bytes = self._written + self._encoder.size
@@ -80,6 +85,9 @@ class FilmSink:
         if not self._added:
             return Part()
         self._added = False
+        if self._groups < self.first:
+            self._groups += 1
+            return Part()
         done = self._gops * self._per
         for number in range(max(0, done - self._per), done):  # nothing waits for those any more
             self._waiting_path(number).unlink(missing_ok=True)
@@ -90,24 +98,31 @@ class FilmSink:
         return Part((self._waiting_path(self._groups - 1),))
 
     def finish(self, last_duration: int) -> list[str]:
-        said = self._join(self.target, last_duration, self.is_excerpt)
-        self.bytes = self.target.stat().st_size
-        if self._alpha_lost:
-            said.append(f"its transparency is left out: {self.coding.pix_fmt} has none")
-        return said
+        said = self.close()
+        return [*self.join(self._paths(), last_duration), *said]
 
     def finish_partly(self, last_duration: int) -> Path | None:
         if not self._groups:
             return None
+        self.close()
         path = partial_path(self.target)
-        self._join(path, last_duration, True)
+        self._joined(self._paths(), last_duration, True).write(path)
         return path
 
-    def _join(self, target: Path, last_duration: int, trim: bool) -> list[str]:
-        if self._groups % self._per:
+    def close(self) -> list[str]:
+        """The last group of pictures is in its file too; returns warnings."""
+        if self._groups % self._per and self._groups > self.first:
             self._close_gop()
-        joined = Join(self._paths(), self.coding, last_duration, self.film, self.begins, trim, self.made)
-        return joined.write(target)
+        return [f"its transparency is left out: {self.coding.pix_fmt} has none"] if self._alpha_lost else []
+
+    def join(self, segments: Sequence[Path], last_duration: int) -> list[str]:
+        """Write the film, of groups that may lie anywhere; returns warnings."""
+        said = self._joined(segments, last_duration, self.is_excerpt).write(self.target)
+        self.bytes = self.target.stat().st_size
+        return said
+
+    def _joined(self, segments: Sequence[Path], last_duration: int, trim: bool) -> Join:
+        return Join(segments, self.coding, last_duration, self.film, self.begins, trim, self.made)
 
     def _close_gop(self) -> Path:
         path = self._path(self._gops)
@@ -116,7 +131,7 @@ class FilmSink:
         return path
 
     def _paths(self) -> list[Path]:
-        return [self._path(number) for number in range(self._gops)]
+        return [self._path(number) for number in range(self.first // self._per, self._gops)]
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.group"

@@ -1,0 +1,83 @@
+"""One film on several workers: stretches of it, each begun where the temporal step needs nothing from before.
+
+A stretch holds whole groups of pictures, for an encoder gives the same only where it begins with the same frame. Scenes
+begin where they like: so a stretch is painted from the beginning of the scene that is going on at its first frame, and
+what comes before that frame (the run-up) is thrown away. Where a scene is so long that this would cost too much, the
+film is not cut. Where the cuts are depends on the film alone, so that a run with other workers goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylecli.media.video.clip import Frame
+from stylecli.media.video.encoding import GOP_FRAMES
+from stylecli.paint.options import Settings
+from stylecli.run.film_checkpoint import FilmCheckpoint
+from stylecli.run.plan import Task
+
+SHARED = "shared"
+"""Stands in the checkpoint of a film that several work on."""
+
+_MOST = 64  # stretches of a film: each worker decodes what comes before its own
+_RUN_UP = 0.25  # of a stretch, at most
+
+
+@dataclass(frozen=True)
+class Stretch(Task):
+    """Frames ``first`` to ``end`` of a film, painted from ``begin`` on. ``target`` is where they wait for the others,
+    ``film`` the result."""
+
+    film: Path
+    begin: int
+    first: int
+    end: int
+    is_last: bool
+
+    @property
+    def settings(self) -> Settings:
+        return {"begin": self.begin, "first": self.first, "end": self.end}
+
+
+@dataclass(frozen=True)
+class Joining(Task):
+    """All stretches are there: make the film of them."""
+
+    stretches: tuple[Stretch, ...]
+
+
+def scene_cuts(frames: Iterable[Frame]) -> tuple[list[int], int]:
+    """The frames at which a new scene begins for the temporal step, and how many frames there are."""
+    from stylecli.run.temporal import MotionEstimator
+
+    estimator = MotionEstimator()
+    cuts, count = [], 0
+    for frame in frames:
+        if estimator.is_cut(frame.pixels):
+            cuts.append(count)
+        count += 1
+    return cuts, count
+
+
+def stretches(task: Task, cuts: Sequence[int] | None, frames: int, gop: int) -> list[Stretch]:
+    """``task``, a film of so many frames, in groups of pictures of ``gop`` frames each. ``cuts``: of its scenes; None:
+    there is no temporal step."""
+    least = max(gop, -(-frames // _MOST))
+    begins = [(0, 0)]  # where painting begins, and what is kept
+    for at in range(gop, frames, gop):
+        kept = at - begins[-1][1]
+        scene = at if cuts is None else max((cut for cut in cuts if cut <= at), default=0)
+        begin = scene // GOP_FRAMES * GOP_FRAMES  # batches begin with groups
+        if kept >= least and at - begin <= _RUN_UP * kept:
+            begins.append((begin, at))
+    ends = [first for _, first in begins[1:]] + [frames]
+    folder = FilmCheckpoint(task.target).folder
+    return [
+        Stretch(
+            *(task.source, folder / f"{first:08d}", task.style, task.target),
+            *(begin, first, end, end == frames),
+        )
+        for (begin, first), end in zip(begins, ends, strict=True)
+    ]
