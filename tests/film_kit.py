@@ -40,6 +40,18 @@ def ramp(_: int, width: int, height: int) -> NDArray[np.uint8]:
     return np.repeat(np.tile(line, (height, 1))[..., None], 3, -1)
 
 
+CUTS, FRAMES = (0, 96, 246), 310  # of scenes; the second begins with a group of frames, the third within one
+
+
+def scenes(number: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Waves that drift, others in each scene; (H, W, 3)."""
+    random = np.random.default_rng(sum(number >= cut for cut in CUTS))
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    across, down, mean = (random.uniform(*limits, 3) for limits in ((4, 20), (4, 20), (40, 200)))
+    waves = np.sin(across * x[..., None] + down * y[..., None] + number * 0.05)
+    return (mean + 50 * waves).clip(0, 255).astype(np.uint8)
+
+
 @dataclass
 class Film:
     """How to make a film; ``write`` makes it."""
@@ -133,6 +145,12 @@ class Film:
             piece.sample_rate, piece.pts, piece.time_base = 48000, begin, Fraction(1, 48000)
             output.mux(stream.encode(piece))
         output.mux(stream.encode(None))
+
+
+def three_scenes(path: Path) -> Path:
+    """A film of three scenes, with sound."""
+    film = Film(frames=FRAMES, size=(32, 24), draw=scenes, channels="stereo", seconds_of_sound=12)
+    return film.write(path)
 
 
 @dataclass

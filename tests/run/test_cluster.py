@@ -13,9 +13,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
+from film_kit import look, three_scenes
 from s3_kit import s3_server
 
 from stylecli.errors import UsageError
@@ -241,3 +243,18 @@ def test_seats(device: str, jobs: int, seats: list[Seat] | str) -> None:
     else:
         with pytest.raises(UsageError, match=seats):
             cluster._seats(ray)
+
+
+def test_a_film_on_two_nodes_is_the_film_of_one(
+    nodes: tuple[str, Path], tmp_path: Path, styles: list[Path], stylize: Stylize
+) -> None:
+    three_scenes(tmp_path / "clip.mkv")
+    command = ["video", "clip.mkv", "-s", "starry.jpg", "--stroke-size", "8", "--codec", "ffv1"]
+    alone = stylize(*command, "-o", "alone.mkv")
+    assert alone.returncode == 0, alone.stderr
+    shared = stylize(*command, "-o", "shared.mkv", "--cluster", nodes[0])
+    assert shared.returncode == 0, shared.stderr
+    before, one, after = (look(tmp_path / f"{name}.mkv") for name in ("clip", "alone", "shared"))
+    assert after.packets == before.packets and after.times == before.times  # its sound, bit for bit
+    assert np.array_equal(after.pictures, one.pictures)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -13,8 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import COMMAND, Stylize, environment
-from film_kit import Film, look
-from numpy.typing import NDArray
+from film_kit import CUTS, FRAMES, look, three_scenes
 
 from stylecli.files.claim import claimed
 from stylecli.media.video.clip import Excerpt
@@ -26,28 +25,13 @@ from stylecli.run.film_parts import Joining, Stretch, scene_cuts, stretches
 from stylecli.run.plan import Task
 from stylecli.run.temporal import MotionEstimator
 
-CUTS = (0, 96, 246)  # at a group's beginning, and within one
-FRAMES = 310
-
-
-def scenes(number: int, width: int, height: int) -> NDArray[np.uint8]:
-    """Waves that drift, others in each scene; (H, W, 3)."""
-    scene = sum(number >= cut for cut in CUTS)
-    random = np.random.default_rng(scene)
-    y, x = np.mgrid[0:height, 0:width] / max(width, height)
-    across, down, mean = (random.uniform(*limits, 3) for limits in ((4, 20), (4, 20), (40, 200)))
-    waves = np.sin(across * x[..., None] + down * y[..., None] + number * 0.05)
-    return (mean + 50 * waves).clip(0, 255).astype(np.uint8)
-
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three scenes, with sound."""
-    path = tmp_path_factory.mktemp("film") / "clip.mkv"
-    return Film(frames=FRAMES, size=(32, 24), draw=scenes, channels="stereo", seconds_of_sound=12).write(path)
+    return three_scenes(tmp_path_factory.mktemp("film") / "clip.mkv")
 
 
-ITEM = Task(Path("clip.mkv"), Path("out/clip.x.mkv"), "x")
+TASK = Task(Path("clip.mkv"), Path("out/clip.x.mkv"), "x")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +50,7 @@ ITEM = Task(Path("clip.mkv"), Path("out/clip.x.mkv"), "x")
 def test_stretches(
     cuts: tuple[int, ...] | None, frames: int, gop: int, parts: list[tuple[int, int, int]]
 ) -> None:
-    found = stretches(ITEM, cuts, frames, gop)
+    found = stretches(TASK, cuts, frames, gop)
     assert [(one.begin, one.first, min(one.end, frames)) for one in found] == [
         (begin, first, min(end, frames)) for begin, first, end in parts
     ]
