@@ -2,7 +2,7 @@
 
 As StyleRWKV's (:mod:`stylecli.training.tasks.painting`): every photograph is painted in the style of one artwork, whose
 own texture is the target. The network is given the style's vector and, half of the time, the embedding of something
-that can be said of the artwork. The auto-encoder's decoder learns with it, for a decoder that was made for photographs
+that can be said of the artwork (``network.style = 0``: that alone, as StyleMamba 2 is). The auto-encoder's decoder learns with it, for a decoder that was made for photographs
 leaves a weave of its 4 x 4 blocks in paintings; its encoder is fixed.
 """
 
@@ -110,11 +110,11 @@ class StyleMambaTask(PaintingTask):
         self.vectors, self.said = known.vectors.to(device), known.said
         self.embeddings = known.embeddings.to(device)
         config, self.known = self.start("style-mamba", StyleMambaConfig())
-        sizes = (config.style, config.embedding)
-        if sizes != (self.vectors.shape[1], self.embeddings.shape[1]):
+        sizes, wanted = (config.style, config.embedding), (self.vectors.shape[1], self.embeddings.shape[1])
+        if sizes != wanted and sizes != (0, wanted[1]):
             raise UsageError(
                 f"{recipe.name}: network: style and embedding = {sizes}; those of the artworks have "
-                f"{self.vectors.shape[1]} and {self.embeddings.shape[1]} numbers"
+                f"{wanted[0]} and {wanted[1]} numbers (style = 0: phrases alone)"
             )
         autoencoder = cast(Autoencoder, load_network(recipe.weights(data.autoencoder), "autoencoder"))
         self.learning = Learning(StyleMamba(config), autoencoder).to(device)
@@ -122,7 +122,7 @@ class StyleMambaTask(PaintingTask):
 
     def begin(self) -> None:
         network = self.learning.network
-        if self.known and "code.enter.weight" in self.known:
+        if self.known and ("code.enter.weight" in self.known or not network.config.style):
             self.load(network, self.known)
             return
         code, before = cast(StyleCode, network.code), None
@@ -147,9 +147,11 @@ class StyleMambaTask(PaintingTask):
         ]
 
     def style_vectors(self, batch: Batch) -> Tensor:
+        if not self.learning.network.config.style:
+            return self._told(batch, always=True)
         return torch.cat([self.vectors[batch.drawn].float(), self._told(batch)], 1)
 
-    def _told(self, batch: Batch) -> Tensor:
+    def _told(self, batch: Batch, always: bool = False) -> Tensor:
         """Embeddings (B, E) of what the network is told of the artworks; zeros where that is nothing."""
         numbers, told = [], []
         for drawn in batch.drawn:
@@ -157,7 +159,7 @@ class StyleMambaTask(PaintingTask):
             ways = self.said[drawn]
             ways = ways[ways >= 0]
             numbers.append(int(ways[int(rng.integers(len(ways)))]))
-            told.append(float(rng.random() < self.own.painting.said))
+            told.append(float(always or rng.random() < self.own.painting.said))
         found = self.embeddings[numbers].float()
         return found * torch.tensor(told, device=found.device)[:, None]
 
