@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stylecli.paint.style import Style
     from stylecli.paint.stylizer import Stylizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Style", "Stylizer", "__version__"]
 
 

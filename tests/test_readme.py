@@ -12,13 +12,20 @@ from typing import Any
 
 import pytest
 
+from stylecli import __version__
 from stylecli.cli.app import command
 
 TOP = Path(__file__).parents[1]
-PAGES = [TOP / "README.md", *sorted(TOP.glob("docs/**/*.md"))]
+PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "SECURITY.md", *sorted(TOP.glob("docs/**/*.md"))]
 TEXTS = {path.relative_to(TOP).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
-OTHERS = {"--help", "--small", "--force-reinstall", "--no-deps"}  # of every page, our script, pip
+OTHERS = {
+    "--help",
+    "--small",
+    "--force-reinstall",
+    "--no-deps",
+    "--check",
+}  # every page, our script, pip, ruff
 OTHERS |= {"--array", "--job-name", "--cpus-per-task", "--gpus-per-task", "--mem", "--requeue"}  # Slurm's
 OTHERS |= {"--head"}  # of ray start
 
@@ -88,7 +95,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
 def test_the_site_has_every_page() -> None:
     listed = re.findall(r": ([\w/-]+\.md)$", (TOP / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
-    assert sorted(f"docs/{name}" for name in listed) == sorted(set(TEXTS) - {"README.md"})
+    assert sorted(f"docs/{name}" for name in listed) == [name for name in TEXTS if name.startswith("docs/")]
 
 
 @pytest.mark.parametrize("page", TEXTS)
@@ -98,6 +105,11 @@ def test_every_file_that_is_named_is_there(page: str) -> None:
         for word in code.split():
             if re.fullmatch(r"(stylecli|tests|docs|kernels|benchmarks|\.ci)/[\w./*-]+", word):
                 assert any(TOP.glob(word.rstrip("/"))), word
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"\nversion: {__version__}\n" in (TOP / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## [{__version__}]" in (TOP / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_no_version_of_weights_is_made_up() -> None:
