@@ -33,7 +33,7 @@ def main(task: dict[str, Any]) -> None:
     from stylecli.ops import build, proof
     from stylecli.ops.catalog import OPERATORS, dtypes
     from stylecli.ops.check import FULL, QUICK, check
-    from stylecli.ops.prover import PAINTING
+    from stylecli.ops.prover import CUDA_GRAPH, PAINTING
 
     if task["library"] is not None:
         build.use(Path(task["library"]))
@@ -50,6 +50,10 @@ def main(task: dict[str, Any]) -> None:
                     proof.excluded.add(op.name)
                 if result.error == float("inf") and device.type != "cpu":
                     sys.exit(70)  # a card takes no more work from a process in which a kernel crashed
+    if CUDA_GRAPH in task["left"]:
+        faulthandler.dump_traceback_later(patience, exit=True)
+        _say(begin=CUDA_GRAPH)
+        _look_at_graphs(device, task["network"], task["weights"])
     faulthandler.dump_traceback_later(patience, exit=True)
     _say(begin=PAINTING)
     _look_at_painting(device, task["network"], task["weights"])
@@ -60,23 +64,61 @@ def _say(**words: Any) -> None:
     sys.stdout.flush()
 
 
+def _loaded(network: str, weights: str | None, device: str, dtype: str, style: Any) -> Any:
+    """A stylizer with a style, (3, H, W), or with a phrase where the network wants one."""
+    from stylecli import Stylizer
+
+    file = None if weights is None else Path(weights)
+    paint = Stylizer.from_pretrained(network, device=device, dtype=dtype, weights=file, tile=0)
+    return paint.encode_style(style) if paint.encoder is None else paint.encode_prompt("a watercolour")
+
+
+def _look_at_graphs(device: Any, network: str, weights: str | None) -> None:
+    """Two pictures painted as a CUDA graph that was recorded on one of them, beside plain calls."""
+    import torch
+
+    from stylecli.errors import StylizeError
+    from stylecli.ops import proof
+    from stylecli.ops.catalog import LIMITS
+    from stylecli.ops.check import Result
+    from stylecli.ops.prover import CUDA_GRAPH
+
+    photo = _photo(*_CARD_SIDES)
+    pictures = [photo, photo.flip(1)]
+    try:
+        paint = _loaded(network, weights, str(device), "fp32", photo.flip(2))
+    except StylizeError as error:  # such as weights that are not there: nothing to be seen
+        sys.stderr.write(f"no painting: {error}\n")
+        return
+    proof.excluded.add(CUDA_GRAPH)
+    plain = [_painted(paint, picture)[0].double() for picture in pictures]
+    proof.excluded.discard(CUDA_GRAPH)
+    # The first one is painted plainly, the second records, the others replay.
+    painted = [_painted(paint, picture)[0].double() for picture in [photo, *pictures, *pictures]][1:]
+    apart = max(
+        float((a - b).square().mean().sqrt() / b.square().mean().sqrt())
+        for a, b in zip(painted, [*plain, *plain], strict=True)
+    )
+    limit = LIMITS[torch.float32][0]
+    problem = "" if apart <= limit else f"off by {apart:.1e}, {limit:.0e} is allowed"
+    result = Result(CUDA_GRAPH, str(device), "float32", "forward", "compiled", apart, limit, problem)
+    _say(**result.row())
+    if problem:
+        proof.excluded.add(CUDA_GRAPH)
+
+
 def _look_at_painting(device: Any, network: str, weights: str | None) -> None:
     """A small picture in plain torch on the CPU, then on the device in each of its number formats."""
     import torch
 
-    from stylecli import Stylizer
     from stylecli.errors import StylizeError
     from stylecli.ops.prover import FAITHFUL
 
     height, width = _SIDES.get(device.type, _CARD_SIDES)
-    file = None if weights is None else Path(weights)
     photo = _photo(height, width)
 
-    def load(where: str, dtype: str) -> Stylizer:
-        paint = Stylizer.from_pretrained(network, device=where, dtype=dtype, weights=file, tile=0)
-        if paint.encoder is not None:
-            return paint.encode_prompt("a watercolour")
-        return paint.encode_style(photo.flip(2))
+    def load(where: str, dtype: str) -> Any:
+        return _loaded(network, weights, where, dtype, photo.flip(2))
 
     os.environ["STYLIZE_KERNELS"] = "off"
     try:

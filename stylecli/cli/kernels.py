@@ -127,7 +127,8 @@ def _show(console: Console, state: dict[str, Any]) -> None:
     console.say(f"threads   {cpu['threads']}")
     for device in state["devices"]:
         proven = f"proven {device['proven']}" if device["proven"] else "nothing proven"
-        console.say(f"{device['device']:<10}{device['name']}, {proven}")
+        beside = "".join(f", {what} {how}" for what, how in device["beside"].items())
+        console.say(f"{device['device']:<10}{device['name']}, {proven}{beside}")
     for row in state["operators"]:
         worst = f", off by {max(row['errors'].values()):.0e}" if row["errors"] else ""
         console.say("{op:<18}{device:<8}{path:<10}{why}".format(**row) + worst)

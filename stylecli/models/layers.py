@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -263,7 +265,23 @@ _KEPT_NUMBERS = 1 << 20  # of a map of noise that is kept for the next frame of 
 def noise(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(H, W) of N(0, 1). Drawn on the CPU: one seed gives one picture on every device."""
     draw = _drawn if height * width > _KEPT_NUMBERS else _kept
-    return draw(height, width, seed, device, dtype)
+    n = draw(height, width, seed, device, dtype)
+    if (held := getattr(_holding, "maps", None)) is not None:
+        held.append(n)
+    return n
+
+
+_holding = threading.local()
+
+
+@contextmanager
+def noise_kept_in(maps: list[Tensor]) -> Iterator[None]:
+    """Maps of noise that this thread uses inside are put there, too: a CUDA graph reads them again at each replay."""
+    _holding.maps = maps
+    try:
+        yield
+    finally:
+        _holding.maps = None
 
 
 def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:

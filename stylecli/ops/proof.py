@@ -26,7 +26,7 @@ from stylecli import __version__
 from stylecli.ops import build, cache
 from stylecli.ops.cache import BuildError
 from stylecli.ops.kernel_mode import kernel_mode
-from stylecli.ops.prover import Job, Outcome, prove
+from stylecli.ops.prover import CUDA_GRAPH, Job, Outcome, prove
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ KERNELS = {
     "cuda": ("bi_wkv", "selective_scan", "deform_shift"),
 }
 """The operators that have a kernel, by type of device; :mod:`stylecli.ops.catalog` has their yardsticks."""
+BESIDE = {"cuda": (CUDA_GRAPH,)}
+"""What else is proven and, where it fails, left out in the same way."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def _proven(
     device: torch.device, painting: Painting, full: bool, library: Path | None, before: Proof
 ) -> tuple[Proof, Outcome]:
     """A new proof, recorded; operators that ``before`` knows are not looked at again. Says what disagreed."""
-    kernels = KERNELS.get(device.type, ())
+    kernels = (*KERNELS.get(device.type, ()), *BESIDE.get(device.type, ()))
     operators = tuple(op for op in kernels if op not in before.operators)
     without = [op for op in before.operators if not before.agrees(op)]
     if kernel_mode() == "off":

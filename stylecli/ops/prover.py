@@ -22,6 +22,7 @@ START_S = 120.0  # until the child has imported torch; machines can be very busy
 SILENCE_S = {"cpu": 20.0}  # for one operator, the compiling of its kernels included, ...
 _COMPILING_S = 120.0  # ... which takes its time for a graphics card
 PAINTING = "painting"
+CUDA_GRAPH = "cuda_graph"  # painting as one (stylecli/paint/cuda_graphs.py)
 FAITHFUL = 45.0  # decibels from float32 on the CPU that a painting has to reach
 
 

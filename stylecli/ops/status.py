@@ -17,8 +17,9 @@ def status() -> dict[str, Any]:
     """The state of the kernels, as plain values for JSON. Builds and proves what a first use would.
 
     Keys: ``cache`` and ``files`` (the folder and what we keep there), ``cpu`` (``library``, ``about``, ``reason``,
-    ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven`` and ``paintings`` by network and
-    number format: ``decibels`` from float32 on the CPU and ``seconds``), and ``operators``: ``op``, ``device``,
+    ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven``, ``beside`` (whether CUDA
+    graphs are used) and ``paintings`` by network and number format: ``decibels`` from float32 on the CPU and
+    ``seconds``), and ``operators``: ``op``, ``device``,
     ``path`` ("compiled" or "torch"), ``why``, ``proven`` (when, in UTC, or None), ``errors`` (relative RMS by number
     format), ``problem``. ``cpu.library`` is None too where it exists for this process alone.
     """
@@ -59,8 +60,16 @@ def _device(device: torch.device, seen: proof.Proof) -> dict[str, Any]:
         "name": proof.name_of(device),
         "proven": seen.when or None,
         "paintings": paintings,
+        "beside": {what: _verdict(what, seen) for what in proof.BESIDE.get(device.type, ())},
         "log": seen.log or None,
     }
+
+
+def _verdict(what: str, seen: proof.Proof) -> str:
+    """Whether something is used, and if not why, in a word or a line."""
+    if not seen.when:
+        return "not proven"
+    return "used" if seen.agrees(what) else seen.operators.get(what, proof.Verdict()).problem or "not proven"
 
 
 def _row(op: Operator, device: torch.device, seen: proof.Proof) -> dict[str, Any]:

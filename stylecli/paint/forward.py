@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,9 +59,14 @@ def _plan(stylizer: Stylizer, size: tuple[int, int], canvas_bytes: int) -> TileP
 def _forward(stylizer: Stylizer, small: Photo, strength: float, seed: int) -> Tensor:
     """Paint at the working size, with a margin around it that is cut off again."""
     framed = Framed(small, stylizer.descriptor.margin)
-    painted = _network(
-        stylizer, framed.rows(0, framed.height).to(stylizer.device, stylizer.dtype), strength, seed
-    )
+    content = framed.rows(0, framed.height).to(stylizer.device, stylizer.dtype)
+    network = _network(stylizer, strength, seed)
+    if content.device.type == "cuda":
+        from stylecli.paint import cuda_graphs
+
+        painted = cuda_graphs.painted(network, content, (*_settings(stylizer), strength, seed))
+    else:
+        painted = network(content)
     return framed.without(painted).float().clamp(0, 1)
 
 
@@ -75,14 +80,21 @@ def _forward_in_strips(
     source = LazyFeatureMap(
         grid, shape, stylizer.dtype, read=lambda a, b: framed.rows(a, b).to(stylizer.device, stylizer.dtype)
     )
-    painted: LazyFeatureMap = framed.without(_network(stylizer, source, strength, seed))
+    painted: LazyFeatureMap = framed.without(_network(stylizer, strength, seed)(source))
     return painted.float().clamp(0, 1)  # type: ignore[no-any-return]
 
 
-def _network(stylizer: Stylizer, content: Any, strength: float, seed: int) -> Any:
+def _network(stylizer: Stylizer, strength: float, seed: int) -> Callable[[Any], Any]:
+    """What paints pictures (B, 3, H, W), or strips of them."""
     assert stylizer.style is not None
     style = stylizer.style.vector.to(stylizer.device, stylizer.dtype)
-    return stylizer.network.paint(content, style, strength, seed)  # type: ignore[operator]
+    return lambda content: stylizer.network.paint(content, style, strength, seed)  # type: ignore[operator]
+
+
+def _settings(stylizer: Stylizer) -> tuple[Hashable, ...]:
+    """What a painting depends on besides its picture, strength and seed."""
+    assert stylizer.style is not None
+    return stylizer.network, stylizer.style.vector.numpy().tobytes()
 
 
 def at_full_size(

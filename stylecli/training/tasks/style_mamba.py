@@ -1,9 +1,10 @@
 """Training of StyleMamba (arXiv 2405.05027) on photographs and captioned artworks.
 
-As StyleRWKV's (:mod:`stylecli.training.tasks.painting`): every photograph is painted in the style of one artwork, whose
-own texture is the target. The network is given the style's vector and, half of the time, the embedding of something
-that can be said of the artwork (``network.style = 0``: that alone, as StyleMamba 2 is). The auto-encoder's decoder learns with it, for a decoder that was made for photographs
-leaves a weave of its 4 x 4 blocks in paintings; its encoder is fixed.
+As StyleRWKV's (:mod:`stylecli.training.tasks.painting`): every photograph is painted in the style of one artwork,
+whose own texture is the target. The network is given the style's vector and, half of the time, the embedding of
+something that can be said of the artwork (``network.style = 0``: that alone, as StyleMamba 2 is). The auto-encoder's
+decoder learns with it, for a decoder that was made for photographs leaves a weave of its 4 x 4 blocks in paintings;
+its encoder is fixed.
 """
 
 from __future__ import annotations
