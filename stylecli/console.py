@@ -4,6 +4,8 @@ Lines for people go to stderr, always. Stdout carries either the picture itself 
 ``--json``, one object a line:
 
 - ``{"event": "planned", "source", "target", "style"}`` (``--dry-run`` alone)
+- ``{"event": "faces", "source", "faces", "drawn"}``: left, top, width and height of each, in shares of the picture
+  (``--dry-run --faces`` alone)
 - ``{"event": "started", "source", "target", "style"}``; of a film about once a second also
   ``{"event": "progress", "source", "style", "frames", "total", "rate"}`` (total is null where nothing says)
 - ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``; of a film also
@@ -206,6 +208,11 @@ class Console:
     def planned(self, task: Task) -> None:
         self.say(f"would write {task.target} from {task.source} in {task.style}")
         self._object("planned", source=task.source, target=task.target, style=task.style)
+
+    def faces(self, source: Path, words: str, faces: Sequence[Sequence[float]], drawn: Path | None) -> None:
+        """What was taken for faces in a picture, and where it is drawn."""
+        self.say(f"{source}: {words}" + (f", drawn on {drawn}" if drawn else ""))
+        self._object("faces", source=source, faces=[face[:4] for face in faces], drawn=drawn)
 
     def sheet(self, target: Path, text: str) -> None:
         """Pictures on one picture: ``text`` says which."""

@@ -66,13 +66,17 @@ class Painting:
     refine: options.Refine = None
     features: options.Features = ""
 
-    def options(self, *, refine: int | None = None, polish: int = 0) -> PaintOptions:
-        """``refine``: where the command has a number of its own."""
+    def options(self, where: Where, *, refine: int | None = None, polish: int = 0) -> PaintOptions:
+        """``refine``: where the command has a number of its own. Raises UsageError."""
         from stylecli.paint.options import PaintOptions
 
         count = (self.refine or 0) if refine is None else refine
         how = (self.strength, self.preserve_color, self.stroke_size, self.seed, count, polish)
-        return PaintOptions(*how, features=self.features, colour_only=self.colour_only)
+        if where.faces < 1:
+            from stylecli.paint.faces import check_detector
+
+            check_detector()
+        return PaintOptions(*how, features=self.features, colour_only=self.colour_only, faces=where.faces)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Where:
     mask: options.Mask = None
     invert_mask: options.InvertMask = False
     feather: options.Feather = 0.0
+    faces: options.FacesOption = 1.0
 
     def masks(self, *, regions: bool = False) -> Masks | None:
         """``regions``: whether there are masks of regions. Raises UsageError."""

@@ -61,7 +61,7 @@ def image(
         loading=loading,
         executor=sharing.executor(engine.device.value),
         mask=where.masks(regions=bool(region)),
-        options=painting.options(polish=polish),
+        options=painting.options(where, polish=polish),
     )
 
     if watch:

@@ -212,6 +212,17 @@ Feather = Annotated[
         help="Soften edges of masks so far to either side.",
     ),
 ]
+FacesOption = Annotated[
+    float,
+    typer.Option(
+        "--faces",
+        metavar="X",
+        min=0,
+        max=1,
+        callback=finite,
+        help="How much of the painting is seen in faces; 0 keeps them as they are. --dry-run shows what is found.",
+    ),
+]
 RegionsOption = Annotated[
     list[str] | None,
     typer.Option(

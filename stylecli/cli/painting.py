@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,10 @@ from stylecli.errors import UsageError
 if TYPE_CHECKING:
     from stylecli.cli.groups import Telling
     from stylecli.console import Console
+    from stylecli.paint.options import PaintOptions
     from stylecli.paint.stylizer import Stylizer
     from stylecli.run.events import Event
+    from stylecli.run.face_report import Finding
     from stylecli.run.images import ImageJob
     from stylecli.run.plan import Plan
 
@@ -27,6 +29,9 @@ class Job(Protocol):
 
     def plan(self, emit: Callable[[Event], None]) -> Plan: ...
     def run(self, plan: Plan, load: Callable[[], Stylizer], emit: Callable[[Event], None]) -> None: ...
+    def faces(self, plan: Plan, emit: Callable[[Event], None]) -> Iterator[Finding]: ...
+    @property
+    def options(self) -> PaintOptions: ...
 
 
 def paint_files(
@@ -44,6 +49,8 @@ def paint_files(
         try:
             plan = job.plan(console.show)
             _check_streams(plan, json=telling.json, dry_run=dry_run)
+            if dry_run and job.options.faces < 1:
+                _show_faces(console, job.faces(plan, console.show))
             _explain(console, plan, dry_run=dry_run)
             if not dry_run:
                 if plan.todo:
@@ -132,6 +139,13 @@ def _explain(console: Console, plan: Plan, *, dry_run: bool) -> None:
         console.say(f"everything done already: {count} of {count} exist, use --overwrite to make them again")
     elif count:
         console.say(f"{count} of {count + len(plan.todo)} exist already, use --overwrite to make them again")
+
+
+def _show_faces(console: Console, findings: Iterator[Finding]) -> None:
+    from stylecli.run.face_report import drawn
+
+    for finding, path in drawn(findings):
+        console.faces(finding.source, finding.words(), finding.faces, path)
 
 
 def _paint(console: Console, job: Job, plan: Plan, load: Callable[[], Stylizer], films: bool) -> None:

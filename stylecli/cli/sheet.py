@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, grouped
+from stylecli.cli.groups import Engine, Painting, Where, grouped
 from stylecli.errors import InputError, OutOfMemoryError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stylecli.console import Console
     from stylecli.media import Picture
     from stylecli.paint.options import PaintOptions, Settings
+    from stylecli.paint.regions import Regions
     from stylecli.paint.stylizer import Stylizer
     from stylecli.run.style_specs import StyleSpec
 
@@ -49,6 +50,7 @@ def sheet(
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     painting: Painting,
+    where: Where,
     polish: options.Polish = 0,
     engine: Engine,
     json: options.Json = False,
@@ -63,6 +65,7 @@ def sheet(
     from stylecli.media import read_picture, resize_to_fit
     from stylecli.paint.options import PICTURES, fingerprint
     from stylecli.run.guard import Protected
+    from stylecli.run.masks import kept_masks, mask_settings, regions_of
     from stylecli.run.style_specs import StyleSpec, collect_prompts, read_phrases
 
     local_only(photo, output, phrases)
@@ -72,7 +75,8 @@ def sheet(
         raise UsageError("no style given: add --styles DIR, or --phrases FILE")
     said = collect_prompts(read_phrases(phrases), []) if phrases else []
     own = [(photo, "the photograph"), *([(phrases, "the list of phrases")] if phrases else [])]
-    kept = Protected([*own, *engine.kept.items()])
+    mask = where.masks()
+    kept = Protected([*own, *engine.kept.items(), *kept_masks([], mask).items()])
     kept.refuse(target)
     with Console(quiet=quiet, verbose=verbose, json_lines=json) as console:
         paths = _styles(console, styles, recursive) if styles else []
@@ -85,7 +89,7 @@ def sheet(
         specs += said
         picture = resize_to_fit(read_picture(photo, name=str(photo), memory_limit=engine.limit), max_size)
         how, loading = (
-            painting.options(polish=polish),
+            painting.options(where, polish=polish),
             engine.loading(PICTURES, painting.seed),
         )
         settings: Settings = {
@@ -95,12 +99,14 @@ def sheet(
             "styles": fingerprint({"styles": [spec.fingerprint() for spec in specs]}),
             "columns": columns,
             "max-size": max_size,
+            **mask_settings([mask], photo),
         }
         if target.exists() and not overwrite:
             _leave(console, target, settings)
         stylizer = loading.load()
         console.start_bar(len(specs))
-        cells = list(_paint(console, stylizer, picture, specs, how))
+        regions = regions_of([None, mask], photo, how.faces)
+        cells = list(_paint(console, stylizer, picture, specs, how, regions))
         console.stop_bar()
         if cells:
             made = {**settings, **stylizer.settings}
@@ -154,7 +160,12 @@ def _styles(console: Console, folders: list[str], recursive: bool) -> list[Path]
 
 
 def _paint(
-    console: Console, stylizer: Stylizer, picture: Picture, specs: list[StyleSpec], how: PaintOptions
+    console: Console,
+    stylizer: Stylizer,
+    picture: Picture,
+    specs: list[StyleSpec],
+    how: PaintOptions,
+    regions: Regions | None,
 ) -> Iterator[tuple[str, Image.Image]]:
     """The photograph in one style after the other; a style that fails is named, and the rest goes on."""
     from stylecli.media import read_picture, repaint
@@ -174,7 +185,8 @@ def _paint(
         try:
             style = read_picture(part, name=str(part)) if isinstance(part, Path) else None
             bound = refined(resolve(stylizer, spec, lambda _, style=style: style, how), how)  # type: ignore[misc]
-            painted = repaint(picture, partial(paint, bound, how))
+            painter = partial(paint, bound, how)
+            painted = repaint(picture, partial(regions.paint, [painter]) if regions else painter)
         except (InputError, OutOfMemoryError) as error:
             reason = str(error).removeprefix(f"{part}: ")
             console.show(Failed(source, reason, out_of_memory=isinstance(error, OutOfMemoryError)))

@@ -90,7 +90,7 @@ def text(
         loading=loading,
         executor=sharing.executor(engine.device.value),
         mask=where.masks(),
-        options=painting.options(refine=_iterations(painting.refine, loading.model)),
+        options=painting.options(where, refine=_iterations(painting.refine, loading.model)),
     )
 
     if watch:

@@ -142,7 +142,7 @@ def video(
         # Colours alone leave every frame's own detail as it is: there is nothing to steady.
         temporal=None if painting.colour_only else _temporal(temporal),
         mask=where.masks(regions=bool(region)),
-        options=painting.options(),
+        options=painting.options(where),
         loading=loading,
         kept=engine.kept,
         executor=sharing.executor(engine.device.value),

@@ -30,7 +30,7 @@ of kinds, and paints them; until there is one that was trained on style vectors,
 
 AUTO = "auto"
 
-_UNLESS_SAID: Settings = {"mask": None, "colour-only": False}
+_UNLESS_SAID: Settings = {"mask": None, "colour-only": False, "faces": 1.0}
 """Settings that stand among the others only where they are not these."""
 
 
@@ -68,7 +68,8 @@ def _shown(value: object) -> str:
 class PaintOptions:
     """How to paint: ``strength`` 0..1, ``stroke_size`` above 0 with 1 as the usual size, ``seed`` 0 .. 2^31 - 1,
     ``refine`` iterations that adapt the network to each style first, ``polish`` iterations on every painting,
-    ``features`` the network by which both see textures, a name or a file, empty for the usual one.
+    ``features`` the network by which both see textures, a name or a file, empty for the usual one, ``faces`` how much
+    of the painting is seen in faces, 0..1.
 
     Raises UsageError for what cannot be had together."""
 
@@ -80,6 +81,7 @@ class PaintOptions:
     polish: int = 0
     features: str = ""
     colour_only: bool = False
+    faces: float = 1.0
 
     def __post_init__(self) -> None:
         others = {"--preserve-color": self.preserve_color, "--refine": self.refine, "--polish": self.polish}
@@ -104,6 +106,7 @@ class PaintOptions:
             "refine": self.refine,
             "polish": self.polish,
             **({"colour-only": True} if self.colour_only else {}),
+            **({"faces": float(self.faces)} if self.faces < 1 else {}),
             **self._seen_by,
         }
 

@@ -24,6 +24,12 @@ Pixels = npt.NDArray[Any]  # (H, W, 3)
 Paint = Callable[[Pixels], Pixels]
 
 
+class PhotoMask(Protocol):
+    """A mask made from the picture itself: its faces are spared, for one."""
+
+    def of(self, photo: Pixels, seconds: float = 0.0) -> MaskArray: ...
+
+
 class Mask(Protocol):
     """Where something is painted; ``at`` gives (H, W) for a picture of that size, in a film at a time in seconds."""
 
@@ -93,15 +99,17 @@ def lay(above: Pixels, mask: MaskArray, below: Pixels) -> Pixels:
 
 @dataclass(frozen=True)
 class Regions:
-    """What is painted where: a mask for each painting (None: everywhere), the lowest first, and one for all."""
+    """What is painted where: a mask for each painting (None: everywhere), the lowest first, one for all, and one that
+    each picture makes."""
 
     layers: Sequence[Mask | None] = (None,)
     whole: Mask | None = None
+    own: PhotoMask | None = None
 
     def paint(self, painters: Sequence[Paint], photo: Pixels, seconds: float = 0.0) -> Pixels:
         """``photo`` (H, W, 3) with each painter's painting in its place; what no mask shows is not painted."""
         height, width = photo.shape[:2]
-        whole = None if self.whole is None else self.whole.at(height, width, seconds)
+        whole = self._whole(photo, seconds)
         if whole is not None and not whole.any():
             return photo
         result = photo
@@ -113,12 +121,24 @@ class Regions:
                 result = lay(paint(photo), where, result)
         return result if whole is None else lay(result, whole, photo)
 
-    def kept(self, size: tuple[int, int], keep: float) -> FloatArray:
+    def _whole(self, photo: Pixels, seconds: float = 0.0) -> MaskArray | None:
+        """Where anything is painted; None: everywhere."""
+        named = None if self.whole is None else self.whole.at(photo.shape[0], photo.shape[1], seconds)
+        if self.own is None:
+            return named
+        made = self.own.of(photo, seconds)
+        if named is None:
+            return made
+        return np.asarray((named.astype(np.uint32) * made + FULL // 2) // FULL, np.uint16)
+
+    def kept(self, photo: Pixels, keep: float) -> FloatArray:
         """How much of the photograph is left in each place, (H, W), if a painting leaves ``keep`` of it."""
+        size = photo.shape[:2]
         left = np.ones(size, np.float32)
         for mask in self.layers:
             share = np.float32(1) if mask is None else mask.at(*size) * np.float32(1 / FULL)
             left += (np.float32(keep) - left) * share
-        if self.whole is not None:
-            left += (1 - left) * (1 - self.whole.at(*size) * np.float32(1 / FULL))
+        whole = self._whole(photo)
+        if whole is not None:
+            left += (1 - left) * (1 - whole * np.float32(1 / FULL))
         return left

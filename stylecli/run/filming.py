@@ -172,7 +172,7 @@ class Filming:
     ) -> FilmRun:
         job, clip = self.job, source.clip
         base, begin = clip.time_base, job.excerpt.start or 0.0
-        finish = job.finish(task, clip.rate)
+        finish = job.finish(task, clip.rate, job.spared(task.source, self.stop))
         return FilmRun(
             source,
             sink,
@@ -195,8 +195,8 @@ class Filming:
 
         self.emit(Started(task.source, task.target, task.style))
         begun = time.perf_counter()
-        excerpt = self.job.excerpt
-        finish = self.job.finish(task, open_source(task.source, excerpt).clip.rate)
+        excerpt, spared = self.job.excerpt, self.job.spared(task.source, self.stop)
+        finish = self.job.finish(task, open_source(task.source, excerpt).clip.rate, spared)
         width, height = draw_preview(task.source, excerpt, self.painter(task.style), task.target, finish)
         self.emit(Done(task.source, task.target, task.style, time.perf_counter() - begun, width, height))
 

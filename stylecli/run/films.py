@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, cached_property
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli import __version__
-from stylecli.errors import InputError, UsageError
+from stylecli.errors import InputError, StylizeError, UsageError
 from stylecli.files.claim import is_claimed
 from stylecli.interrupt import one_ctrl_c
 from stylecli.paint.options import LoadOptions, PaintOptions, Settings, fingerprint
 from stylecli.run.events import STREAM
 from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load
+from stylecli.run.face_track import FaceTrack, find_in_film, follow_faces
 from stylecli.run.film_checkpoint import FilmCheckpoint
 from stylecli.run.film_inputs import files_read, files_written, find_films
 from stylecli.run.guard import refuse_collisions, refuse_loss
@@ -26,6 +27,7 @@ from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.paths import exists, is_folder
 from stylecli.run.plan import Naming, Plan, Task, make_plan
 from stylecli.run.shard import Shard
+from stylecli.run.stream import failed
 from stylecli.run.style_specs import StyleSpec
 from stylecli.run.timeline import FilmPainter, LayeredFilmPainter, Timeline
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from stylecli.media.picture import FloatArray
     from stylecli.media.video.clip import Clip, Excerpt, Frame
     from stylecli.media.video.encoding import Coding, Encoding
+    from stylecli.paint.regions import PhotoMask
+    from stylecli.run.face_report import Finding
     from stylecli.run.film_parts import Stretch
     from stylecli.run.handout import Handout
     from stylecli.run.stream import Portion
@@ -289,20 +293,62 @@ class FilmJob:
         (_, spec), *_ = next(line.keys for line in self.timelines if line.name == task.style)
         return (*spec.masks, self.mask)
 
-    def finish(self, task: Task, rate: Fraction) -> Callable[[Frame, FloatArray, float], FloatArray]:
-        """What is done last: of a frame's paintings, each is seen in its place alone."""
+    def spared(self, source: Path, stop: threading.Event) -> PhotoMask | None:
+        """A mask made of a film's faces, if they are painted otherwise. Raises KeyboardInterrupt after ``stop``."""
+        if self.options.faces == 1:
+            return None
+        if self.preview:
+            from stylecli.paint.faces import Faces
+
+            return Faces(self.options.faces)
+
+        def check() -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+        if source not in self._tracks:
+            log.info("%s: looking for faces", source)
+            self._tracks[source] = follow_faces(self._frames(source), self.options.faces, check)
+        return self._tracks[source]
+
+    @cached_property
+    def _tracks(self) -> dict[Path, FaceTrack]:
+        """Of films that several styles are for, or of which several stretches are painted here."""
+        return {}
+
+    def _frames(self, path: Path) -> Iterator[tuple[float, Frame]]:
+        """With the seconds at which they are shown."""
+        from stylecli.media.video.source import open_source
+
+        source = open_source(path, self.excerpt)
+        base, begin = source.clip.time_base, self.excerpt.start or 0.0
+        return ((begin + float(frame.pts * base), frame) for frame in source.frames())
+
+    def faces(self, plan: Plan, emit: Emit) -> Iterator[Finding]:
+        """What would be taken for faces in the films of ``plan``; those that cannot be read are failures."""
+        for task in {task.source: task for task in plan.todo}.values():
+            try:
+                yield find_in_film(task.source, lambda path=task.source: self._frames(path))  # type: ignore[misc]
+            except StylizeError as error:
+                emit(failed(task, error))
+
+    def finish(
+        self, task: Task, rate: Fraction, spared: PhotoMask | None
+    ) -> Callable[[Frame, FloatArray, float], FloatArray]:
+        """What is done last: of a frame's paintings, each is seen in its place alone, and as far as ``spared`` lets
+        it."""
         limit = self.excerpt.max_pixels
         *layers, whole = [
             None if masks is None else masks.of_film(task.source, rate, limit) for masks in self._masks(task)
         ]
-        if not any(layers) and whole is None:
+        if not any(layers) and whole is None and spared is None:
             return lambda frame, painted, seconds: painted
         import numpy as np
 
         from stylecli.paint.pixels import to_floats
         from stylecli.paint.regions import Regions
 
-        regions = Regions(layers, whole)
+        regions = Regions(layers, whole, spared)
 
         def finish(frame: Frame, painted: FloatArray, seconds: float) -> FloatArray:
             painters = [lambda _, part=part: part for part in np.split(painted, len(layers))]

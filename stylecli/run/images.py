@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylecli.errors import UsageError
+from stylecli.errors import StylizeError, UsageError
 from stylecli.files import remote
 from stylecli.files.remote import RemotePath
 from stylecli.memory import free_memory
@@ -20,12 +20,12 @@ from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Failed, Warned
 from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load
 from stylecli.run.handout import Handout, shares
-from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
+from stylecli.run.masks import Masks, kept_masks, mask_settings, regions_of, with_masks
 from stylecli.run.painters import resolve_painters
 from stylecli.run.paths import canonical_path, is_folder
 from stylecli.run.plan import Found, Naming, Plan, Stdin, Task, make_plan
 from stylecli.run.shard import Shard
-from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work, portions, stream
+from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work, failed, portions, stream
 from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from stylecli.media.discover import Problem
     from stylecli.paint.regions import Regions
     from stylecli.paint.stylizer import Stylizer
+    from stylecli.run.face_report import Finding
 
 # Of free memory for each pixel that is being worked on: a third for the files' own pixels.
 _BYTES_IN_FLIGHT = 40
@@ -110,15 +111,23 @@ class ImageJob:
         return (*next(spec.masks for spec in self.specs if spec.name == task.style), self.mask)
 
     def _regions(self, task: Task) -> Regions | None:
-        *layers, whole = [
-            None if masks is None else masks.still(task.source, self.max_pixels)
-            for masks in self._masks(task)
-        ]
-        if not any(layers) and whole is None:
-            return None
-        from stylecli.paint.regions import Regions
+        return regions_of(self._masks(task), task.source, self.options.faces, self.max_pixels)
 
-        return Regions(layers, whole)
+    def faces(self, plan: Plan, emit: Emit) -> Iterator[Finding]:
+        """What would be taken for faces in the pictures of ``plan``, but for stdin's; those that cannot be read are
+        failures."""
+        from stylecli.media.transparency import continued
+        from stylecli.paint.faces import find_faces
+        from stylecli.run.face_report import Finding
+
+        for task in {task.source: task for task in plan.todo if task.source != STREAM}.values():
+            try:
+                picture = self._read(task.source)
+            except StylizeError as error:
+                emit(failed(task, error))
+                continue
+            seen = continued(picture.pixels, picture.alpha)
+            yield Finding(task.source, find_faces(seen), seen)
 
     @cached_property
     def _by_style(self) -> dict[str, Settings]:

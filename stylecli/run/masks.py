@@ -22,7 +22,7 @@ from stylecli.run.paths import exists, is_folder
 
 if TYPE_CHECKING:
     from stylecli.media.video.clip import Frame
-    from stylecli.paint.regions import Mask, MaskArray
+    from stylecli.paint.regions import Mask, MaskArray, Regions
     from stylecli.run.plan import Plan, Task
     from stylecli.run.style_specs import StyleSpec
 
@@ -236,6 +236,20 @@ def _tell_shape(path: Path, mask: MaskArray, height: int, width: int, source: Pa
     shape = (w * height) / (h * width)
     if not 1 / _SHAPE < shape < _SHAPE:
         log.warning(f"mask {path} ({w} × {h}) is stretched to the shape of {source} ({width} × {height})")
+
+
+def regions_of(
+    masks: Sequence[Masks | None], source: Path, faces: float = 1.0, max_pixels: int = 400_000_000
+) -> Regions | None:
+    """Where a picture is painted, by the masks of its layers and at the end that of all, and how much in ``faces``;
+    None: everywhere. Raises InputError."""
+    *layers, whole = [None if one is None else one.still(source, max_pixels) for one in masks]
+    if not any(layers) and whole is None and faces == 1:
+        return None
+    from stylecli.paint.faces import Faces
+    from stylecli.paint.regions import Regions
+
+    return Regions(layers, whole, Faces(faces) if faces < 1 else None)
 
 
 def mask_settings(masks: Sequence[Masks | None], source: Path) -> Settings:
