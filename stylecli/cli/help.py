@@ -13,7 +13,7 @@ from typing import Any
 _GROUPS = {
     "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --features "
     "--strength --stroke-size --preserve-color --colour-only --takes --phrases --temporal --seed --model",
-    "Where to paint": "--mask --invert-mask --feather --region",
+    "Where to paint": "--mask --invert-mask --feather --faces --region",
     "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
     "Which inputs, and how much of them": "--recursive --watch --shard --max-pixels --start --end --max-frames",
