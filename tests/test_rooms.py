@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,12 @@ def test_no_room_looks_up(room: str, never: set[str]) -> None:
         for name in imports(path) & never
     }
     assert not up
+
+
+def test_no_circles() -> None:
+    """Of modules and of rooms, imports within functions counted."""
+    house = runpy.run_path(str(PACKAGE.parent / "benchmarks" / "house.py"))
+    graph = house["arrows"](house["modules"](PACKAGE.parent))
+    assert len(graph) > 250 and "paint.stylizer" in graph["paint.options"]
+    assert house["circles"](graph) == house["circles"](house["rooms"](graph)) == []
+    assert len(house["circles"](graph | {"paint.stylizer": {"paint.options"}})) == 1

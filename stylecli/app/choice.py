@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.paint.options import PaintOptions
+from stylecli.run import ready
 from stylecli.run.masks import Masks
 from stylecli.run.style_specs import StyleSpec, collect_styles
 
@@ -81,3 +82,8 @@ def command_line(command: str, inputs: Sequence[str], words: Sequence[str], devi
     """What to type for the same result."""
     where = [] if device == "auto" else ["--device", device]
     return shlex.join(["stylize", command, *inputs, *words, *where])
+
+
+def ready_names() -> list[str]:
+    """``@woodblock`` and the others, the user's own too."""
+    return [f"{ready.SIGN}{name}" for name in dict.fromkeys([*ready.shipped(), *ready.own()])]

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from stylecli.app.choice import Chosen, How, command_line
-from stylecli.app.studio import Studio, ready_names
+from stylecli.app.choice import Chosen, How, command_line, ready_names
 from stylecli.app.work import carry_out
 from stylecli.errors import StylizeError, UsageError
 from stylecli.media.picture import ByteArray
@@ -28,6 +27,7 @@ from stylecli.run.events import Done, Event
 from stylecli.run.painters import paint
 
 if TYPE_CHECKING:
+    from stylecli.app.studio import Studio
     from stylecli.run.films import FilmJob
     from stylecli.run.images import ImageJob
 

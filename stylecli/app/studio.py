@@ -7,14 +7,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylecli.app.session import Session
 from stylecli.errors import StylizeError
 from stylecli.paint.options import LoadOptions
-from stylecli.run import ready
 from stylecli.run.painters import resolve
 from stylecli.run.style_specs import StyleSpec
 
 if TYPE_CHECKING:
-    from stylecli.app.session import Session
     from stylecli.media import Picture
     from stylecli.paint.stylizer import Stylizer
 
@@ -54,7 +53,7 @@ class Studio:
         threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     def _warm(self) -> None:
-        from stylecli.app.choice import Chosen
+        from stylecli.app.choice import Chosen, ready_names
 
         for name in ready_names():
             try:
@@ -64,8 +63,6 @@ class Studio:
 
     def session(self, key: str) -> Session:
         """The visitor's own; the one that was away longest makes room for a new one."""
-        from stylecli.app.session import Session
-
         with self._guard:
             timer = self._leaving.pop(key, None)
             if timer is not None:
@@ -107,11 +104,6 @@ class Studio:
             session.stop()
         for session in sessions:
             session.close()
-
-
-def ready_names() -> list[str]:
-    """``@woodblock`` and the others, the user's own too."""
-    return [f"{ready.SIGN}{name}" for name in dict.fromkeys([*ready.shipped(), *ready.own()])]
 
 
 def _read(path: Path) -> Picture:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from stylecli.metrics.statistics import gram, instance_normalised
 from stylecli.metrics.vgg import Vgg16
-from stylecli.models.layers import mean_std
+from stylecli.ops.overridable import mean_std
 from stylecli.paint.guidance import total_variation
 
 _STYLE = ("1_1", "2_1", "3_1", "4_1")

@@ -58,7 +58,8 @@ def _make(
     weights: Path | None,
 ) -> None:
     from stylecli.media import find_images
-    from stylecli.paint.options import PICTURES, LoadOptions
+    from stylecli.paint.options import LoadOptions
+    from stylecli.paint.settings import PICTURES
     from stylecli.run.images import ImageJob
     from stylecli.run.style_specs import collect_styles
     from stylecli.samples import CONTENTS, STYLES

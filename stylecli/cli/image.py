@@ -39,7 +39,7 @@ def image(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files, watch_files
-    from stylecli.paint.options import PICTURES
+    from stylecli.paint.settings import PICTURES
     from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
 

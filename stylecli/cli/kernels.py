@@ -23,10 +23,11 @@ kernels = typer.Typer(
 def status(json: options.Json = False) -> None:
     """Show which path each operator takes here, why, and when it was proven. Compiles and proves what is not yet."""
     from stylecli.console import Console, print_json
+    from stylecli.devices import here
     from stylecli.ops.status import status as take_stock
 
     with Console(quiet=json) as console:
-        state = take_stock()
+        state = take_stock(here())
         if json:
             print_json(state)
         else:
@@ -39,13 +40,14 @@ def build(
 ) -> None:
     """Compile the kernels now instead of at first use. Exit code 1 where that fails."""
     from stylecli.console import Console
+    from stylecli.devices import here
     from stylecli.ops.status import status as take_stock
 
     _check_wanted()
     with Console() as console:
         if force:
             _clean()
-        state = take_stock()
+        state = take_stock(here())
         _show(console, state)
     raise typer.Exit(0 if state["cpu"]["reason"] is None else 1)
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from stylecli.console import Console
     from stylecli.media import Picture
-    from stylecli.paint.options import PaintOptions, Settings
+    from stylecli.paint.options import PaintOptions
     from stylecli.paint.regions import Regions
+    from stylecli.paint.settings import Settings
     from stylecli.paint.stylizer import Stylizer
     from stylecli.run.style_specs import StyleSpec
 
@@ -63,7 +64,7 @@ def sheet(
     from stylecli.files.cache import digest_of
     from stylecli.files.remote import local_only
     from stylecli.media import read_picture, resize_to_fit
-    from stylecli.paint.options import PICTURES, fingerprint
+    from stylecli.paint.settings import PICTURES, fingerprint
     from stylecli.run.guard import Protected
     from stylecli.run.masks import kept_masks, mask_settings, regions_of
     from stylecli.run.style_specs import StyleSpec, collect_prompts, read_phrases

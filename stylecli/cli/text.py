@@ -64,7 +64,7 @@ def text(
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_files, watch_files
-    from stylecli.paint.options import PHRASES
+    from stylecli.paint.settings import PHRASES
     from stylecli.run.executor import InProcess
     from stylecli.run.images import ImageJob
     from stylecli.run.style_specs import collect_prompts

@@ -122,7 +122,7 @@ def video(
     from stylecli.cli.painting import paint_files
     from stylecli.files.remote import local_only
     from stylecli.media.video.encoding import Encoding
-    from stylecli.paint.options import PICTURES
+    from stylecli.paint.settings import PICTURES
     from stylecli.run.films import FilmJob
 
     local_only(*inputs, output)

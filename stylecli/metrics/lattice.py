@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from stylecli.models import texture
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 
 PERIOD = 4  # pixels: a token of the finest level
 _EPS = 1e-8  # a flat picture has no lattice

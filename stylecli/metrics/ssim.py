@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 
 
 def structural_similarity(a: Tensor, b: Tensor) -> Tensor:

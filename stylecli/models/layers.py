@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import wrap_torch_function
 
-from stylecli.ops import adain as ops_adain
 from stylecli.ops import conv3x3 as ops
 from stylecli.ops import depthwise3x3 as ops_depthwise
 from stylecli.ops.border import bordered
-from stylecli.ops.moments import moments
+from stylecli.ops.overridable import (
+    adain,
+    conv3x3,
+    depthwise3x3,
+    enlarged_conv3x3,
+    materialize,
+    mean_std,
+)
 
-EPS = 1e-5
 SLOPE = 0.2  # of leaky ReLUs
-_Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-def overridable(function: _Function) -> _Function:
-    """Let ``function`` be computed in another way for what stands in for tensors, as torch's own functions can:
-    stylecli/tiling computes pictures in strips, and so must whatever looks at more than a token's neighbours."""
-    return wrap_torch_function(lambda *args: args)(function)  # type: ignore[return-value]
-
-
-@overridable
-def materialize(x: Tensor) -> Tensor:
-    """x itself. Says what is to be computed once and kept where a picture is painted in strips."""
-    return x
-
-
-@overridable
-def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    mean, variance = moments(x)
-    return mean, (variance + EPS).sqrt()
-
-
-# A picture in strips: rows by themselves are enough for the first; for the others strips have to overlap.
-adain = overridable(ops_adain.adain)
-conv3x3 = overridable(ops.conv3x3)
-enlarged_conv3x3 = overridable(ops.enlarged_conv3x3)
-depthwise3x3 = overridable(ops_depthwise.depthwise3x3)
 
 
 def normalised(x: Tensor, limit: float) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import mean_std
 from stylecli.models.products import Products
+from stylecli.ops.overridable import mean_std
 
 Features = Callable[[Tensor], list[Tensor]]
 """Pictures (B, 3, H, W) in 0..1 to feature maps (B, C, h, w), finest first."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from stylecli.devices import here
 from stylecli.ops import build, cache, cuda, proof
 from stylecli.ops.catalog import OPERATORS, Operator
 from stylecli.ops.kernel_mode import kernel_mode
 
 
-def status() -> dict[str, Any]:
-    """The state of the kernels, as plain values for JSON. Builds and proves what a first use would.
+def status(devices: Sequence[torch.device]) -> dict[str, Any]:
+    """The state of the kernels on some devices, as plain values for JSON. Builds and proves what a first use would.
 
     Keys: ``cache`` and ``files`` (the folder and what we keep there), ``cpu`` (``library``, ``about``, ``reason``,
     ``log``, ``threads``), ``devices`` (for each ``device``, ``name``, ``proven``, ``beside`` (whether CUDA
@@ -23,7 +22,7 @@ def status() -> dict[str, Any]:
     ``path`` ("compiled" or "torch"), ``why``, ``proven`` (when, in UTC, or None), ``errors`` (relative RMS by number
     format), ``problem``. ``cpu.library`` is None too where it exists for this process alone.
     """
-    proofs = {str(device): _proof(device) for device in here()}
+    proofs = {str(device): _proof(device) for device in devices}
     cpu = build.outcome()
     return {
         "cache": str(cache.folder()),
@@ -35,8 +34,8 @@ def status() -> dict[str, Any]:
             "log": str(cpu.log) if cpu.log else None,
             "threads": torch.get_num_threads(),
         },
-        "devices": [_device(device, proofs[str(device)]) for device in here()],
-        "operators": [_row(op, device, proofs[str(device)]) for op in OPERATORS for device in here()],
+        "devices": [_device(device, proofs[str(device)]) for device in devices],
+        "operators": [_row(op, device, proofs[str(device)]) for op in OPERATORS for device in devices],
     }
 
 

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.models.texture import FeatureNetwork, Texture, halved, lattice
+from stylecli.ops.luma import luma
 from stylecli.paint.guidance import total_variation
 from stylecli.paint.measure import apart, apart_at_half, structure_of
-from stylecli.paint.photo import luma
 from stylecli.paint.progress import Progress
 
 RATE = 0.02  # of Adam, in units of white

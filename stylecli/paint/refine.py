@@ -19,9 +19,9 @@ from stylecli.errors import InputError, UsageError
 from stylecli.files.atomic import atomic_path
 from stylecli.files.cache import cache_dir
 from stylecli.models.style_mamba.painter import TextPainter
-from stylecli.paint.options import fingerprint
 from stylecli.paint.pixels import to_tensor
 from stylecli.paint.progress import ProgressLog
+from stylecli.paint.settings import fingerprint
 
 if TYPE_CHECKING:
     from stylecli.paint.stylizer import Stylizer

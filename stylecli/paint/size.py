@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.devices import upload
-from stylecli.paint.photo import Photo, luma
+from stylecli.ops.luma import luma
+from stylecli.paint.photo import Photo
 from stylecli.paint.pixels import strips
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size

@@ -25,11 +25,11 @@ from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
 from stylecli.models.texture import FeatureNetwork, Texture
 from stylecli.paint.forward import at_full_size, paint_at
-from stylecli.paint.options import PICTURES, Settings
 from stylecli.paint.palette import Palette
 from stylecli.paint.photo import Canvas, Photo, keep_color
 from stylecli.paint.pixels import strips
 from stylecli.paint.progress import ProgressLog
+from stylecli.paint.settings import PICTURES, Settings
 from stylecli.paint.size import resize, working_size
 from stylecli.paint.style import Style
 from stylecli.tiling import LazyFeatureMap

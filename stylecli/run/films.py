@@ -16,7 +16,8 @@ from stylecli import __version__
 from stylecli.errors import InputError, StylizeError, UsageError
 from stylecli.files.claim import is_claimed
 from stylecli.interrupt import one_ctrl_c
-from stylecli.paint.options import LoadOptions, PaintOptions, Settings, fingerprint
+from stylecli.paint.options import LoadOptions, PaintOptions
+from stylecli.paint.settings import Settings, fingerprint
 from stylecli.run.events import STREAM
 from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load
 from stylecli.run.face_track import FaceTrack, find_in_film, follow_faces

@@ -15,7 +15,8 @@ from stylecli.errors import StylizeError, UsageError
 from stylecli.files import remote
 from stylecli.files.remote import RemotePath
 from stylecli.memory import free_memory
-from stylecli.paint.options import LoadOptions, PaintOptions, Settings
+from stylecli.paint.options import LoadOptions, PaintOptions
+from stylecli.paint.settings import Settings
 from stylecli.run.disks import writable
 from stylecli.run.events import STREAM, Failed, Warned
 from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load

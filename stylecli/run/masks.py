@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from stylecli.errors import InputError, UsageError
 from stylecli.files.cache import digest_of
 from stylecli.files.remote import local_only
-from stylecli.paint.options import Settings, fingerprint
+from stylecli.paint.settings import Settings, fingerprint
 from stylecli.run.events import STREAM, Event, Failed
 from stylecli.run.paths import exists, is_folder
 

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from stylecli import __version__
 from stylecli.files.remote import opened
-from stylecli.paint.options import Settings, differences, fingerprint
+from stylecli.paint.settings import Settings, differences, fingerprint
 from stylecli.run import listing
 from stylecli.run.events import Event, Failed, Skipped
 from stylecli.run.plan import Plan, Task

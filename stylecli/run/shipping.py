@@ -54,7 +54,8 @@ def parcels(job: Job) -> list[Parcel]:
 
 def _weights(job: Job) -> list[Path]:
     from stylecli.models.registry import find_model
-    from stylecli.weights.store import locate, named
+    from stylecli.weights.locating import locate
+    from stylecli.weights.store import named
 
     model = find_model(job.loading.model, job.loading.weights)
     files = list(model.files)

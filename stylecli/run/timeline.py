@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylecli.errors import UsageError
-from stylecli.paint.options import PaintOptions, Settings, fingerprint
+from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats, to_tensor
+from stylecli.paint.settings import Settings, fingerprint
 from stylecli.run import ready
 from stylecli.run.painters import paint, refined, resolve
 from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch

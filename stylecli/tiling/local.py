@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.models.layers import adain, conv3x3, depthwise3x3, enlarged_conv3x3, materialize
+from stylecli.ops.overridable import adain, conv3x3, depthwise3x3, enlarged_conv3x3, materialize
 from stylecli.tiling.lazy_map import HANDLERS, Handler, LazyFeatureMap, Range
 
 

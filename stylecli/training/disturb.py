@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 
 
 def draw(g: Generator, B: int, least: float = 0.0, most: float = 1.0) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 from stylecli.training.phrases import COLOURS
 
 MEASURES = ("light", "contrast", "saturation", "warmth", "lines", "rough")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from stylecli.errors import InputError
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 
 PHOTOGRAPHS = (
     "a photo",

@@ -6,7 +6,7 @@ if need be. Nothing here imports torch, and nothing that can open a socket until
 
 from __future__ import annotations
 
+from stylecli.weights.locating import locate
 from stylecli.weights.manifest import Network, WeightFile, load_manifest, manifest_path
-from stylecli.weights.store import locate
 
 __all__ = ["Network", "WeightFile", "load_manifest", "locate", "manifest_path"]

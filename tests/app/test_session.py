@@ -18,9 +18,9 @@ from PIL import Image
 
 from stylecli.__main__ import _run
 from stylecli.app import session as rules
-from stylecli.app.choice import ONLY, PHOTOGRAPHS, How
+from stylecli.app.choice import ONLY, PHOTOGRAPHS, How, ready_names
 from stylecli.app.session import Session
-from stylecli.app.studio import Studio, ready_names
+from stylecli.app.studio import Studio
 from stylecli.app.work import told
 from stylecli.errors import InputError, UsageError
 from stylecli.paint.options import LoadOptions

@@ -187,7 +187,7 @@ def test_what_is_sent_arrives_once_under_its_digest(
     tmp_path: Path, styles: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "own.safetensors"
-    from stylecli.weights.store import locate
+    from stylecli.weights.locating import locate
 
     own.write_bytes(locate("stylerwkv-s").read_bytes())
     job = ImageJob([], [StyleSpec("starry", ((styles[0], 1.0),))], loading=LoadOptions(model=str(own)))

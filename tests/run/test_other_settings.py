@@ -16,7 +16,8 @@ import stylecli
 from stylecli.__main__ import _run
 from stylecli.errors import WeightsError
 from stylecli.models.registry import find_model
-from stylecli.paint.options import LoadOptions, PaintOptions, differences
+from stylecli.paint.options import LoadOptions, PaintOptions
+from stylecli.paint.settings import differences
 from stylecli.paint.stylizer import Stylizer
 
 BUNDLED = Path(stylecli.__file__).parent / "assets" / "weights"

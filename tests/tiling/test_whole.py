@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from stylecli.errors import OutOfMemoryError
-from stylecli.models.layers import mean_std
 from stylecli.models.style_mamba import tiling as mamba_tiling
 from stylecli.models.style_mamba.blocks import scan_along
 from stylecli.models.style_rwkv import tiling as rwkv_tiling
 from stylecli.models.style_rwkv.blocks import wkv_of_map
+from stylecli.ops.overridable import mean_std
 from stylecli.ops.selective_scan.of_map import Recurrence
 from stylecli.ops.skip_scan import skip_scan_order
 from stylecli.tiling import Grid, LazyFeatureMap, sweep, whole

@@ -12,8 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stylecli.models.layers import AdaIn, DepthwiseConv, materialize, overridable
+from stylecli.models.layers import AdaIn, DepthwiseConv
 from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.ops.overridable import materialize, overridable
 from stylecli.ops.selective_scan import of_map
 from stylecli.ops.selective_scan.of_map import DIRECTIONS, gated_scan_of_map
 

@@ -23,7 +23,6 @@ from stylecli.models.layers import (
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    materialize,
     normalised,
     strided_conv,
 )
@@ -31,6 +30,7 @@ from stylecli.models.style_mamba import tiling  # noqa: F401  how it is painted 
 from stylecli.models.style_mamba.blocks import ConditionalBlock
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.style_code import PromptCode, StyleCode
+from stylecli.ops.overridable import materialize
 
 
 class StyleMamba(nn.Module):

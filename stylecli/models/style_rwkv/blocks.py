@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import Conv3x3, DepthwiseConv, materialize, overridable
+from stylecli.models.layers import Conv3x3, DepthwiseConv
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
+from stylecli.ops.overridable import materialize, overridable
 from stylecli.ops.skip_scan import skip_scan_order
 
 

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import SLOPE, Conv3x3, mean_std, strided_conv
+from stylecli.models.layers import SLOPE, Conv3x3, strided_conv
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
+from stylecli.ops.overridable import mean_std
 
 SEEN = (256, 512)
 """Channels of VGG-16's relu3_3 and relu4_3."""

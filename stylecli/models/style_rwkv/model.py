@@ -26,14 +26,13 @@ from stylecli.models.layers import (
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    materialize,
-    mean_std,
     strided_conv,
 )
 from stylecli.models.style_rwkv import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.feature_network import StyleFeatureNetwork
+from stylecli.ops.overridable import materialize, mean_std
 
 READING = ("reader.", "read.")
 """Parts that describe the style and do not paint: eight bits are enough for them (stylecli/models/packing.py)."""

@@ -23,7 +23,7 @@ from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.model import READING, StyleRwkv
-from stylecli.paint.photo import luma
+from stylecli.ops.luma import luma
 from stylecli.training.data import (
     generator,
     list_images,

@@ -1,0 +1,43 @@
+"""Functions of whole feature maps, which are computed in another way where a picture is painted in strips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import Tensor
+from torch.overrides import wrap_torch_function
+
+from stylecli.ops import adain as ops_adain
+from stylecli.ops import conv3x3 as ops_conv3x3
+from stylecli.ops import depthwise3x3 as ops_depthwise
+from stylecli.ops.moments import moments
+
+EPS = 1e-5
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def overridable(function: _Function) -> _Function:
+    """Let ``function`` be computed in another way for what stands in for tensors, as torch's own functions can:
+    stylecli/tiling computes pictures in strips, and so must whatever looks at more than a token's neighbours."""
+    return wrap_torch_function(lambda *args: args)(function)  # type: ignore[return-value]
+
+
+@overridable
+def materialize(x: Tensor) -> Tensor:
+    """x itself. Says what is to be computed once and kept where a picture is painted in strips."""
+    return x
+
+
+@overridable
+def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
+    mean, variance = moments(x)
+    return mean, (variance + EPS).sqrt()
+
+
+# A picture in strips: rows by themselves are enough for the first; for the others strips have to overlap.
+adain = overridable(ops_adain.adain)
+conv3x3 = overridable(ops_conv3x3.conv3x3)
+enlarged_conv3x3 = overridable(ops_conv3x3.enlarged_conv3x3)
+depthwise3x3 = overridable(ops_depthwise.depthwise3x3)
