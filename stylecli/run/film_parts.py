@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stylecli.media.video.clip import Frame
 from stylecli.media.video.encoding import GOP_FRAMES
-from stylecli.paint.options import Settings
+from stylecli.paint.settings import Settings
 from stylecli.run.film_checkpoint import FilmCheckpoint
 from stylecli.run.plan import Task
 

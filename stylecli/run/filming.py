@@ -21,7 +21,7 @@ from stylecli.media.video.reading import VideoSource
 from stylecli.media.video.sequence import SequenceSink, SequenceSource
 from stylecli.media.video.sink import FilmSink, Sink, partial_path
 from stylecli.media.video.source import Source, open_source
-from stylecli.paint.options import fingerprint
+from stylecli.paint.settings import fingerprint
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import Advanced, Done, FilmDone, Started, Warned
 from stylecli.run.film import FilmRun
