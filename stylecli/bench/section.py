@@ -93,7 +93,9 @@ def machine() -> dict[str, str]:
     from stylecli import __version__
     from stylecli.devices import accelerators
     from stylecli.ops.proof import name_of
+    from stylecli.weights import load_manifest
 
+    bundled = [one for one in load_manifest().values() if any(file.bundled for file in one.files)]
     threads, memory = torch.get_num_threads(), built_in_memory()
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -101,6 +103,7 @@ def machine() -> dict[str, str]:
         "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "software": f"stylecli {__version__}, torch {torch.__version__}",
+        "weights": ", ".join(f"{one.name} {one.version}" for one in bundled),
     }
     if accelerators():
         facts["graphics"] = ", ".join(map(name_of, accelerators()))

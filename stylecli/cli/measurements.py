@@ -39,9 +39,12 @@ def deliver(sections: Sequence[Section], json: bool, markdown: bool, html: Path 
         with atomic_path(html) as part:
             part.write_text(report.page(sections, machine()), encoding="utf-8")
     if json:
+        on = machine()
         for section in sections:
-            for record in section.records:
-                print_json({"bench": section.name, "table": section.title, **record})
+            for record, cells in zip(section.records, section.rows, strict=True):
+                row = dict(zip(section.headings, cells, strict=True))
+                shown = {"by": section.command, "on": on, "row": row}
+                print_json({"bench": section.name, "table": section.title, **record, "shown": shown})
     elif markdown:
         print_text(report.markdown(sections, machine()))
     else:
