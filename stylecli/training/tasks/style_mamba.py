@@ -9,12 +9,14 @@ its encoder is fixed.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecli.errors import UsageError
@@ -71,10 +73,14 @@ class Painting:
 
 @dataclass(frozen=True)
 class Losses(PaintingLosses):
-    """``reconstruction``: of photographs by the auto-encoder alone. ``range``: of paintings outside of 0..1."""
+    """``reconstruction``: of photographs by the auto-encoder alone. ``range``: of paintings outside of 0..1.
+    ``kept``: of paintings, seen through a box of 4 x 4 pixels, from what the decoder that training began with makes of
+    the same latents. Such a box hides whatever repeats every 4 pixels: with ``lattice`` beside it, the decoder learns
+    to leave out its own grid, and nothing else."""
 
     reconstruction: float = 5.0
     range: float = 2.0
+    kept: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class StyleMambaTask(PaintingTask):
                 f"{wanted[0]} and {wanted[1]} numbers (style = 0: phrases alone)"
             )
         autoencoder = cast(Autoencoder, load_network(recipe.weights(data.autoencoder), "autoencoder"))
+        self.began_with = copy.deepcopy(autoencoder).to(device).requires_grad_(False)
         self.learning = Learning(StyleMamba(config), autoencoder).to(device)
         self.module = self.learning
 
@@ -168,13 +175,21 @@ class StyleMambaTask(PaintingTask):
         network, autoencoder = self.learning.network, self.learning.autoencoder
         with torch.no_grad():
             latent = autoencoder.encode(content)
-        painted = autoencoder.decode(network(latent, network.style_code(style), seed))
-        return (painted, autoencoder.decode(latent)) if "reconstruction" in self.weights else (painted,)
+        stylized = network(latent, network.style_code(style), seed)
+        painted = {"painted": autoencoder.decode(stylized)}
+        if "reconstruction" in self.weights:
+            painted["reconstruction"] = autoencoder.decode(latent)
+        if "kept" in self.weights:
+            painted["kept"] = self.began_with.decode(stylized.detach())
+        return tuple(painted.values())
 
     def more_terms(self, painted: tuple[Tensor, ...], batch: Batch) -> dict[str, Tensor]:
-        terms = {"range": guidance.out_of_range(painted[0].float())}
+        output, *more = (x.float() for x in painted)
+        terms = {"range": guidance.out_of_range(output)}
         if "reconstruction" in self.weights:
-            terms["reconstruction"] = (painted[1].float() - batch.content).abs().mean()
+            terms["reconstruction"] = (more.pop(0) - batch.content).abs().mean()
+        if "kept" in self.weights:
+            terms["kept"] = F.avg_pool2d(output - more.pop(0), 4, 1).abs().mean()
         return terms
 
     def releases(self, averaged: nn.Module) -> list[Release]:
