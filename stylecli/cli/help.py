@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any
 
 _GROUPS = {
-    "What to paint with": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --features "
+    "Style": "--style --styles --prompt --text --blend --style-at --backbone --refine --polish --features "
     "--strength --stroke-size --preserve-color --colour-only --takes --phrases --temporal --seed --model",
     "Where to paint": "--mask --invert-mask --feather --faces --region",
-    "What becomes of it": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
+    "Result": "--output --format --quality --max-size --columns --codec --crf --preset --pix-fmt --hdr "
     "--fps --overwrite --resume --open --dry-run --preview",
-    "Which inputs, and how much of them": "--recursive --watch --shard --max-pixels --start --end --max-frames",
-    "Where it runs": "--device --dtype --jobs --cluster --tile --memory-limit --threads --workers --offline",
-    "What it says": "--json --markdown --html --quiet --verbose --help",
+    "Inputs": "--recursive --watch --shard --max-pixels --start --end --max-frames",
+    "Speed and memory": "--device --dtype --jobs --cluster --tile --memory-limit --threads --workers --offline",
+    "Messages": "--json --markdown --html --quiet --verbose --help",
 }
 _GROUP_OF = {option: group for group, options in _GROUPS.items() for option in options.split()}
 _OTHERS = "Options"

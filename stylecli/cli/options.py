@@ -107,7 +107,7 @@ def style_specs(
     return [parse_regions(regions, feather)]
 
 
-# What to paint with.
+# Style.
 Styles = Annotated[
     list[Path] | None,
     typer.Option(
@@ -150,7 +150,7 @@ PreserveColor = Annotated[
         "--preserve-color",
         "--preserve-colour",
         "--luma-only",
-        help="Keep the input's colours, paint its light alone.",
+        help="Keep the input's colours: only its lightness is painted.",
     ),
 ]
 ColourOnly = Annotated[
@@ -186,8 +186,8 @@ Features = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE",
-        help="By what --refine and --polish see strokes: vgg16 sees more than the usual, bundled network, and is "
-        "fetched.",
+        help="Network by which --refine and --polish compare strokes: vgg16, fetched once, sees more than the usual, "
+        "bundled one.",
         show_default="the network's own",
     ),
 ]
@@ -209,7 +209,7 @@ Feather = Annotated[
         min=0,
         max=1000,
         callback=finite,
-        help="Soften edges of masks so far to either side.",
+        help="Soften the edges of masks by so many pixels to either side.",
     ),
 ]
 FacesOption = Annotated[
@@ -233,7 +233,7 @@ RegionsOption = Annotated[
     ),
 ]
 
-# What becomes of it.
+# Result.
 
 
 def output_option(besides: str) -> Any:
@@ -296,7 +296,7 @@ Open = Annotated[
     bool, typer.Option("--open", help="Show the result when it is done; of several their folder.")
 ]
 
-# Where it runs.
+# Speed and memory.
 DeviceOption = Annotated[
     Device,
     typer.Option(
@@ -344,9 +344,7 @@ Prompts = Annotated[
 ]
 Takes = Annotated[
     int,
-    typer.Option(
-        min=1, max=64, metavar="N", help="So many results of every phrase, each in another of its styles."
-    ),
+    typer.Option(min=1, max=64, metavar="N", help="Results of every phrase, each in another of its styles."),
 ]
 Weights = Annotated[
     Path | None,
@@ -359,7 +357,7 @@ Offline = Annotated[
     typer.Option("--offline", callback=go_offline, help="Open no network connection (STYLIZE_OFFLINE=1)."),
 ]
 
-# What it says.
+# Messages.
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Details, and tracebacks of bugs.")]

@@ -62,7 +62,11 @@ def run_recipe(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Another value, as losses.style=3; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one value of the recipe, such as losses.style=3; repeatable.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Go on from the checkpoint in --out, or begin anew.")

@@ -117,7 +117,7 @@ def test_every_page_has_an_example_that_is_understood(
                 below = below.commands[word]
             below.make_context(name, words[1 + len(name.split()) :])
     text = (_run(["image", "--help"]), capsys.readouterr().out)[1]
-    assert text.index("Arguments:") < text.index("What to paint with:") < text.index("What it says:")
+    assert text.index("Arguments:") < text.index("\nStyle:") < text.index("\nMessages:")
     assert "Options:" not in text  # all have their place
     assert "Usage: stylize image [OPTIONS] INPUT...\n" in text and "\n  INPUT...  " in text
 
