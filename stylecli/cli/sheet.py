@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from stylecli.cli import options
-from stylecli.cli.groups import Engine, Painting, Where, grouped
+from stylecli.cli.groups import Engine, Painting, Sharing, Where, grouped
 from stylecli.errors import InputError, OutOfMemoryError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stylecli.paint.regions import Regions
     from stylecli.paint.settings import Settings
     from stylecli.paint.stylizer import Stylizer
+    from stylecli.run.images import ImageJob
     from stylecli.run.style_specs import StyleSpec
 
 
@@ -53,6 +55,8 @@ def sheet(
     painting: Painting,
     where: Where,
     polish: options.Polish = 0,
+    jobs: options.Jobs = 1,
+    cluster: options.Cluster = None,
     engine: Engine,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -65,7 +69,9 @@ def sheet(
     from stylecli.files.remote import local_only
     from stylecli.media import read_picture, resize_to_fit
     from stylecli.paint.settings import PICTURES, fingerprint
+    from stylecli.run.executor import InProcess
     from stylecli.run.guard import Protected
+    from stylecli.run.images import ImageJob
     from stylecli.run.masks import kept_masks, mask_settings, regions_of
     from stylecli.run.style_specs import StyleSpec, collect_prompts, read_phrases
 
@@ -104,13 +110,19 @@ def sheet(
         }
         if target.exists() and not overwrite:
             _leave(console, target, settings)
-        stylizer = loading.load()
+        executor = Sharing(None, jobs, cluster).executor(engine.device.value)
         console.start_bar(len(specs))
-        regions = regions_of([None, mask], photo, how.faces)
-        cells = list(_paint(console, stylizer, picture, specs, how, regions))
+        if isinstance(executor, InProcess):
+            stylizer = loading.load()
+            regions = regions_of([None, mask], photo, how.faces)
+            cells, made = list(_paint(console, stylizer, picture, specs, how, regions)), stylizer.settings
+        else:
+            job = ImageJob([str(photo)], specs, max_size=max_size, memory_limit=engine.limit, mask=mask)
+            job = replace(job, options=how, loading=loading, executor=executor)
+            cells, made = _paint_shared(console, job, target)
         console.stop_bar()
         if cells:
-            made = {**settings, **stylizer.settings}
+            made = {**made, **settings}
             _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
             console.sheet(target, f"{len(cells)} of {len(specs)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
@@ -195,6 +207,39 @@ def _paint(
         console.show(Done(source, label, name, time.perf_counter() - begun, width, height))
         drawn = _image(painted)
         yield name, drawn if style is None else inset(drawn, _image(style))
+
+
+def _paint_shared(
+    console: Console, job: ImageJob, target: Path
+) -> tuple[list[tuple[str, Image.Image]], Settings]:
+    """The same by several workers; and what the paintings were made with."""
+    from stylecli.media import read_picture
+    from stylecli.montage import inset
+    from stylecli.run.events import Failed
+    from stylecli.run.shared_sheet import paint_shared
+    from stylecli.run.style_specs import Prompt
+
+    specs: list[StyleSpec] = []
+    names: list[tuple[Path, str]] = []
+    styles: list[Picture | None] = []
+    for spec in job.specs:
+        part = spec.parts[0][0]
+        try:  # one that cannot be read would end all
+            styles.append(read_picture(part, name=str(part)) if isinstance(part, Path) else None)
+        except InputError as error:
+            console.show(Failed(Path(str(part)), str(error).removeprefix(f"{part}: ")))
+            continue
+        name = part.text if isinstance(part, Prompt) else spec.name
+        names.append((part if isinstance(part, Path) else Path(name), name))
+        specs.append(spec)
+    made: Settings = {}
+    cells = []
+    job = replace(job, specs=specs)
+    for number, painted, how in paint_shared(job, names, target, console.show) if specs else ():
+        made = how
+        style, drawn = styles[number], _image(painted)
+        cells.append((names[number][1], drawn if style is None else inset(drawn, _image(style))))
+    return cells, made
 
 
 def _image(picture: Picture) -> Image.Image:

@@ -211,11 +211,20 @@ def _patiently(path: RemotePath, call: Callable[[], _T]) -> _T:
         except StylizeError:
             raise
         except Exception as error:
-            lasting = isinstance(error, PermissionError | IsADirectoryError) or not isinstance(error, OSError)
-            if lasting or not left:
+            if _lasting(error) or not left:
                 raise InputError(f"{path}: {_words(error)}") from error
             time.sleep(_WAIT_S * 2 ** (_TRIES - 1 - left))
     raise AssertionError
+
+
+def _lasting(error: Exception) -> bool:
+    """Whether another try would end in the same way. Libraries have kinds of their own for what is wrong on the way."""
+    status = getattr(error, "status", None)  # aiohttp's, of an answer
+    if isinstance(status, int) and 400 <= status < 500:
+        return True
+    return isinstance(
+        error, PermissionError | IsADirectoryError | FileExistsError | LookupError | ValueError | TypeError
+    )
 
 
 def _words(error: Exception) -> str:

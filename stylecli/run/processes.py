@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -63,6 +64,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are begun within never hear of Ctrl-C, from their first moment on: a terminal sends it to all."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it would end this while it begins
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Process(Worker):
     """A process, and this end of the way to it."""
 
@@ -76,7 +91,8 @@ class _Process(Worker):
         self.process: SpawnProcess = multiprocessing.get_context("spawn").Process(
             target=work, args=(theirs, shared, threads, count, level), name=f"stylize on {place}", daemon=True
         )
-        self.process.start()
+        with _deaf_to_ctrl_c():
+            self.process.start()
         theirs.close()  # or its end would not be noticed
 
     def hand(self, portions: Sequence[Portion]) -> None:

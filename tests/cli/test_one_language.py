@@ -68,6 +68,14 @@ def test_a_sheet_of_phrases_and_of_styles(stylize: Stylize, tmp_path: Path) -> N
     lines = result.stderr.decode()
     assert "3 of 4 styles on all.png" in lines and "failed styles/b.png: " in lines
     assert pixels(tmp_path / "all.png").shape != pixels(tmp_path / "said.png").shape
+    shared = stylize(*both, "-s", "styles", "-o", "shared.png", "--jobs", "2")
+    assert shared.returncode == 1
+    lines = shared.stderr.decode()
+    assert "3 of 4 styles on shared.png" in lines and "failed styles/b.png: " in lines
+    assert np.array_equal(pixels(tmp_path / "shared.png"), pixels(tmp_path / "all.png"))
+    again = stylize(*both, "-s", "styles", "-o", "shared.png")
+    assert "exists already" in again.stderr.decode()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     for content, says in (
         (b"# nothing\n", "no phrase in it"),
         (b"\xff\xfe\x00", "cannot be read"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -24,11 +25,11 @@ from stylecli.errors import UsageError
 from stylecli.files.cache import cache_dir, digest_of
 from stylecli.paint.options import LoadOptions
 from stylecli.run.actor import Actor, Order
-from stylecli.run.cluster import Cluster, Seat
+from stylecli.run.cluster import Cluster, Seat, _Actor, _Actors
 from stylecli.run.images import ImageJob
-from stylecli.run.shipping import Parcel, parcels, unpacked, version
+from stylecli.run.shipping import Parcel, parcels, refined_here, unpacked, version
 from stylecli.run.style_specs import StyleSpec
-from stylecli.run.worker import Broken, Over
+from stylecli.run.worker import Broken, Over, Ready
 
 COUNT = 40
 
@@ -208,6 +209,30 @@ def test_what_is_sent_arrives_once_under_its_digest(
     assert Path(there.loading.model).is_relative_to(tmp_path / "there")
     assert there.loading.settings == job.loading.settings
     assert digest_of(Path(there.loading.model)) == digest_of(own)
+
+
+def test_a_network_that_the_first_worker_has_adapted_is_sent_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (tmp_path / name for name in ("first", "second"))
+    monkeypatch.setenv("STYLIZE_CACHE", str(first))
+    adapted, missing = (first / "refined" / f"{name}.safetensors" for name in "ab")
+    adapted.parent.mkdir(parents=True)
+    adapted.write_bytes(b"numbers")
+    monkeypatch.setattr("stylecli.paint.refine.in_use", {adapted, missing})
+    ready = Ready(refined_here())
+    (parcel,) = ready.refined
+
+    class Asked:
+        read = SimpleNamespace(remote=Actor(order(tmp_path, {}), 1, 1).read)
+
+    ray = SimpleNamespace(put=lambda data: data, get=lambda data: data)
+    crew = _Actors(ray, order(tmp_path, {}))
+    crew.first_ready(_Actor(Seat("0", 1, 0, 1, 1), Asked()), ready)
+    assert crew._order.parcels == [parcel]
+    monkeypatch.setenv("STYLIZE_CACHE", str(second))
+    unpacked(ImageJob([], []), crew._order.parcels, lambda one: crew._sent[one.sha256])
+    assert (second / "refined" / "a.safetensors").read_bytes() == b"numbers"
 
 
 class Ray:

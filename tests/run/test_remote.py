@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import Stylize, draw
@@ -160,6 +161,13 @@ def test_what_fails_on_the_way_is_tried_again(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(memory, "cat_file", shaky)
     monkeypatch.setattr("time.sleep", waits.append)
     assert remote.read(path) == b"data" and waits == [0.5, 1.0]
+    aiohttp = pytest.importorskip("aiohttp")
+    answers += [aiohttp.ServerDisconnectedError()]  # no OSError
+    assert remote.read(path) == b"data" and len(waits) == 3
+    answers += [aiohttp.ClientResponseError(SimpleNamespace(real_url=""), (), status=403)]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="403"):
+        remote.read(path)
+    assert len(waits) == 3
     answers += [OSError("no route?X-Amz-Signature=abc")] * 9
     with pytest.raises(InputError, match=r"^memory://folder/b\.png: no route\?…$"):
         remote.read(path)

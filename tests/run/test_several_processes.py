@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import re
 import signal
 import subprocess
@@ -21,8 +22,8 @@ from stylecli.errors import StylizeError, UsageError, WeightsError
 from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.run.events import STREAM, Done, Event, Failed
 from stylecli.run.plan import Task
-from stylecli.run.processes import Processes, each_device
-from stylecli.run.worker import Report
+from stylecli.run.processes import Processes, _Process, _Processes, each_device
+from stylecli.run.worker import Ready, Report
 
 
 def paint(folder: Path, names: list[str], mood: str = "well", jobs: int = 2) -> list[Event]:
@@ -148,6 +149,16 @@ def test_ctrl_c_lets_every_worker_finish_its_file(tmp_path: Path, styles: list[P
     assert 3 <= done < 20 and "Traceback" not in stderr.decode()
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in both)
+
+
+def test_ctrl_c_while_a_worker_is_begun_is_not_heard_there(capfd: pytest.CaptureFixture[str]) -> None:
+    crew = _Processes(Plain([], []), 1)
+    worker = crew.begin("cpu")
+    assert isinstance(worker, _Process)
+    os.kill(worker.process.pid or 0, signal.SIGINT)  # it has not even begun to import
+    ((_, said),) = [*crew.listen(100)]
+    crew.close(at_once=True)
+    assert said == [Ready()] and capfd.readouterr().err == ""
 
 
 def test_a_worker_that_waits_at_a_queue_is_not_interrupted_there() -> None:
