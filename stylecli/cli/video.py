@@ -125,7 +125,8 @@ def video(
     from stylecli.paint.settings import PICTURES
     from stylecli.run.films import FilmJob
 
-    local_only(*inputs, output)
+    if preview:
+        local_only(*inputs, output)
     timelines = _timelines(style, prompt, blend, style_at, takes, region, where.feather)
     loading = engine.loading(PICTURES, painting.seed)
     job = FilmJob(

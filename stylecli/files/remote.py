@@ -78,8 +78,8 @@ def local_only(*texts: str | Path | None) -> None:
     for text in texts:
         if text is not None and is_remote(text):
             raise UsageError(
-                f"{as_path(text)}: a file of this machine is wanted here; addresses are for what image and text paint, "
-                "their style images and -o"
+                f"{as_path(text)}: a file of this machine is wanted here; addresses are for what image, text and video "
+                "paint, for style images and -o"
             )
 
 
@@ -121,19 +121,28 @@ def opened(path: Path) -> IO[bytes]:
 
 def write(path: RemotePath, data: bytes, *, replace: bool = True) -> None:
     """Raises WriteError, and TakenError as :func:`stylecli.files.atomic.atomic_path` does."""
+    _put(path, lambda fs, key: fs.pipe_file(key, data), replace)
+
+
+def send(file: Path, path: RemotePath, *, replace: bool = True) -> None:
+    """A file of this machine; raises as ``write`` does."""
+    _put(path, lambda fs, key: fs.put_file(str(file), key), replace)
+
+
+def _put(path: RemotePath, put: Callable[[Any, str], object], replace: bool) -> None:
     fs, key = _there(path)
     try:
         fs.invalidate_cache()
         if not replace and _patiently(path, lambda: fs.exists(key)):
             raise TakenError(f"{path}: was written by somebody else meanwhile, and stays as it is")
         if path.protocol in _STORES:
-            _patiently(path, lambda: fs.pipe_file(key, data))
+            _patiently(path, lambda: put(fs, key))
             return
         folder, _, _ = key.rpartition("/")
         part = f"{folder}/.stylize-{secrets.token_hex(8)}.part"
         try:
             _patiently(path, lambda: fs.makedirs(folder, exist_ok=True))
-            _patiently(path, lambda: fs.pipe_file(part, data))
+            _patiently(path, lambda: put(fs, part))
             fs.mv(part, key)
         except BaseException:
             with suppress(Exception):

@@ -13,6 +13,7 @@ from stylecli.media.video.clip import Part
 from stylecli.media.video.encoding import GOP_FRAMES
 from stylecli.run.events import Advanced, Done, Event, Failed, FilmDone, Notice, Started, Warned
 from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
+from stylecli.run.film_inputs import workplace
 from stylecli.run.film_parts import SHARED, Joining, Stretch
 from stylecli.run.handout import Handout
 from stylecli.run.plan import Task
@@ -144,7 +145,7 @@ class FilmHandout(Handout):
 
     def _claim(self, film: _Film) -> bool:
         """Whether the result is ours; what an earlier run has left is taken up, or goes."""
-        stack, target = ExitStack(), film.task.target
+        stack, target = ExitStack(), workplace(film.task.target)
         try:
             stack.enter_context(claimed(target))
             checkpoint = FilmCheckpoint(target)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylecli.errors import UsageError
+from stylecli.files.cache import cache_dir
+from stylecli.files.remote import RemotePath, as_path, is_remote
 from stylecli.run.events import STREAM, Failed
 from stylecli.run.paths import is_folder
 from stylecli.run.plan import Found
@@ -26,6 +29,7 @@ def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Foun
     Raises UsageError for stdin.
     """
     from stylecli.media import find_images
+    from stylecli.media.video.animation import FORMATS
     from stylecli.media.video.sequence import is_pattern, numbered
     from stylecli.media.video.source import SUFFIXES
 
@@ -34,6 +38,13 @@ def find_films(inputs: Sequence[str], *, recursive: bool) -> tuple[Sequence[Foun
     found: list[Found] = []
     problems: list[Failed] = []
     for text in inputs:
+        if is_remote(text):
+            from stylecli.run.remote_inputs import find_remote
+
+            there = find_remote([text], recursive, SUFFIXES - FORMATS.keys(), "film")
+            found += there.images
+            problems += [Failed(as_path(problem.path), problem.reason) for problem in there.problems]
+            continue
         path = Path(text)
         if is_pattern(path):
             if numbered(path):
@@ -56,6 +67,13 @@ def _stands_still(path: Path) -> bool:
     from stylecli.media.video.animation import is_animation
 
     return path.suffix.lower() == ".webp" and not is_animation(path)
+
+
+def workplace(target: Path) -> Path:
+    """Where a film is made: in its place, or on this machine before it is sent to its address."""
+    if not isinstance(target, RemotePath):
+        return target
+    return cache_dir() / "films" / hashlib.sha256(str(target).encode()).hexdigest()[:16] / target.name
 
 
 def files_read(source: Path) -> Sequence[Path]:

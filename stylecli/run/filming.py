@@ -7,14 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli.errors import InputError, OutOfMemoryError, StylizeError, UsageError
+from stylecli.files import remote
 from stylecli.files.atomic import remove_stale_temporaries
 from stylecli.files.claim import claimed
+from stylecli.files.remote import RemotePath
 from stylecli.media.video.animation import AnimationSink
 from stylecli.media.video.encoding import GOP_FRAMES
 from stylecli.media.video.reading import VideoSource
@@ -23,10 +26,12 @@ from stylecli.media.video.sink import FilmSink, Sink, partial_path
 from stylecli.media.video.source import Source, open_source
 from stylecli.paint.settings import fingerprint
 from stylecli.run.disks import FullDisks
-from stylecli.run.events import Advanced, Done, FilmDone, Started, Warned
+from stylecli.run.events import Advanced, Done, Event, FilmDone, Started, Warned
 from stylecli.run.film import FilmRun
 from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
+from stylecli.run.film_inputs import workplace
 from stylecli.run.film_parts import SHARED, Joining, Stretch
+from stylecli.run.paths import exists
 from stylecli.run.plan import Task
 from stylecli.run.provenance import remember
 from stylecli.run.stream import failed
@@ -85,12 +90,38 @@ class Filming:
             self._stretch(task)
         elif self.job.preview:
             self._preview(task)
+        elif isinstance(task.target, RemotePath):
+            self._film_elsewhere(task, task.target)
         elif self.shared:
             self._film(task)
         else:
             remove_stale_temporaries(task.target.parent)
             with claimed(task.target):
                 self._film(task)
+
+    def _film_elsewhere(self, task: Task, target: RemotePath) -> None:
+        """Made on this machine, and sent where it belongs once it is whole."""
+        here = replace(task, target=workplace(target))
+        done: list[FilmDone] = []
+
+        def told(event: Event) -> None:
+            if isinstance(event, FilmDone):
+                done.append(event)
+            else:
+                self.emit(replace(event, target=target) if isinstance(event, Started) else event)
+
+        if not self.job.overwrite and exists(target):
+            raise InputError(f"{target}: was written by somebody else meanwhile")
+        here.target.unlink(missing_ok=True)
+        replace(self, emit=told)._one(here)
+        try:
+            remote.send(here.target, target, replace=self.job.overwrite)
+        except InputError as error:
+            raise InputError(f"{error}; the film is whole, as {here.target}") from error
+        here.target.unlink()
+        with suppress(OSError):
+            here.target.parent.rmdir()
+        self.emit(replace(done[0], target=target))
 
     def _film(self, task: Task) -> None:
         source = open_source(task.source, self.job.excerpt)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from stylecli import __version__
 from stylecli.errors import InputError, StylizeError, UsageError
 from stylecli.files.claim import is_claimed
+from stylecli.files.remote import RemotePath
 from stylecli.interrupt import one_ctrl_c
 from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.paint.settings import Settings, fingerprint
@@ -22,7 +23,7 @@ from stylecli.run.events import STREAM
 from stylecli.run.executor import CarryOut, Emit, Executor, InProcess, Load
 from stylecli.run.face_track import FaceTrack, find_in_film, follow_faces
 from stylecli.run.film_checkpoint import FilmCheckpoint
-from stylecli.run.film_inputs import files_read, files_written, find_films
+from stylecli.run.film_inputs import files_read, files_written, find_films, workplace
 from stylecli.run.guard import refuse_collisions, refuse_loss
 from stylecli.run.masks import Masks, kept_masks, mask_settings, with_masks
 from stylecli.run.paths import exists, is_folder
@@ -135,7 +136,11 @@ class FilmJob:
         """Raises UsageError where the result could not be written as asked, or would cost an earlier run."""
         from stylecli.media.video.sequence import numbered
 
-        suffix = task.target.suffix.lower()
+        suffix, place = task.target.suffix.lower(), workplace(task.target)
+        if place != task.target and suffix not in self.encoding.suffixes:
+            raise UsageError(
+                f"{task.target}: {suffix} does not go to an address, {self.encoding.suffixes[0]} does"
+            )
         if self.is_numbered(task):
             if suffix not in _PICTURES:
                 raise UsageError(f"-o {task.target}: '{suffix}' is no picture (as in frames/%05d.png)")
@@ -149,9 +154,9 @@ class FilmJob:
                 )
         if self.overwrite:
             return
-        if is_claimed(task.target):
+        if is_claimed(place):
             return  # the run that is at it has its own frames there; this one will say so
-        before = FilmCheckpoint(task.target).read()
+        before = FilmCheckpoint(place).read()
         if before is not None and not self.resume:
             raise UsageError(
                 f"{task.target}: {before.frames or 'some'} frames of an interrupted run are there: --resume goes on "
@@ -269,6 +274,8 @@ class FilmJob:
         from stylecli.media.video.source import open_source
         from stylecli.run.film_parts import SHARED, scene_cuts, stretches
 
+        if workplace(task.target) != task.target:
+            return ()
         before = FilmCheckpoint(task.target).read() if self.resume and not self.overwrite else None
         shared = few if before is None else before.job == SHARED
         if not shared or self.preview or self.is_numbered(task) or self.is_animated(task):
@@ -370,7 +377,8 @@ class FilmJob:
 
     def fingerprint(self, task: Task, loaded: Settings) -> str:
         """Of everything that decides what comes out: a run may go on only where all of it is the same."""
-        status = task.source.stat() if exists(task.source) else None
+        is_here = not isinstance(task.source, RemotePath) and exists(task.source)
+        status = task.source.stat() if is_here else None
         file = None if status is None else (status.st_size, status.st_mtime_ns)
         source = {"version": __version__, "source": os.fspath(task.source), "file": file}
         return fingerprint({**self.settings(task), **loaded, **source})

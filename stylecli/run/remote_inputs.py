@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from stylecli.errors import InputError, UsageError
@@ -15,43 +15,46 @@ from stylecli.media.discover import Discovery, Found, Problem, _is_junk, _natura
 from stylecli.media.formats import readable_suffixes
 
 
-def find_remote(texts: Iterable[str], recursive: bool) -> Discovery:
-    """The pictures that addresses mean: a file, those of a folder, or those of a pattern. Raises UsageError where a
-    package is missing."""
+def find_remote(
+    texts: Iterable[str], recursive: bool, suffixes: Collection[str] | None = None, kind: str = "image"
+) -> Discovery:
+    """The pictures (or what else has ``suffixes``) that addresses mean: a file, those of a folder, or those of a
+    pattern. Raises UsageError where a package is missing."""
+    wanted = readable_suffixes() if suffixes is None else suffixes
     discovery = Discovery()
     for text in texts:
         address = remote.as_path(text)
         assert isinstance(address, RemotePath)
         try:
-            discovery.images.extend(_found_at(address, recursive))
+            discovery.images.extend(_found_at(address, recursive, wanted, kind))
         except InputError as error:
             discovery.problems.append(Problem(str(address), str(error).removeprefix(f"{address}: ")))
     return discovery
 
 
-def _found_at(address: RemotePath, recursive: bool) -> list[Found]:
+def _found_at(address: RemotePath, recursive: bool, suffixes: Collection[str], named: str) -> list[Found]:
     """Raises InputError where there are none."""
     pattern = any(sign in str(address) for sign in "*?[")
     kind = None if pattern and address.protocol not in ("http", "https") else remote.kind_of(address)
     if kind == "file":
         return [Found(address, None)]
     if kind == "directory":
-        files = _pictures(remote.files_below(address, recursive))
+        files = _pictures(remote.files_below(address, recursive), suffixes)
         if not files:
             raise InputError(
-                "a folder without images" + ("" if recursive else " (-r searches those below it)")
+                f"a folder without {named}s" + ("" if recursive else " (-r searches those below it)")
             )
         return [Found(path, address) for path in files]
     if not pattern:
         raise InputError("does not exist")
-    files = _pictures(remote.matching(address), address.suffix)
+    files = _pictures(remote.matching(address), suffixes, address.suffix)
     if not files:
-        raise InputError("matches no images")
+        raise InputError(f"matches no {named}s")
     return [Found(path, None) for path in files]
 
 
-def _pictures(paths: Iterator[RemotePath], named: str = "") -> list[RemotePath]:
-    wanted = readable_suffixes() | ({named.lower()} if named and "*" not in named else set())
+def _pictures(paths: Iterator[RemotePath], suffixes: Collection[str], named: str = "") -> list[RemotePath]:
+    wanted = {*suffixes} | ({named.lower()} if named and "*" not in named else set())
     good = [path for path in paths if not _is_junk(path.name) and path.suffix.lower() in wanted]
     return sorted(good, key=lambda path: [_natural(part) for part in path.parts])
 

@@ -14,11 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import Stylize, draw
+from film_kit import Film
 from s3_kit import s3_server
 
 from stylecli.errors import InputError
 from stylecli.files import remote
 from stylecli.files.atomic import TakenError, WriteError
+from stylecli.files.cache import cache_dir
 from stylecli.files.remote import RemotePath, as_path
 
 
@@ -250,3 +252,27 @@ def test_from_the_web(tmp_path: Path, stylize: Stylize) -> None:
     finally:
         web.shutdown()
         web.server_close()
+
+
+def test_a_film_goes_from_and_to_an_address(s3, tmp_path: Path, styles: list[Path], stylize: Stylize) -> None:  # type: ignore[no-untyped-def]
+    clip = Film(frames=12, size=(32, 24), channels="stereo").write(tmp_path / "clip.mp4")
+    s3.pipe_file("archive/films/day 1/clip.mp4", clip.read_bytes())
+    s3.pipe_file("archive/films/notes.mp4", b"no film")
+    how = ["-s", "starry.jpg", "--stroke-size", "8"]
+    command = ["video", "s3://archive/films", "-r", "-o", "s3://archive/out/", *how]
+    done = stylize(*command)
+    said = done.stderr.decode()
+    assert done.returncode == 1, said
+    assert "done s3://archive/out/day 1/clip.starry.mp4 (32x24, 12 frames" in said
+    assert "failed s3://archive/films/notes.mp4: not a video" in said
+    assert stylize("video", "clip.mp4", "-o", "here.mp4", *how).returncode == 0
+    assert s3.cat_file("archive/out/day 1/clip.starry.mp4") == (tmp_path / "here.mp4").read_bytes()
+    assert s3.find("archive/out") == ["archive/out/day 1/clip.starry.mp4"]
+    assert not list((cache_dir() / "films").glob("*/*"))
+    s3.rm("archive/films/notes.mp4")
+    again = stylize(*command)
+    assert again.returncode == 0 and b"everything done already: 1 of 1 exist" in again.stderr
+    other = stylize(*command, "--strength", "0.5")
+    assert other.returncode == 1 and b"was made with other settings" in other.stderr
+    gif = stylize("video", "clip.mp4", "-o", "s3://archive/out/x.gif", *how)
+    assert gif.returncode == 2 and b".gif does not go to an address, .mp4 does" in gif.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -17,6 +18,8 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from stylecli.errors import InputError
+from stylecli.files import remote
+from stylecli.files.remote import RemotePath
 from stylecli.media.pillow_guard import readable_formats
 
 _FILMS = (
@@ -30,20 +33,22 @@ _PICTURE = "a picture, not a film: stylize image paints it"
 
 
 def open_film(path: Path) -> InputContainer:
-    """Open a video file. Raises InputError in one line."""
+    """Open a video file, here or at an address. Raises InputError in one line."""
     try:
+        # A name with a colon is a name, no protocol.
+        file: Any = remote.opened(path) if isinstance(path, RemotePath) else f"file:{path}"
         return av.open(
-            f"file:{path}",  # a name with a colon is a name, no protocol
+            file,
             container_options={"protocol_whitelist": "file", "format_whitelist": _READ},
             metadata_errors="replace",
         )
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (av.FFmpegError, ValueError, OSError) as error:
-        if not os.access(path, os.R_OK):
+        if not isinstance(path, RemotePath) and not os.access(path, os.R_OK):
             raise InputError(f"{path}: no permission to read it") from None
         with suppress(OSError):
-            if path.stat().st_size == 0:
+            if not isinstance(path, RemotePath) and path.stat().st_size == 0:
                 raise InputError(f"{path}: the file is empty") from None
         if isinstance(error, av.ArgumentError):  # FFmpeg's word for what is not on the list
             what = _PICTURE if _is_picture(path) else f"a playlist, or no film at all ({_KNOWN})"
