@@ -38,32 +38,22 @@ def image(
 
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
-    from stylecli.cli.painting import paint_files, watch_files
+    from stylecli.cli.painting import paint_pictures, picture_job
     from stylecli.paint.settings import PICTURES
-    from stylecli.run.executor import InProcess
-    from stylecli.run.images import ImageJob
 
     specs = options.style_specs(style, prompt, blend, takes, region, where.feather)
     loading = engine.loading(PICTURES, painting.seed)
-    job = ImageJob(
+    job = picture_job(
         inputs,
         specs,
+        reading,
+        sharing,
+        engine,
         output=output,
-        recursive=reading.recursive,
-        shard=sharing.part,
-        overwrite=reading.overwrite,
-        max_size=reading.max_size,
-        max_pixels=reading.max_pixels,
         format=format,
         quality=quality,
-        memory_limit=engine.limit,
-        kept=engine.kept,
         loading=loading,
-        executor=sharing.executor(engine.device.value),
         mask=where.masks(regions=bool(region)),
         options=painting.options(where, polish=polish),
     )
-
-    if watch:
-        watch_files(job, loading.load, telling, alone=isinstance(job.executor, InProcess))
-    paint_files(job, loading.load, telling)
+    paint_pictures(job, telling, watch=watch)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
-    from stylecli.cli.groups import Telling
+    from stylecli.cli.groups import Engine, Reading, Sharing, Telling
     from stylecli.console import Console
     from stylecli.paint.options import PaintOptions
     from stylecli.paint.stylizer import Stylizer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stylecli.run.face_report import Finding
     from stylecli.run.images import ImageJob
     from stylecli.run.plan import Plan
+    from stylecli.run.style_specs import StyleSpec
 
 
 class Job(Protocol):
@@ -64,7 +65,42 @@ def paint_files(
     raise typer.Exit(console.exit_code)
 
 
-def watch_files(job: ImageJob, load: Callable[[], Stylizer], telling: Telling, *, alone: bool) -> None:
+def picture_job(
+    inputs: Sequence[str],
+    specs: Sequence[StyleSpec],
+    reading: Reading,
+    sharing: Sharing,
+    engine: Engine,
+    **own: Any,
+) -> ImageJob:
+    """The job of pictures that groups of options describe; ``own``: what else a command knows of it."""
+    from stylecli.run.images import ImageJob
+
+    return ImageJob(
+        inputs,
+        specs,
+        recursive=reading.recursive,
+        shard=sharing.part,
+        overwrite=reading.overwrite,
+        max_size=reading.max_size,
+        max_pixels=reading.max_pixels,
+        memory_limit=engine.limit,
+        kept=engine.kept,
+        executor=sharing.executor(engine.device.value),
+        **own,
+    )
+
+
+def paint_pictures(job: ImageJob, telling: Telling, *, watch: bool) -> None:
+    """:func:`paint_files` of pictures, or of those that arrive in their folders."""
+    from stylecli.run.executor import InProcess
+
+    if watch:
+        _watch_files(job, telling, alone=isinstance(job.executor, InProcess))
+    paint_files(job, job.loading.load, telling)
+
+
+def _watch_files(job: ImageJob, telling: Telling, *, alone: bool) -> None:
     """Paint what is complete in the job's folders, now and when it arrives, until Ctrl-C. ``alone``: in one process."""
     from stylecli.console import Console
     from stylecli.run.events import Warned
@@ -73,7 +109,7 @@ def watch_files(job: ImageJob, load: Callable[[], Stylizer], telling: Telling, *
     if telling.dry_run or not alone:
         other = "--dry-run" if telling.dry_run else "--jobs and --cluster"
         raise UsageError(f"--watch and {other} do not go together")
-    stylizer = cache(load)  # one network for all that comes
+    stylizer = cache(job.loading.load)  # one network for all that comes
     told: set[Event] = set()
 
     def show(event: Event) -> None:

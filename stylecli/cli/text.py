@@ -63,10 +63,8 @@ def text(
     Without --prompt or --blend the last argument is the phrase: stylize text photo.png "Paul Gauguin style".
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
-    from stylecli.cli.painting import paint_files, watch_files
+    from stylecli.cli.painting import paint_pictures, picture_job
     from stylecli.paint.settings import PHRASES
-    from stylecli.run.executor import InProcess
-    from stylecli.run.images import ImageJob
     from stylecli.run.style_specs import collect_prompts
 
     inputs, prompts = _split(arguments, named=bool(prompt or blend))
@@ -74,28 +72,20 @@ def text(
         raise UsageError(f"--weights {engine.model}: none can be trained for --backbone {backbone.value}")
     specs = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
     loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
-    job = ImageJob(
+    job = picture_job(
         inputs,
         specs,
+        reading,
+        sharing,
+        engine,
         output=output,
-        recursive=reading.recursive,
-        shard=sharing.part,
-        overwrite=reading.overwrite,
-        max_size=reading.max_size,
-        max_pixels=reading.max_pixels,
         format=format,
         quality=quality,
-        memory_limit=engine.limit,
-        kept=engine.kept,
         loading=loading,
-        executor=sharing.executor(engine.device.value),
         mask=where.masks(),
         options=painting.options(where, refine=_iterations(painting.refine, loading.model)),
     )
-
-    if watch:
-        watch_files(job, loading.load, telling, alone=isinstance(job.executor, InProcess))
-    paint_files(job, loading.load, telling)
+    paint_pictures(job, telling, watch=watch)
 
 
 def _iterations(asked: int | None, model: str) -> int:

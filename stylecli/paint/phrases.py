@@ -15,7 +15,6 @@ from stylecli.models.registry import load_network
 from stylecli.models.siglip import load_siglip
 from stylecli.models.style_prior.model import StylePrior, witness_picture
 from stylecli.weights import locate
-from stylecli.weights.identity import fingerprint_of
 
 if TYPE_CHECKING:
     from stylecli.models.siglip import Siglip
@@ -64,12 +63,6 @@ def load_phrases() -> Phrases:
     prior = load_network(locate(PRIOR), "style-prior")
     assert isinstance(prior, StylePrior)
     return Phrases(load_siglip(locate(ENCODER)), prior)
-
-
-@lru_cache(maxsize=1)
-def phrases_fingerprint() -> str:
-    """Stands for what phrases look like."""
-    return fingerprint_of(locate(PRIOR)) + fingerprint_of(locate(ENCODER))
 
 
 def warn_if_out_of_domain(encoder: Siglip, phrase: str) -> None:

@@ -15,8 +15,6 @@ from stylecli.samples import brushes, contents, crafts, patterns, strokes
 
 Drawing = Callable[[int], Image.Image]
 
-SIZE = 512
-
 CONTENTS: Mapping[str, Drawing] = MappingProxyType(
     {
         "mountain-lake": contents.mountain_lake,

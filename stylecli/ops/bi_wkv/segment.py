@@ -7,6 +7,8 @@ such a neighbour counts in full.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from stylecli.ops.bi_wkv import chunked, compiled, cuda
@@ -30,28 +32,18 @@ def bi_wkv_segment(
     Returns:
         y (B, L, C) in v's dtype, and the state of all tokens up to here, which is the next segment's ``left``.
     """
-    y, to_right, _ = _segment(w, u, k, v, length, left, right, True)
+    y, to_right, _ = _path(w, u, k, v).bi_wkv_segment(w, u, k, v, length, left, right, True)
     assert y is not None
     return y.to(v.dtype), to_right
 
 
 def bi_wkv_leftward(w: Tensor, k: Tensor, v: Tensor, length: int, right: Tensor | None = None) -> Tensor:
     """The state of these tokens and all behind them, which is the segment's ``right`` before them."""
-    return _segment(w, w, k, v, length, None, right, False)[2]
+    return _path(w, w, k, v).bi_wkv_segment(w, w, k, v, length, None, right, False)[2]
 
 
-def _segment(
-    w: Tensor,
-    u: Tensor,
-    k: Tensor,
-    v: Tensor,
-    length: int,
-    left: Tensor | None,
-    right: Tensor | None,
-    results: bool,
-) -> tuple[Tensor | None, Tensor, Tensor]:
+def _path(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> Any:
+    """Whose ``bi_wkv_segment`` takes these."""
     if compiled.usable(w, u, k, v):
-        return compiled.bi_wkv_segment(w, u, k, v, length, left, right, results)
-    if cuda.usable(w, u, k, v):
-        return cuda.bi_wkv_segment(w, u, k, v, length, left, right, results)
-    return chunked.bi_wkv_segment(w, u, k, v, length, left, right, results)
+        return compiled
+    return cuda if cuda.usable(w, u, k, v) else chunked
