@@ -161,7 +161,7 @@ def test_json_tells_how_far_a_film_is(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_of_several_films_it_says_which_one_and_of_an_animation_which_frame(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("stylecli.console.ADVANCE_LINE_S", -1.0)
+    monkeypatch.setattr("stylecli.console.console.ADVANCE_LINE_S", -1.0)
     with Console() as console:
         console.start_bar(2, films=True)
         for name in ("a.mp4", "b.mp4"):

@@ -8,8 +8,7 @@ import pytest
 from package_kit import Package, safetensors_bytes
 from server_kit import Mood, Server
 
-from stylecli import console
-from stylecli.console import Console
+from stylecli.console import Console, bars
 from stylecli.run.events import Done
 from stylecli.weights import download, locate, progress
 
@@ -19,7 +18,7 @@ DATA = safetensors_bytes(seed=1, count=1_000_000)  # 2 MB
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_REPORT_S", 0.0)
-    monkeypatch.setattr(console, "DOWNLOAD_LINE_S", 0.0)
+    monkeypatch.setattr(bars, "DOWNLOAD_LINE_S", 0.0)
 
 
 def test_lines_without_a_terminal(

@@ -1,42 +1,19 @@
-"""The only room that prints.
-
-Lines for people go to stderr, always. Stdout carries either the picture itself (``-o -``) or, with
-``--json``, one object a line:
-
-- ``{"event": "planned", "source", "target", "style"}`` (``--dry-run`` alone)
-- ``{"event": "faces", "source", "faces", "drawn"}``: left, top, width and height of each, in shares of the picture
-  (``--dry-run --faces`` alone)
-- ``{"event": "started", "source", "target", "style"}``; of a film about once a second also
-  ``{"event": "progress", "source", "style", "frames", "total", "rate"}`` (total is null where nothing says)
-- ``{"event": "done", "source", "target", "style", "seconds", "width", "height"}``; of a film also
-  ``"frames", "bytes"``
-- ``{"event": "skipped", "source", "target", "style", "reason"}``
-- ``{"event": "failed", "source", "target", "style", "reason"}``; target and style are null when the input
-  was refused before it was paired with a style
-- ``{"event": "notice", "source", "text"}``, and ``"warning"`` in the same way
-- ``{"event": "summary", "done", "failed", "skipped", "seconds"}``, last; ``"interrupted": true`` after Ctrl-C
-- ``{"event": "error", "message", "exit_code"}`` instead, for what ends a command: wrong usage, no weights, a bug
-
-Strings are escaped to ASCII, so that every file name survives.
-
-Rooms below say what a person should know with ``logging``; a Console shows it: warnings and information as lines,
-debug messages under ``-v``.
-"""
+"""What a person and a program see of a run."""
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from stylecli.console.bars import Downloads, picture_bar
+from stylecli.console.lines import one_line, print_block, print_json
 from stylecli.files.remote import RemotePath, as_path
 from stylecli.run.events import (
     STREAM,
@@ -52,73 +29,17 @@ from stylecli.run.events import (
     Tally,
     Warned,
 )
-from stylecli.weights.progress import Download, listening, megabytes
+from stylecli.weights.progress import listening, megabytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from stylecli.run.plan import Task
 
-DOWNLOAD_LINE_S = 15.0  # between lines about a download, where there is no terminal for a bar
-ADVANCE_LINE_S = 30.0  # between lines about a film, likewise
-
-
-def one_line(text: object) -> str:
-    """``text`` without anything that would break or repaint a line: file names may hold any character."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for char in str(text)
-    )
-
-
+ADVANCE_LINE_S = 30.0  # between lines about a film, where there is no terminal for a bar
 _PROGRESS_S = 1.0  # between objects about a film's progress
 _SCREEN = 20  # lines: what is further up may not be seen any more
 _REPEATED = 20  # failures named once more at the end
-
-
-def stdout_is_open() -> bool:
-    """Whether anything can be written to stdout (a full disk counts as open)."""
-    try:
-        os.write(sys.stdout.fileno(), b"")
-    except ValueError:  # one that is no file, in tests
-        return True
-    except OSError as error:
-        return error.errno != errno.EBADF
-    return True
-
-
-# What is said to a person is not worth a run: a stderr that is closed, full or hung up is passed over.
-
-
-def print_error(message: object) -> None:
-    """One line about what stopped the program."""
-    with suppress(OSError, ValueError):
-        print(f"stylize: {one_line(message)}", file=sys.stderr, flush=True)
-
-
-def print_block(text: str) -> None:
-    """Lines for people that are made elsewhere, such as a traceback under ``-v``."""
-    with suppress(OSError, ValueError):
-        print(text.rstrip("\n"), file=sys.stderr, flush=True)
-
-
-def print_text(text: str) -> None:
-    """Lines for a file or another program, on stdout."""
-    print(text.rstrip("\n"), flush=True)
-
-
-def print_json(fields: Mapping[str, object]) -> None:
-    """One object on a line of stdout."""
-    print(json.dumps(dict(fields), default=str), flush=True)
-
-
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A plain table on stdout; columns are as wide as they need to be."""
-    lines = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (one_line(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip(), flush=True)
 
 
 class _Relay(logging.Handler):
@@ -156,8 +77,7 @@ class Console:
         self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
-        self._download: Progress | None = None
-        self._download_said = 0.0
+        self._downloads = Downloads(self.say, self._pause_bar, self._resume_bar, quiet=quiet)
         self._advance_said = 0.0
         self._progress_told: dict[tuple[Path, str], float] = {}
         self._moving: dict[tuple[Path, str], Advanced] = {}  # films that are being painted
@@ -185,7 +105,7 @@ class Console:
 
     def _line(self, text: str) -> None:
         self._lines_since_failure += 1
-        bar = self._download or self._bar
+        bar = self._downloads.bar or self._bar
         if bar is not None:  # above the bar, without wrapping or reading [brackets] as markup
             with suppress(OSError):
                 bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -351,20 +271,7 @@ class Console:
         self._films, self._total, self._number = films, total, 0
         if self.quiet or not sys.stderr.isatty():
             return
-        from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            TextColumn("{task.description}", markup=False),
-            console=RichConsole(stderr=True),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._bar = picture_bar()
         self._task = self._bar.add_task("loading", total=total, rate="")
         self._bar.start()
 
@@ -393,74 +300,27 @@ class Console:
             self._bar.stop()
         self._bar = self._task = None
 
-    # Downloads.
-
-    def _downloading(self, event: Download) -> None:
-        """A bar of its own for the time of a download, or a plain line now and then."""
-        if event.ended:
-            self._stop_download()
-        elif self.quiet:
-            return
-        elif not sys.stderr.isatty():
-            now = time.monotonic()
-            if now - self._download_said > DOWNLOAD_LINE_S:
-                if self._download_said:
-                    of = f" of {event.total / 1e6:,.1f}" if event.total else ""
-                    self.say(f"{event.name}: {event.received / 1e6:,.1f}{of} MB")
-                self._download_said = now
-        else:
-            if self._download is None:
-                self._start_download(event.name)
-            assert self._download is not None
-            self._download.update(self._download.task_ids[0], completed=event.received, total=event.total)
-
-    def _start_download(self, name: str) -> None:
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
+    def _pause_bar(self) -> None:
+        """A terminal has room for one at a time."""
         if self._bar is not None:
-            self._bar.stop()  # a terminal has room for one at a time
-        self._download = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
-            console=RichConsole(stderr=True),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._download.add_task(one_line(name), total=None)
-        self._download.start()
+            self._bar.stop()
 
-    def _stop_download(self) -> None:
-        self._download_said = 0.0
-        if self._download is not None:
-            self._download.stop()
-            self._download = None
-            if self._bar is not None:
-                self._bar.start()
+    def _resume_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.start()
 
     def __enter__(self) -> Console:
         log = logging.getLogger("stylecli")
         log.setLevel(logging.DEBUG if self.verbose else logging.INFO)
         log.addHandler(self._relay)
-        self._open.enter_context(listening(self._downloading))
+        self._open.enter_context(listening(self._downloads.show))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
-        self._stop_download()
+        self._downloads.stop()
         self.stop_bar()
         logging.getLogger("stylecli").removeHandler(self._relay)
 
