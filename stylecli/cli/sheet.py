@@ -185,7 +185,7 @@ def _paint(
     from stylecli.montage import inset
     from stylecli.run.events import Done, Failed, Started
     from stylecli.run.painters import paint, refined, resolve
-    from stylecli.run.style_specs import Prompt
+    from stylecli.run.style_text import Prompt
 
     height, width = picture.size
     for spec in specs:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import InputError, UsageError
 from stylecli.paint.options import PaintOptions
-from stylecli.run.style_specs import Prompt, StyleSpec
+from stylecli.run.style_specs import StyleSpec
+from stylecli.run.style_text import Prompt
 
 if TYPE_CHECKING:
     from stylecli.media import Picture

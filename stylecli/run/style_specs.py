@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from stylecli.errors import UsageError
-from stylecli.files.remote import as_path, is_remote
+from stylecli.files.remote import is_remote
 from stylecli.run import ready
 from stylecli.run.masks import Masks
 from stylecli.run.paths import exists, is_file, is_folder
 from stylecli.run.ready import style_digest
+from stylecli.run.style_text import REST, Prompt, clean_prompt, read_blend, read_region
 
-Part = tuple[Path, float]
-_WEIGHT = re.compile(r"(?P<path>.+):(?P<weight>[^:,]*)", re.DOTALL)
-_LONGEST_NAME, _LONGEST_PHRASE = 40, 500
-_REST = "rest"
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A phrase to paint after; ``take``: which of its styles, counted from 0 on top of the seed."""
-
-    text: str
-    take: int = 0
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -151,7 +140,7 @@ def read_phrases(file: Path) -> list[str]:
 
 
 def _said_styles(prompts: Sequence[str]) -> list[StyleSpec]:
-    return [StyleSpec(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(_said, prompts)]
+    return [StyleSpec(prompt_name(text), ((Prompt(text), 1.0),)) for text in map(clean_prompt, prompts)]
 
 
 def _takes(spec: StyleSpec, count: int) -> list[StyleSpec]:
@@ -185,64 +174,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
-def _said(text: str) -> str:
-    text = " ".join(text.split())
-    if not text:
-        raise UsageError('the prompt is empty: say what to paint like, as in "Paul Gauguin style"')
-    return text
-
-
 def parse_blend(text: str) -> StyleSpec:
-    """Read ``a.jpg:0.7,b.jpg:0.3``, ``a.jpg:0.5,ukiyo-e:0.5`` or ``Claude Monet:0.6,"water, lilies":0.4``; a missing
-    weight counts as 1, and weights are normalised to sum 1.
-
-    Colons and commas may also belong to the names of files: of all ways to read ``text``, the first in which every
-    name is an existing file is taken, longer names first. Where there is none, what is no file is a phrase, unless it
-    looks like the name of one. Raises UsageError in one line otherwise.
-    """
-    parts: Sequence[tuple[Path | Prompt, float]] | None = next(_readings(text.split(",")), None)
-    if parts is None:
-        parts = [_any_entry(entry, text) for entry in _entries(text)]
-    weights = _shares(text, [weight for _, weight in parts])
-    shares = tuple((part, share) for (part, _), share in zip(parts, weights, strict=True))
+    """Of ``--blend``, see :func:`stylecli.run.style_text.read_blend`. Raises UsageError in one line."""
+    shares = tuple(read_blend(text))
     return StyleSpec("-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares), shares)
 
 
 def _part_name(part: Path | Prompt) -> str:
     return part.stem if isinstance(part, Path) else prompt_name(part.text)
-
-
-def _entries(text: str) -> list[str]:
-    """Parted at commas, but for those within double quotes."""
-    return [entry.strip() for entry in re.findall(r'(?:"[^"]*"|[^,])+|(?<=,)(?=,)|(?<=,)$|^$', text)]
-
-
-def _any_entry(entry: str, text: str) -> tuple[Path | Prompt, float]:
-    """A file or a phrase with its weight."""
-    found = _entry(entry)
-    if found is not None:
-        return found
-    phrase, colon, weight = entry.rpartition(":")
-    number = _number(weight) if colon else None
-    said = entry if number is None else phrase
-    bare = said.strip().removeprefix('"').removesuffix('"')
-    if not bare.strip():
-        raise UsageError(f"--blend {text}: '{entry}': the prompt is empty")
-    if said == bare and _like_a_file(_WEIGHT.sub(r"\g<path>", entry)):
-        raise UsageError(_explain(text))
-    return Prompt(_said(bare)), 1.0 if number is None else number
-
-
-def _like_a_file(text: str) -> bool:
-    """Whether text that is no file's name looks like one."""
-    from stylecli.media.formats import readable_suffixes
-
-    return (
-        len(text) > _LONGEST_PHRASE
-        or "/" in text
-        or text.startswith(ready.SIGN)
-        or Path(text).suffix.lower() in readable_suffixes()
-    )
 
 
 def parse_regions(texts: Sequence[str], feather: float = 0.0) -> StyleSpec:
@@ -252,8 +191,8 @@ def parse_regions(texts: Sequence[str], feather: float = 0.0) -> StyleSpec:
     """
     layers: list[tuple[Masks | None, StyleSpec]] = []
     for text in texts:
-        mask, style = _region(text)
-        masks = None if mask == _REST else Masks(Path(mask), feather=feather)
+        mask, style = read_region(text)
+        masks = None if mask == REST else Masks(Path(mask), feather=feather)
         if masks is not None:
             masks.check()
         elif any(other is None for other, _ in layers):
@@ -262,96 +201,6 @@ def parse_regions(texts: Sequence[str], feather: float = 0.0) -> StyleSpec:
     name = "-".join(dict.fromkeys(spec.name for _, spec in layers))
     layers.sort(key=lambda layer: layer[0] is not None)
     return StyleSpec(name, (), tuple(layers))
-
-
-def _region(text: str) -> tuple[str, Path | Prompt]:
-    """Mask and style; colons may also belong to their names."""
-    readings = [(text[:at], text[at + 1 :]) for at, letter in enumerate(text) if letter == ":"]
-    there = [(mask, style) for mask, style in readings if mask == _REST or exists(mask) or "%" in mask]
-    for mask, style in there:
-        file = style_file(style)
-        if file is not None:
-            return mask, file
-    for mask, style in there:
-        if style.startswith(ready.SIGN):
-            raise UsageError(
-                f"--region {text}: no ready style is called {style}: 'stylize styles' lists them"
-            )
-        if _like_a_file(style):
-            raise UsageError(f"--region {text}: style image '{style}' does not exist")
-        return mask, Prompt(_said(style))
-    for mask, style in readings:
-        if is_file(style):
-            raise UsageError(f"--region {text}: mask '{mask}' does not exist")
-    raise UsageError(f"--region {text}: write MASK:STYLE, as in sky.png:starry.jpg, or rest:STYLE")
-
-
-def _shares(text: str, weights: Sequence[float]) -> list[float]:
-    """Weights that sum to 1. By way of the largest: two of 1e308 have no sum."""
-    largest = max(weights)
-    if not largest > 0:
-        raise UsageError(f"--blend {text}: at least one weight must be above 0")
-    total = math.fsum(weight / largest for weight in weights)
-    return [weight / largest / total for weight in weights]
-
-
-def _readings(pieces: Sequence[str]) -> Iterator[list[Part]]:
-    """Every way to join ``pieces`` back into entries that all exist, longest first entry first."""
-    if not pieces:
-        yield []
-        return
-    for length in range(len(pieces), 0, -1):
-        entry = _entry(",".join(pieces[:length]))
-        if entry is not None:
-            for rest in _readings(pieces[length:]):
-                yield [entry, *rest]
-
-
-def _entry(text: str) -> Part | None:
-    """``path`` or ``path:weight`` as a part, or None when it is neither with an existing file."""
-    whole = style_file(text)
-    if whole is not None:
-        return whole, 1.0
-    match = _WEIGHT.fullmatch(text)
-    weight = None if match is None else _number(match["weight"])
-    path = None if match is None or weight is None else style_file(match["path"])
-    return None if path is None or weight is None else (path, weight)
-
-
-def style_file(text: str) -> Path | None:
-    """The picture that ``text`` names: a file, or a ready style. None where it is neither."""
-    if is_file(text):
-        if not is_remote(text):
-            return Path(text)
-        from stylecli.run.remote_inputs import fetched
-
-        return fetched(as_path(text))
-    return ready.find(text) if ready.is_known(text) else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _explain(text: str) -> str:
-    """Name the first thing wrong with a blend that has no reading."""
-    for entry in text.split(","):
-        if _entry(entry) is not None:
-            continue
-        match = _WEIGHT.fullmatch(entry)
-        if entry.startswith(ready.SIGN):
-            named = _WEIGHT.sub(r"\g<path>", entry)
-            return f"--blend {text}: no ready style is called {named}: 'stylize styles' lists them"
-        if match is None:
-            return f"--blend {text}: '{entry}' is not an existing style image (write a.jpg:0.7,b.jpg:0.3)"
-        if not is_file(match["path"]):
-            return f"--blend {text}: style image '{match['path']}' does not exist"
-        return f"--blend {text}: the weight '{match['weight']}' is not a number of 0 or more"
-    return f"--blend {text}: cannot be read (write a.jpg:0.7,b.jpg:0.3)"
 
 
 def _images(given: Path) -> list[Path]:

@@ -7,7 +7,8 @@ import pytest
 
 from stylecli.errors import UsageError
 from stylecli.run.painters import resolve
-from stylecli.run.style_specs import Prompt, collect_prompts, collect_styles, parse_blend, prompt_name
+from stylecli.run.style_specs import collect_prompts, collect_styles, parse_blend, prompt_name
+from stylecli.run.style_text import Prompt
 
 
 @pytest.mark.parametrize(
