@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from stylecli.bench import kernel_cases, kernels
 from stylecli.cli.app import app
+from stylecli.ops import moments
 
 CPU = torch.device("cpu")
 
@@ -51,6 +52,16 @@ def test_the_loop_it_compares_with_is_right():
     torch.testing.assert_close(
         kernel_cases._token_loop(w, u, k, v), kernel_cases.bi_wkv(w, u, k, v), rtol=1e-4, atol=1e-4
     )
+
+
+def test_moments_are_compared_with_what_is_taken_without_kernels(monkeypatch):
+    taken = []
+    monkeypatch.setenv("STYLIZE_KERNELS", "off")
+    case = next(case for case in kernel_cases.painting_cases(8, 16) if case.op == "moments")
+    for place in (moments, kernel_cases):
+        monkeypatch.setattr(place, "plain_moments", lambda x, place=place: taken.append(place))
+    case.run(), case.torch_run()
+    assert taken == [moments, kernel_cases]
 
 
 def test_command_shows_a_table_or_json(quick):

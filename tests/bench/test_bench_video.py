@@ -1,10 +1,15 @@
 """``stylize bench video`` on small real films: what it measures is there and hangs together."""
 
+import inspect
 import json
+from pathlib import Path
 
 import pytest
 from film_kit import Film
 from PIL import Image
+
+from stylecli.bench import everything, video
+from stylecli.cli.video import video as command
 
 
 @pytest.fixture
@@ -28,3 +33,13 @@ def test_flicker_and_crispness(stylize, film):
     row = json.loads(done.stdout)
     assert row["frames"] == 4 and row["clip"] == "film.mp4" and row["style"] == "style"
     assert 0 < row["steadied"] <= row["frame_by_frame"] and row["crispness"] > 0.8
+
+
+def test_all_steadies_films_as_the_command_does(monkeypatch, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "style.png")
+    measured = []
+    monkeypatch.setattr(video, "painter", lambda style: None)
+    monkeypatch.setattr(video, "flicker", lambda *how: measured.append(how[-1]))
+    monkeypatch.setattr(video, "flicker_section", lambda rows: rows)
+    everything._video((Path("a.mp4"),), tmp_path)
+    assert measured == [float(inspect.signature(command).parameters["temporal"].default)]
