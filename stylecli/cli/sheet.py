@@ -217,7 +217,7 @@ def _paint_shared(
     from stylecli.montage import inset
     from stylecli.run.events import Failed
     from stylecli.run.shared_sheet import paint_shared
-    from stylecli.run.style_specs import Prompt
+    from stylecli.run.style_text import Prompt
 
     specs: list[StyleSpec] = []
     names: list[tuple[Path, str]] = []
