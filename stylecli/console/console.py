@@ -73,7 +73,8 @@ class Console:
         self._failures: list[str] = []
         self._lines_since_failure = 0
         self.made: list[Path] = []
-        self._films, self._total, self._number = False, 0, 0
+        self._films, self._total = False, 0
+        self._numbers: dict[tuple[Path, str], int] = {}  # of films, as they were begun
         self._stdout_gone = self._stdout_failed = False
         self._relay = _Relay(self)
         self._open = ExitStack()
@@ -208,7 +209,7 @@ class Console:
                 self.say(
                     _about(
                         event.source,
-                        f"{self._which()}{event.frames}{of} frames, {event.rate:.2f}/s, {size}{left}",
+                        f"{self._which(event)}{event.frames}{of} frames, {event.rate:.2f}/s, {size}{left}",
                     )
                 )
             self._advance_said = now
@@ -268,24 +269,26 @@ class Console:
     def start_bar(self, total: int, *, films: bool = False) -> None:
         """Draw a bar for ``total`` pictures, or for the frames of each of so many ``films``, if stderr is a terminal
         (and not ``-q``)."""
-        self._films, self._total, self._number = films, total, 0
+        self._films, self._total, self._numbers = films, total, {}
         if self.quiet or not sys.stderr.isatty():
             return
         self._bar = picture_bar()
         self._task = self._bar.add_task("loading", total=total, rate="")
         self._bar.start()
 
-    def _which(self) -> str:
+    def _which(self, event: Started | Advanced) -> str:
         """ "film 1 of 2: ", where there are several."""
-        return f"film {self._number} of {self._total}: " if self._films and self._total > 1 else ""
+        if not (self._films and self._total > 1):
+            return ""
+        return f"film {self._numbers.get((event.source, event.style), 1)} of {self._total}: "
 
     def _working_on(self, event: Started) -> None:
-        self._number += 1
+        self._numbers[event.source, event.style] = len(self._numbers) + 1
         if self._bar is None or self._task is None:
             return
         self._first_started = self._first_started or time.monotonic()
         self._bar.update(
-            self._task, description=f"{self._which()}{one_line(event.source.name)} → {event.style}"
+            self._task, description=f"{self._which(event)}{one_line(event.source.name)} → {event.style}"
         )
 
     def _rate(self) -> str:

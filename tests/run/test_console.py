@@ -12,7 +12,7 @@ import pytest
 
 from stylecli.console import Console, one_line
 from stylecli.media.picture import Frame, Picture
-from stylecli.run.events import Advanced, Done, Failed, NotBegun, Notice, Skipped, Started
+from stylecli.run.events import Advanced, Done, Failed, FilmDone, NotBegun, Notice, Skipped, Started
 from stylecli.run.plan import Task
 from stylecli.run.stream import Work, portions, stream
 
@@ -166,10 +166,41 @@ def test_of_several_films_it_says_which_one_and_of_an_animation_which_frame(caps
         console.start_bar(2, films=True)
         for name in ("a.mp4", "b.mp4"):
             console.show(Started(Path(name), Path("x.mp4"), "s"))
+        for name in ("a.mp4", "b.mp4"):  # painted at the same time
             console.show(Advanced(Path(name), "s", 5, 10, 2.0, 1000))
             console.show(Advanced(Path(name), "s", 6, 10, 2.0, 1000))
     said = capsys.readouterr().err
     assert "a.mp4: film 1 of 2: 6 of 10 frames" in said and "b.mp4: film 2 of 2: 6 of 10 frames" in said
+
+
+class Bar:
+    """What a bar of rich is told."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+
+    def update(self, task: int, **told: object) -> None:
+        self.told |= told
+
+    def stop(self) -> None:
+        pass
+
+
+def test_films_that_are_painted_at_the_same_time_are_one_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    with Console(json_lines=True) as console:
+        console.start_bar(2, films=True)
+        console._bar = Bar()  # type: ignore[assignment]
+        console._task = 0  # type: ignore[assignment]
+        for frames in (5, 6):
+            console.show(Advanced(A, "x", frames, 10, 2.0, 1000))
+            console.show(Advanced(A, "y", frames + 20, 30, 3.0, 2000))
+        assert console._bar.told["completed"] == 32 and console._bar.told["total"] == 40  # type: ignore[union-attr]
+        assert console._bar.told["rate"].startswith("5.0 frames/s")  # type: ignore[union-attr]
+        console.show(FilmDone(A, Path("a.x.mp4"), "x", 1.0, 64, 48, 10, 1000))
+        console.show(Advanced(A, "y", 27, 30, 3.0, 2000))
+        assert console._bar.told["completed"] == 27  # type: ignore[union-attr]
+    told = [one for one in objects(capsys.readouterr().out) if one["event"] == "progress"]
+    assert [one["style"] for one in told] == ["x", "y"]  # each of them, once a second
 
 
 def test_frames_of_an_animation_are_told(tmp_path: Path) -> None:
