@@ -63,5 +63,7 @@ for page in README.md docs/getting-started.md; do
 done
 
 printf '\n%s commands, %s failed\n' "$ran" "${#failed[@]}"
-printf '  %s\n' "${failed[@]}"
-[[ ${#failed[@]} -eq 0 ]]
+if [[ ${#failed[@]} -gt 0 ]]; then
+    printf '  %s\n' "${failed[@]}"
+    exit 1
+fi
