@@ -228,8 +228,8 @@ RegionsOption = Annotated[
     typer.Option(
         "--region",
         metavar="MASK:STYLE",
-        help="This style within this mask; repeat it for several, the later over the earlier, and rest:STYLE for "
-        "what no mask covers.",
+        help="This style image, or phrase, within this mask; repeat it for several, the later over the earlier, and "
+        "rest:STYLE for what no mask covers.",
     ),
 ]
 

@@ -73,7 +73,7 @@ def sheet(
     from stylecli.run.guard import Protected
     from stylecli.run.images import ImageJob
     from stylecli.run.masks import kept_masks, mask_settings, regions_of
-    from stylecli.run.style_specs import StyleSpec, collect_prompts, read_phrases
+    from stylecli.run.style_specs import StyleSpec, collect_prompts, part_of, read_phrases
 
     local_only(photo, output, phrases)
     target = photo.with_name(f"{photo.stem}.sheet.png") if output is None else output
@@ -90,7 +90,7 @@ def sheet(
         Protected((path, "a style image") for path in paths).refuse(target)
         stems = [path.stem for path in paths]
         specs = [
-            StyleSpec(path.stem if stems.count(path.stem) == 1 else path.name, ((path, 1.0),))
+            StyleSpec(path.stem if stems.count(path.stem) == 1 else path.name, ((part_of(path), 1.0),))
             for path in paths
         ]
         specs += said

@@ -39,6 +39,7 @@ def text(
         ),
     ] = None,
     takes: options.Takes = 1,
+    region: options.RegionsOption = None,
     backbone: Annotated[
         Backbone,
         typer.Option(
@@ -60,17 +61,20 @@ def text(
 ) -> None:
     """Stylize images as a phrase says: every INPUT beside it as photo.phrase.png or where -o says.
 
-    Without --prompt or --blend the last argument is the phrase: stylize text photo.png "Paul Gauguin style".
+    Without --prompt, --blend or --region the last argument is the phrase: stylize text photo.png "Paul Gauguin style".
     Results that exist already are skipped, so that an interrupted run can simply be started again.
     """
     from stylecli.cli.painting import paint_pictures, picture_job
     from stylecli.paint.settings import PHRASES
     from stylecli.run.style_specs import collect_prompts
 
-    inputs, prompts = _split(arguments, named=bool(prompt or blend))
+    inputs, prompts = _split(arguments, named=bool(prompt or blend or region))
     if engine.model is not None and backbone is not Backbone.own:
         raise UsageError(f"--weights {engine.model}: none can be trained for --backbone {backbone.value}")
-    specs = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
+    if region:
+        specs = options.style_specs(None, prompt, blend, takes, region, where.feather)
+    else:
+        specs = collect_prompts([*prompts, *(prompt or [])], blend or [], takes)
     loading = engine.loading(PHRASES if backbone is Backbone.own else backbone.value, painting.seed)
     job = picture_job(
         inputs,
@@ -82,7 +86,7 @@ def text(
         format=format,
         quality=quality,
         loading=loading,
-        mask=where.masks(),
+        mask=where.masks(regions=bool(region)),
         options=painting.options(where, refine=_iterations(painting.refine, loading.model)),
     )
     paint_pictures(job, telling, watch=watch)

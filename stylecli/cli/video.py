@@ -52,8 +52,8 @@ def video(
     style_at: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SECONDS:IMAGE",
-            help="This style from this time on; repeat it for several, which are crossfaded.",
+            metavar="SECONDS:STYLE",
+            help="This style image or phrase from this time on; repeat it for several, which are crossfaded.",
         ),
     ] = None,
     temporal: Annotated[

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from stylecli.paint.pixels import FloatArray, strips
+from stylecli.errors import UsageError
+from stylecli.paint.pixels import FloatArray, strips, to_image, to_whole
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FULL = 65535
 _NOISE = 3 * 257  # what lossy formats make of black, and of white
@@ -61,6 +65,28 @@ def _to_words(values: npt.NDArray[Any]) -> MaskArray:
     return values if values.dtype == np.uint16 else values.astype(np.uint16) * np.uint16(257)
 
 
+def as_mask(given: Image.Image | npt.NDArray[Any]) -> MaskArray:
+    """A mask from Python: a Pillow picture, or an array (H, W) or (H, W, 3) of uint8, uint16, bool or floats in 0..1.
+    Raises UsageError for anything else."""
+    if not isinstance(given, np.ndarray):
+        alpha = np.asarray(given.convert("RGBA"))[..., 3] if given.has_transparency_data else None
+        wide = given.mode.startswith("I;16")
+        given = np.asarray(given if wide else given.convert("RGB"))
+    else:
+        alpha = None
+    if given.dtype == bool or given.dtype.kind == "f":
+        given = to_whole(given.astype(np.float32), np.uint16)
+    if (
+        given.dtype not in (np.uint8, np.uint16)
+        or given.ndim not in (2, 3)
+        or given.shape[2:] not in ((), (3,))
+    ):
+        raise UsageError(
+            f"a mask is (H, W) or (H, W, 3), uint8, uint16 or floats in 0..1, not {given.shape} of {given.dtype}"
+        )
+    return _to_words(given) if given.ndim == 2 else mask_of(given, alpha)
+
+
 def fitted(mask: MaskArray, height: int, width: int, feather: float = 0.0) -> MaskArray:
     """A mask in a picture's size; its edges are softened over ``feather`` pixels to either side."""
     import cv2
@@ -95,6 +121,20 @@ def lay(above: Pixels, mask: MaskArray, below: Pixels) -> Pixels:
         else:
             result[top:bottom] = np.where(part[..., None] == FULL, over, mixed)
     return result
+
+
+def lay_like(painted: Any, mask: MaskArray, photo: Any) -> Any:
+    """``painted`` over ``photo`` where ``mask``, of any size, says so: both are Pillow pictures, arrays (H, W, 3) or
+    tensors (..., 3, H, W)."""
+    if isinstance(painted, np.ndarray):
+        return lay(painted, fitted(mask, *painted.shape[:2]), photo)
+    if hasattr(painted, "lerp"):
+        import torch
+
+        share = torch.from_numpy(fitted(mask, *painted.shape[-2:]) * np.float32(1 / FULL))
+        return photo.lerp(painted, share.to(painted.device, painted.dtype))
+    below = np.asarray(photo.convert("RGB"))
+    return to_image(lay(np.asarray(painted), fitted(mask, *below.shape[:2]), below))
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,7 @@ class Stylizer:
         seed: int = 0,
         polish: int = 0,
         colour_only: bool = False,
+        mask: Image.Image | np.ndarray[Any, Any] | None = None,
     ) -> Picture:
         """Paint a photograph in the style in hand.
 
@@ -270,6 +271,8 @@ class Stylizer:
                 encoded with ``texture=True`` (:mod:`stylecli.paint.polish`).
             colour_only: take only the colours of the style (:mod:`stylecli.paint.palette`); of a phrase, those in which
                 the network paints this photograph.
+            mask: where to paint: a Pillow picture, or an array (H, W) or (H, W, 3), of uint8, uint16 or floats in 0..1,
+                in any size. The photograph stays where it is black, or transparent.
 
         Returns:
             The painting, of the same type and size as ``photo``.
@@ -292,12 +295,18 @@ class Stylizer:
         try:
             with torch.inference_mode():
                 if colour_only and strength > 0:
-                    return self._recoloured(Photo(photo), strength, seed)
-                return self._paint(Photo(photo), strength, preserve_color, stroke_size, seed, polish)
+                    painted = self._recoloured(Photo(photo), strength, seed)
+                else:
+                    painted = self._paint(Photo(photo), strength, preserve_color, stroke_size, seed, polish)
         except Exception as error:
             if isinstance(error, OutOfMemoryError) or not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError("not enough memory for this picture: use --max-size") from error
+        if mask is None:
+            return painted  # type: ignore[no-any-return]
+        from stylecli.paint.regions import as_mask, lay_like
+
+        return lay_like(painted, as_mask(mask), photo)
 
     def _paint(
         self,

@@ -14,6 +14,9 @@ SIGN, ALL = "@", "@all"
 VERSION = 1
 """Of the drawings: another number where one of them has changed."""
 
+PHRASE = ".phrase"
+"""Suffix of a style of the user's own that is a phrase: its words, and on a second line which of its styles."""
+
 _SIDE = 512  # pixels
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _SPELLED = {"watercolor": "watercolour", "color-blocks": "colour-blocks", "woodcut": "woodblock"}
@@ -77,18 +80,41 @@ def add(name: str, image: Path, *, replace: bool = False) -> Path:
     """Keep a copy of ``image`` as the style ``@name``. Raises UsageError, and InputError for what is no picture."""
     from stylecli.media import read_picture
 
+    plain = _new_name(name, replace)
+    read_picture(image, name=str(image))
+    return _keep(plain, image.suffix.lower() or ".png", image.read_bytes())
+
+
+def add_phrase(name: str, phrase: str, take: int = 0, *, replace: bool = False) -> Path:
+    """Keep a phrase as the style ``@name``; ``take``: which of its styles. Raises UsageError."""
+    return _keep(_new_name(name, replace), PHRASE, f"{phrase}\n{take}\n".encode())
+
+
+def phrase_of(path: Path) -> tuple[str, int] | None:
+    """Words and take of a style that is a phrase; None for a picture. Raises InputError for a file that is damaged."""
+    if path.suffix != PHRASE:
+        return None
+    try:
+        phrase, take = path.read_text(encoding="utf-8").splitlines()
+        return phrase, int(take)
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a phrase as 'stylize styles add' keeps it") from None
+
+
+def _new_name(name: str, replace: bool) -> str:
+    """Raises UsageError for one that is taken, or cannot be."""
     plain = _plain(name)
     if not _NAME.fullmatch(plain) or SIGN + plain == ALL:
         raise UsageError(f"{name}: a name has small letters, digits, - and _, 40 at most (and is not 'all')")
     if plain in shipped():
         raise UsageError(f"@{plain} is one of the styles that ship: choose another name")
-    there = own().get(plain)
-    if there is not None and not replace:
+    if plain in own() and not replace:
         raise UsageError(f"@{plain} exists already: --overwrite replaces it")
-    read_picture(image, name=str(image))
-    suffix = image.suffix.lower() or ".png"
-    target = _own_folder() / f"{plain}{suffix}"
-    data = image.read_bytes()
+    return plain
+
+
+def _keep(plain: str, suffix: str, data: bytes) -> Path:
+    there, target = own().get(plain), _own_folder() / f"{plain}{suffix}"
     with atomic_file(target) as file:
         file.write(data)
     if there is not None and there != target:

@@ -1,4 +1,4 @@
-"""Looks: what a picture is painted with (style images or phrases, one or several mixed), and its name in files."""
+"""Styles: what a picture is painted with (style images or phrases, one or several mixed), and its name in files."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def collect_styles(
     once. Raises UsageError when there is nothing, when a file does not exist or a phrase is empty, or when two styles
     would give the same name to their outputs.
     """
-    specs = [StyleSpec(path.stem, ((path, 1.0),)) for given in styles for path in _images(given)]
+    specs = [spec_of(path) for given in styles for path in _images(given)]
     for spec in (*_said_styles(prompts), *map(parse_blend, blends)):
         specs += _takes(spec, takes) if any(isinstance(part, Prompt) for part, _ in spec.parts) else [spec]
     specs = list(dict.fromkeys(specs))
@@ -176,8 +176,20 @@ def _digest(text: str) -> str:
 
 def parse_blend(text: str) -> StyleSpec:
     """Of ``--blend``, see :func:`stylecli.run.style_text.read_blend`. Raises UsageError in one line."""
-    shares = tuple(read_blend(text))
-    return StyleSpec("-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares), shares)
+    shares = read_blend(text)
+    name = "-".join(f"{_part_name(part)}{round(100 * share)}" for part, share in shares)
+    return StyleSpec(name, tuple((part_of(part), share) for part, share in shares))
+
+
+def spec_of(style: Path | Prompt) -> StyleSpec:
+    """One style alone."""
+    return StyleSpec(_part_name(style), ((part_of(style), 1.0),))
+
+
+def part_of(style: Path | Prompt) -> Path | Prompt:
+    """A phrase, where a ready style is one. Raises InputError."""
+    phrase = ready.phrase_of(style) if isinstance(style, Path) else None
+    return style if phrase is None else Prompt(*phrase)
 
 
 def _part_name(part: Path | Prompt) -> str:
@@ -197,7 +209,7 @@ def parse_regions(texts: Sequence[str], feather: float = 0.0) -> StyleSpec:
             masks.check()
         elif any(other is None for other, _ in layers):
             raise UsageError(f"--region {text}: there are two for the rest")
-        layers.append((masks, StyleSpec(_part_name(style), ((style, 1.0),))))
+        layers.append((masks, spec_of(style)))
     name = "-".join(dict.fromkeys(spec.name for _, spec in layers))
     layers.sort(key=lambda layer: layer[0] is not None)
     return StyleSpec(name, (), tuple(layers))

@@ -92,17 +92,24 @@ def read_region(text: str) -> tuple[str, Path | Prompt]:
         if file is not None:
             return mask, file
     for mask, style in there:
-        if style.startswith(ready.SIGN):
-            raise UsageError(
-                f"--region {text}: no ready style is called {style}: 'stylize styles' lists them"
-            )
-        if _like_a_file(style):
-            raise UsageError(f"--region {text}: style image '{style}' does not exist")
-        return mask, Prompt(clean_prompt(style))
+        return mask, read_style(style, f"--region {text}")
     for mask, style in readings:
         if is_file(style):
             raise UsageError(f"--region {text}: mask '{mask}' does not exist")
     raise UsageError(f"--region {text}: write MASK:STYLE, as in sky.png:starry.jpg, or rest:STYLE")
+
+
+def read_style(text: str, option: str) -> Path | Prompt:
+    """A style image or a ready style that is there; what names none is a phrase. Raises UsageError, which begins with
+    ``option``, where it seems to name one."""
+    file = style_file(text)
+    if file is not None:
+        return file
+    if text.startswith(ready.SIGN):
+        raise UsageError(f"{option}: no ready style is called {text}: 'stylize styles' lists them")
+    if _like_a_file(text):
+        raise UsageError(f"{option}: style image '{text}' does not exist")
+    return Prompt(clean_prompt(text))
 
 
 def _shares(text: str, weights: Sequence[float]) -> list[float]:

@@ -14,11 +14,10 @@ from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.paint.settings import Settings, fingerprint
-from stylecli.run import ready
 from stylecli.run.painters import paint, refined, resolve
 from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch
-from stylecli.run.paths import is_file
-from stylecli.run.style_specs import StyleSpec
+from stylecli.run.style_specs import StyleSpec, spec_of
+from stylecli.run.style_text import read_style
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,17 +65,14 @@ def parse_seconds(text: str, option: str) -> float:
 
 
 def parse_keys(texts: Sequence[str]) -> Timeline:
-    """Read ``0:starry.jpg 10:wave.jpg``; a time may itself be ``1:30``. Raises UsageError in one line."""
+    """Read ``0:starry.jpg 10:ukiyo-e``; a time may itself be ``1:30``. Raises UsageError in one line."""
     keys = []
     for text in texts:
         match = re.match(rf"({_CLOCK.pattern}):(.+)", text, re.DOTALL)
         if match is None:
-            raise UsageError(f"--style-at {text}: write SECONDS:IMAGE, as in 10:wave.jpg")
-        named = match[match.lastindex or 0]
-        path = ready.find(named) if named.startswith(ready.SIGN) and not is_file(named) else Path(named)
-        if not is_file(path):
-            raise UsageError(f"--style-at {text}: style image '{path}' does not exist")
-        keys.append((parse_seconds(match[1], "--style-at"), StyleSpec(path.stem, ((path, 1.0),))))
+            raise UsageError(f"--style-at {text}: write SECONDS:STYLE, as in 10:wave.jpg")
+        style = read_style(match[match.lastindex or 0], f"--style-at {text}")
+        keys.append((parse_seconds(match[1], "--style-at"), spec_of(style)))
     keys.sort(key=lambda key: key[0])
     for (one, _), (other, _) in itertools.pairwise(keys):
         if one == other:

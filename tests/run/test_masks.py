@@ -132,6 +132,29 @@ def test_regions_lie_over_each_other_in_their_order(here):
     assert (raw(here / "rest.png") == np.where(under, np.where(over, t, s), before)).all()
 
 
+def test_after_phrases_too_and_pictures_beside_them(here):
+    mask = disc(here / "m.png")
+    assert _run(["text", "a.png", "--region", "m.png:ukiyo-e", "--region", "rest:s.png"]) == 0
+    assert _run(["image", "a.png", "-s", "s.png", "-p", "ukiyo-e"]) == 0
+    s, said = raw(here / "a.s.png"), raw(here / "a.ukiyo-e.png")
+    assert (raw(here / "a.ukiyo-e-s.png") == np.where(mask[..., None] == 255, said, s)).all()
+    assert _run(["text", "a.png", "ukiyo-e", "--region", "m.png:s.png"]) == 1  # no such picture
+    assert _run(["text", "a.png", "-p", "ukiyo-e", "--region", "m.png:s.png"]) == 2
+
+
+def test_a_sheet_has_masks(here, capsys):
+    Image.fromarray(np.zeros((64, 96), np.uint8)).save(here / "none.png")
+    command = ["sheet", "a.png", "--styles", "s.png", "--max-size", "96", "--columns", "1", "-o"]
+    for target, *mask in (["p.png"], ["all.png", "--mask", "none.png", "--invert-mask"]):
+        assert _run([*command, target, *mask]) == 0
+    assert _run([*command, "no.png", "--mask", "none.png"]) == 0
+    plain, whole, kept = (raw(here / name) for name in ("p.png", "all.png", "no.png"))
+    assert (plain == whole).all() and (plain != kept).any()
+    assert _run([*command, "no.png"]) == 1
+    assert "other settings (mask)" in capsys.readouterr().err
+    assert _run([*command, "none.png", "--mask", "none.png", "--overwrite"]) == 2
+
+
 def test_the_mask_is_a_setting(here, capsys):
     disc(here / "m.png")
     command = ["image", "a.png", "-s", "s.png"]

@@ -14,6 +14,7 @@ from stylecli.__main__ import _run
 from stylecli.run.masks import Masks
 from stylecli.run.ready import find, own
 from stylecli.run.style_specs import collect_styles, parse_blend, parse_regions
+from stylecli.run.style_text import Prompt
 from stylecli.run.timeline import parse_keys
 
 
@@ -78,6 +79,41 @@ def test_paint_in_a_drawn_style_and_in_one_of_ones_own(
     assert own() == {} and _run(["image", "a.png", "-s", "@bark"]) == 2
 
 
+def test_a_phrase_is_kept_and_goes_where_a_picture_does(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["styles", "add", "lake", "misty  lake", "--take", "2"]) == 0
+    prompt = Prompt("misty lake", 1)
+    specs = [
+        *collect_styles([Path("@lake")], ["@lake:3,s.png"]),
+        parse_regions(["m.png:s.png", "rest:@lake"]).layers[0][1],
+        parse_keys(["0:@lake", "1:ukiyo-e"]).keys[0][1],
+    ]
+    assert [spec.name for spec in specs] == ["lake", "lake75-s25", "lake", "lake"]
+    assert all(spec.parts[0][0] == prompt for spec in specs)
+    capsys.readouterr()
+    assert _run(["styles", "--json"]) == 0
+    assert '"misty lake' in json.loads(capsys.readouterr().out.splitlines()[-1])["what"]
+    assert _run(["sheet", "a.png", "--styles", "@lake", "--max-size", "32"]) == 0
+    assert _run(["styles", "add", "lake", "s.png"]) == 2
+    assert _run(["styles", "add", "lake", "s.png", "--overwrite"]) == 0
+    assert [path.name for path in own().values()] == ["lake.png"]
+    (here / "data/stylecli/styles/bad.phrase").write_text("one line")
+    capsys.readouterr()
+    assert _run(["image", "a.png", "-s", "@bad"]) == 1
+    assert "not a phrase as 'stylize styles add' keeps it" in capsys.readouterr().err
+
+
+def test_a_style_of_ones_own_is_learned_at_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        "stylecli.paint.refine.refined", lambda stylizer, count, seed: asked.append((stylizer.style, count))
+    )
+    assert _run(["styles", "add", "bark", "s.png", "--refine", "7"]) == 0
+    ((style, count),) = asked
+    assert count == 7 and style.texture is not None
+
+
 @pytest.mark.parametrize(
     ("command", "code", "words"),
     [
@@ -90,7 +126,10 @@ def test_paint_in_a_drawn_style_and_in_one_of_ones_own(
         (["styles", "add", "all", "s.png"], 2, "a name has small letters"),
         (["styles", "add", "../x", "s.png"], 2, "a name has small letters"),
         (["styles", "add", "x", "text.png"], 1, "text.png: not an image"),
-        (["styles", "add", "x", "no.png"], 1, "no.png: no such file"),
+        (["styles", "add", "x", "no.png"], 2, "style image 'no.png' does not exist"),
+        (["styles", "add", "x", "ukiyo-e", "--refine", "3"], 2, "--refine learns a style image"),
+        (["styles", "add", "x", "s.png", "--take", "3"], 2, "--take is for phrases"),
+        (["styles", "add", "x", "  "], 2, "the prompt is empty"),
         (["styles", "remove", "neon"], 2, "ships with stylize"),
         (["styles", "remove", "x"], 2, "none of your styles"),
         (["styles", "--sheet", "s.txt"], 2, "name a picture file"),

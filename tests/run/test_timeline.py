@@ -15,6 +15,7 @@ from stylecli.media.video.clip import Frame
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats
 from stylecli.paint.stylizer import Stylizer
+from stylecli.run.style_text import Prompt
 from stylecli.run.timeline import FilmPainter, parse_keys, parse_seconds
 
 
@@ -36,6 +37,8 @@ def test_keys(styles: list[Path]) -> None:
     line = parse_keys([f"1:10:{wave}", f"0:{starry}"])
     assert line.name == "starry-wave"
     assert [seconds for seconds, _ in line.keys] == [0, 70]
+    said = parse_keys([f"5:{wave}", "1:30:Claude Monet, water: lilies"])
+    assert [spec.parts[0][0] for _, spec in said.keys] == [styles[1], Prompt("Claude Monet, water: lilies")]
     for wrong in ([f"x:{wave}"], ["1:none.jpg"], [wave], [f"1:{wave}", f"1:{starry}"]):
         with pytest.raises(UsageError, match="--style-at"):
             parse_keys(wrong)
