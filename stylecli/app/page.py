@@ -139,8 +139,7 @@ class _Page:
         then_painted(self.tiles.select(self._ready, None, None, **quick))
         then_painted(self.phrase.submit(self._phrase, self.phrase, None, **quick))
         then_painted(self.picture.upload(self._picture, self.picture, None, **quick))
-        brushed = self.editor.change(self._brush, self.editor, self.mask, trigger_mode="always_last", **quick)
-        then_painted(brushed)
+        self.editor.change(self._brush, self.editor, self.mask, trigger_mode="always_last", **quick)
         moved = gr.on(
             [
                 self.strength.input,
@@ -148,6 +147,7 @@ class _Page:
                 self.colours.input,
                 self.invert.input,
                 self.feather.input,
+                self.mask.change,
             ],
             self._draft,
             how,

@@ -39,6 +39,7 @@ TILE, DRAFT, VIEW = (
 SETTLED_S = 0.3  # a slider that has not moved for so long stands still
 MOST_PIXELS = 400_000_000  # of a photograph, as on the command line
 MOST_FILES = 500  # in one queue
+BRUSH = 160  # of 255: opacity of the brush, or a little less
 _ANIMATED = {".gif", ".webp", ".apng"}  # read as pictures, moving or not
 
 
@@ -103,12 +104,13 @@ class Session:
 
     def brush(self, layers: Sequence[ByteArray]) -> None:
         """Take what was brushed, (h, w, 4) each, as the mask; none where nothing was."""
-        drawn = [layer[..., 3] for layer in layers if layer[..., 3].any()]
+        drawn = [layer[..., 3].astype(np.float32) for layer in layers if layer[..., 3].any()]
         if not drawn:
             self.mask = None
             return
-        path = self.folder / "mask.png"
-        Image.fromarray(np.maximum.reduce(drawn)).save(path)
+        path = self._new_folder("mask") / "mask.png"
+        share = np.minimum(np.maximum.reduce(drawn) / BRUSH, 1)  # the brush lets the photograph through
+        Image.fromarray((255 * share).astype(np.uint8)).save(path)
         self.mask = path
 
     def _keep(self, kind: str, upload: Path) -> Path:

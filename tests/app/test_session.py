@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import shlex
 import shutil
 import threading
@@ -204,3 +205,12 @@ def test_bounds_and_bad_input_are_one_line(session: Session, studio: Studio, tmp
         session.queue([tmp_path / "lake.png"] * 501, How())
     with pytest.raises(UsageError, match="no photograph yet"):
         studio.session("new").draft(How())
+
+
+def test_without_gradio_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name))
+    assert _run(["app"]) == 2
+    assert capsys.readouterr().err == "stylize: stylize app needs Gradio: pip install 'stylecli[app]'\n"
