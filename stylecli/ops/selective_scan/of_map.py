@@ -97,15 +97,8 @@ def _in_turn(along: Along, u: Tensor, gate: Tensor, dt_B_C: Tensor, *parameters:
     return torch.cat([along(*part, d) for d, part in enumerate(parts)], -1) * F.silu(gate)
 
 
-def _compiled(
-    u: Tensor,
-    gate: Tensor,
-    dt_B_C: Tensor,
-    step: Tensor,
-    step_bias: Tensor,
-    decay: Tensor,
-    D: Tensor,
-) -> Tensor:
+def _compiled(*everything: Tensor) -> Tensor:
+    u, gate, dt_B_C, step, step_bias, decay, D = everything
     B, H, W, _ = u.shape
     _, rank, channels = step.shape
     u, gate = (t if _even(t) else t.contiguous() for t in (u, gate))
