@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stylecli.cli import options
+from stylecli.cli.films import Encoded, Part
 from stylecli.cli.groups import Engine, Painting, Reading, Sharing, Telling, Where, grouped
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
 
 if TYPE_CHECKING:
-    from stylecli.media.video.clip import Excerpt
     from stylecli.run.timeline import Timeline
-
-
-class Codec(StrEnum):
-    h264 = "h264"
-    hevc = "hevc"
-    av1 = "av1"
-    vp9 = "vp9"
-    prores = "prores"
-    ffv1 = "ffv1"
-    h264_nvenc = "h264-nvenc"
-    hevc_nvenc = "hevc-nvenc"
-
-
-class Hdr(StrEnum):
-    tone_map = "tone-map"
-    refuse = "refuse"
 
 
 @grouped
@@ -69,48 +52,8 @@ def video(
         bool,
         typer.Option("--preview", help="Paint three frames only, as one picture beside the result's place."),
     ] = False,
-    start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Begin here: seconds, 1:30 or 0:01:30.5.")
-    ] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="End here.")] = None,
-    max_frames: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Paint no more frames than this.")
-    ] = None,
-    fps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N",
-            show_default="every frame at its own time",
-            help="Another frame rate, as 25 or 30000/1001.",
-        ),
-    ] = None,
-    codec: Annotated[
-        Codec | None,
-        typer.Option(
-            show_default="h264; with transparency prores in .mov, vp9 in .mkv",
-            help="How the result is encoded.",
-        ),
-    ] = None,
-    hdr: Annotated[
-        Hdr, typer.Option(help="What becomes of HDR films (HLG, PQ): tone-mapped to SDR, or refused.")
-    ] = Hdr.tone_map,
-    crf: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=63,
-            show_default="18 for h264",
-            help="Quality: lower is better and larger.",
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default="medium", help="The encoder's speed, as fast or slow."),
-    ] = None,
-    pix_fmt: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default="yuv420p", help="The encoder's pixel format.")
-    ] = None,
+    part: Part,
+    encoded: Encoded,
     engine: Engine,
     telling: Telling,
 ) -> None:
@@ -121,7 +64,6 @@ def video(
     """
     from stylecli.cli.painting import paint_files
     from stylecli.files.remote import local_only
-    from stylecli.media.video.encoding import Encoding
     from stylecli.paint.settings import PICTURES
     from stylecli.run.films import FilmJob
 
@@ -132,8 +74,8 @@ def video(
     job = FilmJob(
         inputs,
         timelines,
-        _excerpt(start, end, max_frames, fps, reading.max_size, reading.max_pixels, hdr is Hdr.tone_map),
-        Encoding(None if codec is None else codec.value, crf, preset, pix_fmt),
+        part.excerpt(reading),
+        encoded.encoding(),
         output=output,
         recursive=reading.recursive,
         shard=sharing.part,
@@ -178,35 +120,6 @@ def _timelines(
         Timeline.constant(spec)
         for spec in options.style_specs(styles, texts, blends, takes, regions, feather)
     ]
-
-
-def _excerpt(
-    start: str | None,
-    end: str | None,
-    max_frames: int | None,
-    fps: str | None,
-    max_size: int | None,
-    max_pixels: int,
-    hdr: bool,
-) -> Excerpt:
-    from fractions import Fraction
-
-    from stylecli.media.video.clip import Excerpt
-    from stylecli.run.timeline import parse_seconds
-
-    begin = None if start is None else parse_seconds(start, "--start")
-    stop = None if end is None else parse_seconds(end, "--end")
-    if stop is not None and stop <= (begin or 0):
-        raise UsageError(f"--end {end} is not after --start {start or 0}")
-    rate = None
-    if fps is not None:
-        try:
-            rate = Fraction(fps).limit_denominator(1_000_000)
-        except (ValueError, ZeroDivisionError):
-            rate = Fraction(0)
-        if not 0 < rate <= 1000:
-            raise UsageError(f"--fps {fps}: not a frame rate (as in 25 or 30000/1001)")
-    return Excerpt(begin, stop, max_frames, rate, max_size, max_pixels, hdr)
 
 
 def _temporal(text: str) -> float | None:

@@ -25,7 +25,11 @@ def test_stages_alone_and_together(stylize, film):
     stages = [row[name] for name in ("decode", "motion", "paint", "steady", "model", "encode", "together")]
     assert row["frames"] == 5 and min(stages) > 0
     shown = row["shown"]  # what docs/figures.py puts into pages
-    assert shown["row"]["frames"] == "5" and "--overlap" in shown["by"] and "stylerwkv-s" in shown["on"]["weights"]
+    assert (
+        shown["row"]["frames"] == "5"
+        and "--overlap" in shown["by"]
+        and "stylerwkv-s" in shown["on"]["weights"]
+    )
     assert row["ratio"] == pytest.approx(row["together"] / max(row["decode"], row["model"], row["encode"]))
 
 
