@@ -21,7 +21,7 @@ from stylecli.run.plan import Task
 SHARED = "shared"
 """Stands in the checkpoint of a film that several work on."""
 
-_MOST = 64  # stretches of a film: each worker decodes what comes before its own
+_MOST = 64  # stretches of a film of which each worker must decode what comes before its own
 _RUN_UP = 0.25  # of a stretch, at most
 
 
@@ -35,6 +35,7 @@ class Stretch(Task):
     first: int
     end: int
     is_last: bool
+    known: tuple[int, int] | None = None  # see VideoSource
 
     @property
     def settings(self) -> Settings:
@@ -48,23 +49,26 @@ class Joining(Task):
     stretches: tuple[Stretch, ...]
 
 
-def scene_cuts(frames: Iterable[Frame]) -> tuple[list[int], int]:
-    """The frames at which a new scene begins for the temporal step, and how many frames there are."""
+def scene_cuts(frames: Iterable[Frame]) -> tuple[list[int], list[int]]:
+    """The frames at which a new scene begins for the temporal step, and when each frame is shown."""
     from stylecli.run.temporal import MotionEstimator
 
     estimator = MotionEstimator()
-    cuts, count = [], 0
-    for frame in frames:
+    cuts, times = [], []
+    for number, frame in enumerate(frames):
         if estimator.is_cut(frame.pixels):
-            cuts.append(count)
-        count += 1
-    return cuts, count
+            cuts.append(number)
+        times.append(frame.pts)
+    return cuts, times
 
 
-def stretches(task: Task, cuts: Sequence[int] | None, frames: int, gop: int) -> list[Stretch]:
-    """``task``, a film of so many frames, in groups of pictures of ``gop`` frames each. ``cuts``: of its scenes; None:
-    there is no temporal step."""
-    least = max(gop, -(-frames // _MOST))
+def stretches(
+    task: Task, cuts: Sequence[int] | None, times: Sequence[int], gop: int, *, entered: bool = False
+) -> list[Stretch]:
+    """``task``, a film whose frames are shown at ``times``, in groups of pictures of ``gop`` frames each. ``cuts``: of
+    its scenes; None: there is no temporal step. ``entered``: whether decoding may begin anywhere."""
+    frames = len(times)
+    least = gop if entered else max(gop, -(-frames // _MOST))
     begins = [(0, 0)]  # where painting begins, and what is kept
     for at in range(gop, frames, gop):
         kept = at - begins[-1][1]
@@ -78,6 +82,7 @@ def stretches(task: Task, cuts: Sequence[int] | None, frames: int, gop: int) -> 
         Stretch(
             *(task.source, folder / f"{first:08d}", task.style, task.target),
             *(begin, first, end, end == frames),
+            (begin - 1, times[begin - 1]) if entered and begin else None,
         )
         for (begin, first), end in zip(begins, ends, strict=True)
     ]

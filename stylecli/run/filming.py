@@ -152,6 +152,8 @@ class Filming:
     def _stretch(self, task: Stretch) -> None:
         """Its groups, in files that wait for those of the others."""
         source = open_source(task.source, self.job.excerpt)
+        if isinstance(source, VideoSource):
+            source.known = task.known
         checkpoint = FilmCheckpoint(task.target)
         sink, notices = self._sink(task, source, checkpoint)
         assert isinstance(sink, FilmSink)

@@ -271,6 +271,7 @@ class FilmJob:
     def _stretches(self, task: Task, few: bool) -> Sequence[Stretch]:
         """Of a film that several workers are to paint; none where one paints it: that goes on which one has begun."""
         from stylecli.media.video.encoding import GOP_FRAMES
+        from stylecli.media.video.reading import VideoSource
         from stylecli.media.video.source import open_source
         from stylecli.run.film_parts import SHARED, scene_cuts, stretches
 
@@ -286,10 +287,11 @@ class FilmJob:
             if before is None and source.clip.frames is not None and source.clip.frames <= gop:
                 return ()
             log.info("%s: looking for scenes, to share it among workers", task.source)
-            cuts, frames = scene_cuts(source.frames())
+            cuts, times = scene_cuts(source.frames())
         except InputError:
             return ()  # whoever paints it will say so
-        found = stretches(task, None if self.temporal is None else cuts, frames, gop)
+        entered = isinstance(source, VideoSource) and source.can_be_entered
+        found = stretches(task, None if self.temporal is None else cuts, times, gop, entered=entered)
         return found if len(found) > 1 or before is not None else ()
 
     def settings(self, task: Task) -> Settings:

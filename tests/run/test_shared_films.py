@@ -43,14 +43,14 @@ TASK = Task(Path("clip.mkv"), Path("out/clip.x.mkv"), "x")
         ((200,), 480, 240, [(0, 0, 240), (192, 240, 480)]),
         ((100,), 480, 240, [(0, 0, 480)]),  # painting 144 frames twice for 240
         ((100, 460), 720, 240, [(0, 0, 480), (432, 480, 720)]),
-        (range(0, 240000, 240), 240000, 240, [(n, n, n + 3840) for n in range(0, 240000, 3840)]),
+        (range(0, 24000, 240), 24000, 240, [(n, n, n + 480) for n in range(0, 24000, 480)]),
         ((), 0, 240, [(0, 0, 0)]),
     ],
 )
 def test_stretches(
     cuts: tuple[int, ...] | None, frames: int, gop: int, parts: list[tuple[int, int, int]]
 ) -> None:
-    found = stretches(TASK, cuts, frames, gop)
+    found = stretches(TASK, cuts, range(frames), gop)
     assert [(one.begin, one.first, min(one.end, frames)) for one in found] == [
         (begin, first, min(end, frames)) for begin, first, end in parts
     ]
@@ -60,17 +60,24 @@ def test_stretches(
 
 
 def test_scenes_begin_where_the_temporal_step_says(film: Path) -> None:
-    cuts, count = scene_cuts(VideoSource(film, Excerpt()).frames())
-    assert (cuts, count) == (list(CUTS[1:]), FRAMES)
+    cuts, times = scene_cuts(VideoSource(film, Excerpt()).frames())
+    assert cuts == list(CUTS[1:]) and times == [40 * number for number in range(FRAMES)]
     estimator, motions = MotionEstimator(), []
     for frame in VideoSource(film, Excerpt(max_frames=120)).frames():
         motions.append(estimator.next(frame.pixels))
     assert [number for number, motion in enumerate(motions) if motion and motion.cut] == [96]
 
 
+def test_where_decoding_may_begin_anywhere_there_are_as_many_stretches_as_fit() -> None:
+    times = range(0, 40 * 240000, 40)
+    found = stretches(TASK, range(0, 240000, 240), times, 240, entered=True)
+    assert len(found) == 1000 and found[0].known is None and found[7].known == (1679, 1679 * 40)
+    assert len(stretches(TASK, range(0, 240000, 240), times, 240)) == 63
+
+
 def test_stretches_become_one_film_for_who_listens(tmp_path: Path) -> None:
     task = Task(tmp_path / "clip.mkv", tmp_path / "clip.x.mkv", "x")
-    parts = stretches(task, CUTS[1:], FRAMES, 48)
+    parts = stretches(task, CUTS[1:], range(FRAMES), 48)
     told: list[Event] = []
     handout = FilmHandout([(task, parts)], told.append, goes_on=False)
     first, second = handout.take("a"), handout.take("b")
@@ -102,7 +109,7 @@ def test_stretches_become_one_film_for_who_listens(tmp_path: Path) -> None:
 
 def test_a_stretch_that_fails_fails_its_film_once(tmp_path: Path) -> None:
     films = [Task(tmp_path / name, tmp_path / f"{name}.x.mkv", "x") for name in ("a.mkv", "b.mkv", "c.mkv")]
-    parts = [stretches(task, None, 200, 48) for task in films]
+    parts = [stretches(task, None, range(200), 48) for task in films]
     told: list[Event] = []
     handout = FilmHandout(list(zip(films, parts, strict=True)), told.append, goes_on=False)
     with claimed(films[1].target):

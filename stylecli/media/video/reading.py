@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class VideoSource:
     begins: Fraction = field(init=False, default=Fraction(0))
     """Seconds, in the input's own time, at which the result begins."""
     warnings: list[str] = field(init=False, default_factory=list)
+    known: tuple[int, int] | None = field(init=False, default=None)
+    """The number of a frame, and when it is shown (its ``pts``); for a source that ``can_be_entered``."""
 
     def __post_init__(self) -> None:
         with open_film(self.path) as container:
@@ -142,12 +145,23 @@ class VideoSource:
             seconds = float(frames / rate)
         return seconds, frames
 
+    @property
+    def can_be_entered(self) -> bool:
+        """Whether what comes before a frame matters to nothing behind it; known once all frames were read."""
+        return self.excerpt.is_whole and not self.warnings and not self._known_interlaced
+
     def frames(self, skip: int = 0) -> Iterator[Frame]:
         """The frames, without the first ``skip``: those are decoded all the same, so that what follows is what it
-        is in a run from the beginning."""
+        is in a run from the beginning; but where ``known`` is one of them or the next, decoding begins shortly before
+        that one."""
         converter = Converter(self._coded_colour, deep=self.clip.deep or self._tone_mapper is not None)
         limit = self.excerpt.max_frames
-        for number, shown in enumerate(self._timed()):
+        begun, timed = 0, None
+        if self.known is not None and self.known[0] <= skip:
+            begun, timed = self.known[0], self._entered(self.known[1])
+        if timed is None:
+            begun, timed = 0, self._timed()
+        for number, shown in enumerate(timed, begun):
             if limit is not None and number >= limit:
                 return
             if number < skip:
@@ -169,13 +183,23 @@ class VideoSource:
         turns = {90: 1, 180: 2, 270: 3}.get(self._turn, 0)
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
-    def _timed(self) -> Iterator[Shown]:
-        """What is shown, with ticks of ``clip.time_base`` from the beginning of the result, strictly increasing."""
+    def _entered(self, at: int) -> Iterator[Shown] | None:
+        """What is shown from tick ``at`` on; None where the film cannot be searched, or that leads elsewhere."""
+        begin = self.begins + at * self._input_base - _MARGIN_S
+        if begin <= self.begins:
+            return None
+        shown = self._timed(begin)
+        first = next((one for one in shown if one.pts >= at), None)
+        return chain([first], shown) if first is not None and first.pts == at else None
+
+    def _timed(self, enter: Fraction | None = None) -> Iterator[Shown]:
+        """What is shown, with ticks of ``clip.time_base`` from the beginning of the result, strictly increasing; from a
+        little before ``enter`` (seconds of the input) on, or all of it."""
         end = None if self.excerpt.end is None else _ticks(self.excerpt.end, self._input_base)
         start = _ticks(self.excerpt.start or 0, self._input_base)
         late = 0 if self.excerpt.start is not None else self._picture_late
         high = None if end is None else end - start + late
-        shown = self._deinterlaced(self._within(high))
+        shown = self._deinterlaced(self._within(high, enter))
         if self.excerpt.fps is not None:
             shown = at_rate(shown, self._input_base * self.excerpt.fps)
         last = None
@@ -185,10 +209,10 @@ class VideoSource:
             last = one.pts
             yield one
 
-    def _within(self, high: int | None) -> Iterator[Shown]:
+    def _within(self, high: int | None, enter: Fraction | None) -> Iterator[Shown]:
         """Decoded frames of the excerpt; ticks of the input, counted from its beginning."""
         if self.excerpt.start is None:
-            yield from between(self._decoded(None), None, high)
+            yield from between(self._decoded(enter), None, high)
             return
         for begin in (max(Fraction(0), self.begins - _MARGIN_S), None):
             shown = between(self._decoded(begin), 0, high)
