@@ -103,7 +103,9 @@ class _Search:
     def told(self, text: str) -> Iterator[Problem]:
         """What was met and left out since the last time, while looking through ``text``."""
         for (what, help_), names in self.met.items():
-            count = f"{len(names)} {what}s" if len(names) > 1 else f"a {what}"
+            count = (
+                f"{len(names)} {what}s" if len(names) > 1 else f"{'an' if what[0] in 'AEIO' else 'a'} {what}"
+            )
             shown = ", ".join(sorted(names, key=_natural)[:3]) + (", …" if len(names) > 3 else "")
             yield Problem(text, f"{count} left out ({shown}): {help_}")
         self.met.clear()

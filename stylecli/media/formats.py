@@ -44,7 +44,8 @@ _SUFFIX_OF_FORMAT = {
 # Pictures that people have and Pillow alone cannot read: what they are, and what helps.
 _HEIF = ("HEIC photo", "pip install pillow-heif lets them be read")
 _JXL = ("JPEG XL picture", "pip install pillow-jxl-plugin lets them be read")
-_LIGHT = ("HDR picture", "export them as TIFF or PNG first")
+_EXR = ("OpenEXR picture", "pip install 'stylecli[exr]' lets them be read")
+_LIGHT = ("Radiance HDR picture", "export them as TIFF or PNG first")
 _RAW = (
     "camera raw file",
     "pip install 'stylecli[raw]' lets them be read, or develop them to TIFF or JPEG first",
@@ -52,7 +53,7 @@ _RAW = (
 _RAW_SUFFIXES = (
     "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
 )
-_FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL, ".exr": _LIGHT, ".hdr": _LIGHT} | {
+_FOREIGN = {".heic": _HEIF, ".heif": _HEIF, ".hif": _HEIF, ".jxl": _JXL, ".exr": _EXR, ".hdr": _LIGHT} | {
     f".{name}": _RAW for name in _RAW_SUFFIXES.split()
 }
 
@@ -64,12 +65,19 @@ def develops() -> bool:
 
 
 @cache
+def reads_exr() -> bool:
+    """Whether OpenEXR pictures can be read here (OpenEXR, extra ``[exr]``)."""
+    return importlib.util.find_spec("OpenEXR") is not None
+
+
+@cache
 def readable_suffixes() -> frozenset[str]:
     """Lower-case suffixes (with the dot) by which a folder's images are recognised."""
     formats = set(readable_formats())
     known = {suffix for suffix, name in Image.registered_extensions().items() if name in formats}
     raw = {f".{name}" for name in _RAW_SUFFIXES.split()} if develops() else set()
-    return frozenset(known | ({".mpo"} if "JPEG" in formats else set()) | raw)
+    exr = {".exr"} if reads_exr() else set()
+    return frozenset(known | ({".mpo"} if "JPEG" in formats else set()) | raw | exr)
 
 
 @cache

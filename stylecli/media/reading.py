@@ -110,6 +110,10 @@ def _read(
 
         first = None if found is None else found.first
         return develop(stream, maker, first, label, max_pixels, memory_limit)
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        from stylecli.media.exr import read_exr
+
+        return read_exr(stream, label, max_pixels, memory_limit)
     pages = () if found is None else found.pages
     stream.seek(0)
     if pages and pages[0].is_float and pages[0].samples > 1:  # Pillow has no such picture

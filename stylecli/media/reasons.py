@@ -88,8 +88,6 @@ def what_it_is(head: bytes) -> str:
         depth = int.from_bytes(head[22:24], "big")
         deep = f" with {depth} bits for each colour" if depth in (16, 32) else " of a kind that is not read"
         return f"{kind}{deep}; save it as TIFF first"
-    if head.startswith(b"\x76\x2f\x31\x01"):
-        return f"an OpenEXR picture; {_EXPORT}"
     if head.startswith((b"#?RADIANCE", b"#?RGBE")):
         return f"a Radiance HDR picture; {_EXPORT}"
     if head[4:8] == b"ftyp":

@@ -181,6 +181,7 @@ def without_rawpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patched:
         patched.setattr(formats, "develops", lambda: False)
+        patched.setattr(formats, "reads_exr", lambda: False)
         forget()
         yield
     forget()
@@ -192,7 +193,8 @@ def without_rawpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (("IMG_2.heic", "IMG_10.HEIC", "IMG_1.heif", "IMG_11.heic"),
          "4 HEIC photos left out (IMG_1.heif, IMG_2.heic, IMG_10.HEIC, …): pip install pillow-heif lets them be read"),
         (("DSC1.NEF", "b.dng"), "2 camera raw files left out (b.dng, DSC1.NEF): pip install 'stylecli[raw]' lets them"),
-        (("a.exr", "b.hdr"), "2 HDR pictures left out (a.exr, b.hdr): export them as TIFF or PNG first"),
+        (("a.exr",), "an OpenEXR picture left out (a.exr): pip install 'stylecli[exr]' lets them be read"),
+        (("b.hdr",), "a Radiance HDR picture left out (b.hdr): export them as TIFF or PNG first"),
         (("a.jxl",), "a JPEG XL picture left out (a.jxl): pip install pillow-jxl-plugin lets them be read"),
     ],
 )  # fmt: skip

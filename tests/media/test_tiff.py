@@ -150,7 +150,6 @@ RAW_HEADS = {
     "a.x3f": (b"FOVb\0\0\2\0", "Sigma"),
     "a.psd": (b"8BPS\0\1\0\0\0\0\0\0\0\3\0\0\0\6\0\0\0\4\0\x10\0\3", "16 bits for each colour"),
     "a.psb": (b"8BPS\0\2\0\0\0\0\0\0\0\3\0\0\0\6\0\0\0\4\0\x08\0\3", "PSB"),
-    "a.exr": (b"\x76\x2f\x31\x01\2\0\0\0", "OpenEXR"),
     "a.hdr": (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n", "Radiance HDR"),
     "a.jxl": (b"\xff\x0a\xfa\x1f", "JPEG XL"),
     "b.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
