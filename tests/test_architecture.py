@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TEXT = " ".join((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split())
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+TEXT = " ".join(PAGE.split())
+WALKS = {walk.split(":")[0]: walk for walk in PAGE.split("\n## ") if walk.startswith("A ")}
 FILES = sorted(set(re.findall(r"`((?:stylecli|tests)/[\w/]+\.py)`", TEXT)))
 NAMED = sorted(set(re.findall(r"`(stylecli/[\w/]+\.py)` `([\w.]+)`", TEXT)))
 
@@ -37,3 +39,9 @@ def test_a_name_is_in_its_file(file: str, name: str) -> None:
 
 def test_it_names_enough_to_find_the_way() -> None:
     assert len(FILES) > 25 and len(NAMED) > 25
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_a_walk_has_eight_steps_at_most(walk: str) -> None:
+    """None leads back: ``test_rooms.py`` lets no room import one above it."""
+    assert 4 <= len(re.findall(r"^\d+\. ", WALKS[walk], re.MULTILINE)) <= 8
