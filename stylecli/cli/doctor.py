@@ -38,7 +38,7 @@ def doctor(json: options.Json = False) -> None:
     """
     from stylecli.console import print_json, print_table
 
-    found = [(name, *_tried(look)) for name, look in _looks()]
+    found = [(name, *_tried(check)) for name, check in _checks()]
     if json:
         print_json({name: {"ok": good, "said": said} for name, good, said in found})
     else:
@@ -47,15 +47,15 @@ def doctor(json: options.Json = False) -> None:
     raise typer.Exit(0 if all(good for _, good, _ in found) else 1)
 
 
-def _tried(look: Callable[[], str]) -> tuple[bool, str]:
+def _tried(check: Callable[[], str]) -> tuple[bool, str]:
     """Whether it could be looked at, and what was seen, in one line."""
     try:
-        return True, look()
+        return True, check()
     except Exception as error:  # that is what this is for
         return False, " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _looks() -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "stylecli", lambda: f"{__version__} in {Path(__file__).resolve().parents[1]}"
     yield "python", lambda: f"{platform.python_version()} ({sys.executable})"
     yield "system", lambda: f"{platform.platform()}, {platform.machine()}"

@@ -16,7 +16,7 @@ WITH_EXIF = frozenset({"JPEG", "PNG", "WEBP", "TIFF", "AVIF"})
 _WITH_IPTC = frozenset({"JPEG", "PNG", "TIFF"})
 _SEGMENT = 65533 - len("http://ns.adobe.com/xap/1.0/\0")  # bytes that fit one JPEG segment
 _COMMENT = "Comment"
-_OURS = frozenset({int(ExifTags.Base.ProcessingSoftware)})  # the mark of results
+_OURS = frozenset({int(ExifTags.Base.ProcessingSoftware)})  # the provenance of results
 _USER_COMMENT = int(ExifTags.Base.UserComment)
 
 # Texts of PNG that EXIF has a field for.

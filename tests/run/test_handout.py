@@ -9,7 +9,7 @@ from stylecli.run.handout import Handout, shares
 from stylecli.run.plan import Task
 
 
-def items(sources: int, styles: int = 1) -> list[Task]:
+def tasks(sources: int, styles: int = 1) -> list[Task]:
     return [
         Task(Path(f"{source}"), Path(f"{source}.{style}"), f"{style}")
         for source in range(sources)
@@ -26,16 +26,16 @@ def done(task: Task) -> Done:
 
 
 def test_few_sources_in_many_styles_are_shared_too() -> None:
-    assert [len(one) for one in shares(items(1, 16), 2)] == [2] * 8
-    assert [len(one) for one in shares(items(40, 3), 2)] == [3] * 40  # each is read once
+    assert [len(one) for one in shares(tasks(1, 16), 2)] == [2] * 8
+    assert [len(one) for one in shares(tasks(40, 3), 2)] == [3] * 40  # each is read once
     for sources, styles, workers in ((1, 1, 4), (3, 7, 2), (2, 5, 40)):
-        todo = items(sources, styles)
+        todo = tasks(sources, styles)
         assert [task for one in shares(todo, workers) for task in one] == todo
         assert all(len({task.source for task in one}) == 1 for one in shares(todo, workers))
 
 
 def test_a_worker_has_three_portions_in_hand() -> None:
-    handout = Handout(shares(items(10), 2), ignore)
+    handout = Handout(shares(tasks(10), 2), ignore)
     mine = [handout.take("a") for _ in range(4)]
     assert mine[3] is None and all(mine[:3])
     assert handout.take("b") and handout.waiting == 6
@@ -45,7 +45,7 @@ def test_a_worker_has_three_portions_in_hand() -> None:
 
 def test_suspects_go_alone_and_the_third_death_is_the_last() -> None:
     told: list[Event] = []
-    handout = Handout(shares(items(5), 1), told.append)
+    handout = Handout(shares(tasks(5), 1), told.append)
     portions = [handout.take(0) for _ in range(3)]
     handout.died(0, "SIGKILL")
     assert told == [] and handout.waiting == 5
@@ -68,7 +68,7 @@ def test_suspects_go_alone_and_the_third_death_is_the_last() -> None:
 
 
 def test_styles_that_are_done_are_not_done_again() -> None:
-    todo = items(1, 3)
+    todo = tasks(1, 3)
     handout = Handout([tuple(todo)], ignore)
     handout.take("a")
     handout.heard("a", done(todo[0]))

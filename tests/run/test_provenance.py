@@ -1,4 +1,4 @@
-"""The mark by which results are known again."""
+"""The provenance by which results are known again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_damage_is_left_alone(picture: Picture, tmp_path: Path) -> None:
 def test_a_second_style_does_not_paint_the_first_ones_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    """In every format, also those that have no room for a mark; and sheets."""
+    """In every format, also those that have no room for it; and sheets."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stylecli.run.images.resolve_painters", lambda *_: {"one": lambda pixels: pixels})
     Path("photos").mkdir()
