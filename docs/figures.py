@@ -3,6 +3,7 @@
     stylize bench speed --repeats 9 --json > speed.json
     python docs/figures.py speed.json ...     # every table of these files, wherever a page has a place for it
     python docs/figures.py                    # which tables are there, by which weights; those of others are marked
+    python docs/figures.py --drop             # takes out what was measured with other weights
 
 A place in a page names a table by how its title begins, and which columns it shows; or one column by two others:
 
@@ -30,6 +31,9 @@ PLACE = re.compile(
     r"(?P<old>.*?)(?P<end><!-- end of table -->)",
     re.DOTALL,
 )
+
+NO_WEIGHTS = ("Operators",)  # tables that do not depend on weights
+DROPPED = "Not measured yet with the weights that ship.\n"
 
 Row = Mapping[str, str]
 
@@ -80,22 +84,34 @@ def replace_tables(page: str, tables: Mapping[str, list[Mapping[str, object]]]) 
     return PLACE.sub(replaced, page)
 
 
-def is_stale(table: str) -> bool:
+def is_stale(title: str, table: str) -> bool:
     """Whether it says nothing of weights, or names others than those that ship."""
+    if title in NO_WEIGHTS:
+        return False
     shipped = {name: network.version for name, network in load_manifest().items()}
     said = re.findall(r"([a-z][\w-]+-s) (\d+)", table)
     return not said or any(shipped.get(name) != version for name, version in said)
 
 
-def main(paths: list[str]) -> None:
-    tables = read_tables(map(Path, paths))
+def drop_stale(page: str) -> str:
+    def dropped(place: re.Match[str]) -> str:
+        old = DROPPED if is_stale(place["title"], place["old"]) else place["old"]
+        return f"{place['begin']}{old}{place['end']}"
+
+    return PLACE.sub(dropped, page)
+
+
+def main(arguments: list[str]) -> None:
+    tables = read_tables(Path(argument) for argument in arguments if argument != "--drop")
     for path in PAGES:
         text = path.read_text(encoding="utf-8")
         new = replace_tables(text, tables)
+        if "--drop" in arguments:
+            new = drop_stale(new)
         if new != text:
             path.write_text(new, encoding="utf-8")
         for place in PLACE.finditer(new):
-            mark = "other weights" if is_stale(place["old"]) else "as shipped"
+            mark = "other weights" if is_stale(place["title"], place["old"]) else "as shipped"
             sys.stdout.write(f"{mark:14}{path.relative_to(TOP)}: {place['title']}\n")
 
 

@@ -54,5 +54,9 @@ def test_every_place_is_for_a_table_of_bench() -> None:
 
 
 def test_figures_of_other_weights_are_told() -> None:
-    assert not figures.is_stale(f"stylerwkv-s {figures.load_manifest()['stylerwkv-s'].version}")
-    assert figures.is_stale("stylerwkv-s 0") and figures.is_stale("no weights")
+    shipped = f"stylerwkv-s {figures.load_manifest()['stylerwkv-s'].version}"
+    page = "<!-- table: {} -->\n{}\n<!-- end of table -->\n"
+    kept = page.format("Quality", shipped) + page.format("Operators", "no weights")
+    old = page.format("Speed", f"{shipped}, stylemamba-s 0") + page.format("Memory", "nothing said")
+    assert figures.drop_stale(kept + old).startswith(kept)
+    assert figures.drop_stale(kept + old).count(figures.DROPPED) == 2
