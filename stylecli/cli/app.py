@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stylecli import __version__
-from stylecli.cli import options
+from stylecli.cli import options, values
 from stylecli.cli.bench import bench
 from stylecli.cli.defaults import read
 from stylecli.cli.demo import demo
@@ -58,7 +58,7 @@ def _show_version(asked: bool) -> None:
 
 def _use_manifest(context: typer.Context, manifest: Path | None) -> Path | None:
     if manifest is not None:
-        options.set_variable(context, "STYLIZE_WEIGHTS_MANIFEST", str(manifest))
+        values.set_variable(context, "STYLIZE_WEIGHTS_MANIFEST", str(manifest))
     return manifest
 
 

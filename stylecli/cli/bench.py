@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylecli.cli import options
+from stylecli.cli import options, values
 from stylecli.cli.measurements import can_be_written, deliver, save_plot
 from stylecli.errors import UsageError
 from stylecli.paint.options import TEMPORAL
@@ -227,8 +227,8 @@ def scale(
         sizes = [float(size) for size in megapixels.split(",")]
     except ValueError:
         raise UsageError(f"--megapixels {megapixels}: sizes are written like 1,4,16") from None
-    options.tile_rows(tile)
-    limit = options.memory_bytes(memory_limit)
+    values.tile_rows(tile)
+    limit = values.memory_bytes(memory_limit)
     extra = ["--stroke-size", str(stroke_size), "--tile", tile, "--max-pixels", "4000000000"]
     extra += [] if memory_limit is None else ["--memory-limit", memory_limit]
     with Console() as console:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from stylecli.cli import options
+from stylecli.cli import options, values
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             for one in fields(group)
         ]
 
-    def run(**values: Any) -> None:
+    def run(**given: Any) -> None:
         for name, group in groups.items():
-            values[name] = group(**{one.name: values.pop(one.name) for one in fields(group)})
-        command(**values)
+            given[name] = group(**{one.name: given.pop(one.name) for one in fields(group)})
+        command(**given)
 
     run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
     run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
@@ -115,7 +115,7 @@ class Engine:
     @property
     def limit(self) -> int | None:
         """Bytes. Raises UsageError."""
-        return options.memory_bytes(self.memory_limit)
+        return values.memory_bytes(self.memory_limit)
 
     def loading(self, usual: str, seed: int = 0) -> LoadOptions:
         """``usual``: the network where none was named. Raises UsageError."""
@@ -126,7 +126,7 @@ class Engine:
             device=self.device.value,
             dtype=self.dtype.value,
             seed=seed,
-            tile=options.tile_rows(self.tile),
+            tile=values.tile_rows(self.tile),
             memory_limit=self.limit,
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
+from stylecli.cli.values import finite, go_offline
 from stylecli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,47 +43,6 @@ class Dtype(StrEnum):
     fp32 = "fp32"
     bf16 = "bf16"
     fp16 = "fp16"
-
-
-def finite(value: float | None) -> float | None:
-    """Ranges let ``nan`` through: it compares as neither too small nor too large."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter("not a finite number")
-    return value
-
-
-def set_variable(context: typer.Context, name: str, value: str) -> None:
-    """Set an environment variable until the command ends."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    context.call_on_close(
-        lambda: os.environ.pop(name, None) if before is None else os.environ.update({name: before})
-    )
-
-
-def go_offline(context: typer.Context, offline: bool) -> bool:
-    if offline:
-        set_variable(context, "STYLIZE_OFFLINE", "1")
-    return offline
-
-
-def tile_rows(text: str) -> int | None:
-    """``--tile`` as :class:`stylecli.paint.stylizer.Stylizer` takes it. Raises UsageError."""
-    if text.lower() in ("auto", "off"):
-        return None if text.lower() == "auto" else 0
-    if not text.isdecimal() or int(text) < 16:
-        raise UsageError(f"--tile {text}: auto, off, or the height of strips in pixels, 16 or more")
-    return int(text)
-
-
-def memory_bytes(text: str | None) -> int | None:
-    """``--memory-limit`` in bytes. Raises UsageError."""
-    from stylecli.memory import parse_size
-
-    try:
-        return None if text is None else parse_size(text)
-    except UsageError as error:
-        raise UsageError(f"--memory-limit {error}") from None
 
 
 def style_specs(
