@@ -121,6 +121,38 @@ def test_it_goes_on_where_a_network_that_knew_phrases_alone_ended(data, tmp_path
         run(data, TINY_MAMBA, "bad", data__known="ae.safetensors")
 
 
+def test_the_decoder_leaves_out_its_grid_and_keeps_all_else(data, tmp_path):
+    torch.manual_seed(1)
+    others = ("content", "style", "strokes", "tv", "reconstruction", "range")
+    save_release(tmp_path / "before.safetensors", StyleMamba(NETWORK).state_dict(), NETWORK.to_json(), {})
+    table = changed(
+        TINY_MAMBA,
+        warm_start=str(tmp_path / "before.safetensors"),
+        freeze=["network."],
+        network=TINY_MAMBA["network"] | {"style": 0},
+        losses={"lattice": 2.0, "kept": 20.0} | dict.fromkeys(others, 0.0),
+    )
+    task = StyleMambaTask(parse_recipe(table, "recipe", data), CPU, tmp_path)
+    task.begin()
+    assert float(task.terms(task.batch(0), 0)["kept"].detach()) == 0  # it begins where it began
+    # A grid of 4 pixels is not missed, a shade is.
+    cells = torch.zeros(1, 3, 4, 4)
+    cells[..., 0, 0], cells[..., 2, 1] = 0.5, -0.5
+    batch = task.batch(0)
+    with torch.no_grad():
+        output, *more = task.paint(batch.content, task.style_vectors(batch), 0)
+    grid = cells.repeat(1, 1, *(n // 4 for n in output.shape[2:]))
+    assert float(task.more_terms((output + grid, *more), batch)["kept"]) < 1e-6
+    assert float(task.more_terms((output + 0.1, *more), batch)["kept"]) > 0.09
+
+    path = run(data, table, "decoder", optimizer__lr=0.01)
+    network = load_network(path, "style-mamba").state_dict()  # of eight bits
+    began = load_network(tmp_path / "before.safetensors", "style-mamba").state_dict()
+    assert all(torch.allclose(network[name], value, atol=0.01) for name, value in began.items())
+    before, after = load_file(data / "ae.safetensors"), load_file(path.with_name("autoencoder.safetensors"))
+    assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("decoder."))
+
+
 def test_artworks_that_are_held_out_are_never_drawn(data, tmp_path):
     task = StyleMambaTask(parse_recipe(TINY_MAMBA, "recipe", data), CPU, tmp_path)
     assert task.gallery.left_out == {3, 7}
