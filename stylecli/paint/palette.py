@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+SIDE = 256  # pixels: shorter side of what colours are counted on
 _LEAST = 1e-4  # variance that every direction of colour has at least: grey and even pictures have none
 _MOST = 3.0  # times as far apart colours may be moved: noise is moved with them
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -23,9 +22,9 @@ from stylecli.errors import OutOfMemoryError, UsageError, WeightsError, is_out_o
 from stylecli.memory import give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
-from stylecli.models.texture import FeatureNetwork, Texture
+from stylecli.paint.encode import style_of_image
 from stylecli.paint.forward import at_full_size, paint_at
-from stylecli.paint.palette import Palette
+from stylecli.paint.palette import SIDE, Palette
 from stylecli.paint.photo import Canvas, Photo, keep_color
 from stylecli.paint.pixels import strips
 from stylecli.paint.progress import ProgressLog
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any], Tensor)
-_PALETTE_SIDE = 256  # pixels: shorter side of what colours are counted on
-_LONGEST = 4  # a style is encoded up to this many times longer than wide
 
 
 @dataclass(frozen=True)
@@ -140,63 +137,12 @@ class Stylizer:
 
         Raises UsageError where the network takes phrases alone, WeightsError for ``features`` that are not there.
         """
-        photo = Photo(image)
-        with torch.inference_mode():
-            if self.encoder is None:
-                seen = self._fitted(photo, self.descriptor.style_side)
-                encoded = self.network.encode_style(seen.to(self.dtype))  # type: ignore[operator]
-            else:
-                encoded = self._read_style(photo)
-            palette = Palette.of(self._fitted(photo, _PALETTE_SIDE))
-        style = Style(encoded.float().cpu().clone(), self.weights, palette=palette)
-        if texture or features:
-            network = self._features(features)
-            style = replace(style, texture=self._texture(photo, network), features=network)
-        return self.with_style(style)
-
-    def _read_style(self, photo: Photo) -> Tensor:
-        """Style vector of a picture, and no phrase: (1, style_size), for a network that paints after both."""
-        if not self.vector_size:
-            raise UsageError(
-                "this network paints like a phrase: give it one (--prompt, encode_prompt), or take stylerwkv-s "
-                "(--model) for style images"
-            )
-        reader: Any = load_painter(PICTURES).network.to(self.device)
-        vector = reader.encode_style(self._fitted(photo, self.descriptor.style_side)).float()
-        return torch.cat([vector, vector.new_zeros(1, self.network.style_size - self.vector_size)], 1)  # type: ignore[operator]
+        return self.with_style(style_of_image(self, Photo(image), features if texture or features else None))
 
     @property
     def vector_size(self) -> int:
         """Length of the style vectors, StyleRWKV's, that the network paints after; 0: it has none."""
         return int(getattr(self.network, "vector_size", 0))
-
-    def _fitted(self, photo: Photo, side: int) -> Tensor:
-        """A style image with a short side of ``side`` pixels, (1, 3, h, w); what is very long is squeezed."""
-        scale = side / min(photo.height, photo.width)
-        h, w = (
-            max(self.descriptor.smallest, min(_LONGEST * side, round(n * scale)))
-            for n in (photo.height, photo.width)
-        )
-        return resize(photo, (h, w), self.device)
-
-    def _texture(self, photo: Photo, network: FeatureNetwork) -> Texture:
-        """Of a style image, as large as what is painted with it: strokes get the size that they have there."""
-        from stylecli.paint.measure import texture_of
-
-        return texture_of(network, self._fitted(photo, self.descriptor.working_side))
-
-    def _features(self, name: str | Path) -> FeatureNetwork:
-        """What textures are measured by, in float32."""
-        from stylecli.paint.measure import feature_network
-
-        if name:
-            return feature_network(name, self.device)
-        network, descriptor = self.network, self.descriptor
-        if descriptor.features is None:
-            painter = load_painter(PICTURES)
-            network, descriptor = painter.network.to(self.device), painter.descriptor
-        assert descriptor.features is not None
-        return descriptor.features(network if self.dtype == torch.float32 else copy.deepcopy(network).float())
 
     def encode_prompt(self, prompt: str, take: int = 0) -> Stylizer:
         """A stylizer that paints as a phrase says, such as "Paul Gauguin style"; an empty one leaves the choice to
@@ -342,7 +288,7 @@ class Stylizer:
     def _recoloured(self, photo: Photo, strength: float, seed: int) -> Any:
         """The photograph in the colours of the style."""
         assert self.style is not None
-        size = working_size(photo.height, photo.width, _PALETTE_SIDE, 1.0, self.descriptor.smallest)
+        size = working_size(photo.height, photo.width, SIDE, 1.0, self.descriptor.smallest)
         small, wanted = resize(photo, size, self.device), self.style.palette
         if wanted is None:
             painted = paint_at(self, Photo(small), size, 1.0, seed)[1]
