@@ -21,12 +21,12 @@ from stylecli.run.ready import SIGN
 _LOCAL = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 THEME = gr.themes.Default(font=list(_LOCAL[0]), font_mono=list(_LOCAL[1]), primary_hue="orange")
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: auto; }
+.gradio-container { max-width: 1200px !important; margin: auto; overflow: clip !important; }
 #tiles .grid-wrap { max-height: none !important; }
 #tiles .grid-container { grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)) !important; }
 #tiles .caption-label { font-size: 12px; padding: 2px 6px; max-width: 100%; }
-#after { position: sticky; top: 0; z-index: 5; align-self: flex-start; }
-@media (max-width: 760px) { #after img { max-height: 42vh !important; } }
+#after { position: sticky; top: 0; z-index: 100; align-self: flex-start; background: var(--body-background-fill); }
+@media (max-width: 760px) { #after img { max-height: 36vh !important; } }
 """
 _TOLD_S = 0.25  # between lines about a film
 _LINES = 12  # of a queue's news that are on the page
@@ -99,8 +99,8 @@ class _Page:
             label="The same on the command line", lines=2, buttons=["copy"], interactive=False
         )
         with gr.Row():
-            self.save = gr.Button("Paint at full size", variant="primary", min_width=160)
-            self.stop = gr.Button("Stop", min_width=80)
+            self.save = gr.Button("Paint at full size", variant="primary", scale=3, min_width=200)
+            self.stop = gr.Button("Stop", scale=1, min_width=80)
         self.news = gr.Markdown()
         self.result = gr.File(label="Painted", visible=False, interactive=False)
 
@@ -113,8 +113,8 @@ class _Page:
                 )
                 self.folder = gr.File(label="or a folder", file_count="directory", height=140, min_width=240)
             with gr.Row():
-                self.start = gr.Button("Paint them all", variant="primary", min_width=160)
-                self.halt = gr.Button("Stop", min_width=80)
+                self.start = gr.Button("Paint them all", variant="primary", scale=3, min_width=200)
+                self.halt = gr.Button("Stop", scale=1, min_width=80)
             self.progress = gr.Textbox(label="Progress", lines=6, interactive=False, autoscroll=True)
             self.painted = gr.File(label="Painted", visible=False, interactive=False)
 
@@ -257,9 +257,9 @@ class _Page:
         how = How(strength, stroke_size, colours, invert, feather)
         uploads = [Path(one) for one in (*(files or ()), *(folder or ()))]
         with _told():
-            commands, work = self._session(request).queue(uploads, how)
+            commands, count, work = self._session(request).queue(uploads, how)
             yield "\n".join(commands), gr.update(value=None, visible=False)
-            for news, result in _news(work, len(uploads)):
+            for news, result in _news(work, count):
                 text = "\n".join([*commands, *news[-_LINES:]])
                 yield text, gr.skip() if result is None else gr.update(value=str(result), visible=True)
 

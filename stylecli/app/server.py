@@ -43,6 +43,8 @@ def serve(
         tempfile.TemporaryDirectory(prefix="stylize-app-", ignore_cleanup_errors=True) as folder,
     ):
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False")
+        if not is_loopback(host):
+            say(f"whoever can reach {host} can use the page: there is no password")
         address = f"http://{_in_address(host)}:{listener.getsockname()[1]}/"
         _run(loading, Path(folder), listener, host, lambda: _begun(address, say, show))
 
@@ -56,12 +58,13 @@ def _check_gradio() -> None:
 
 def _listening(host: str, port: int | None) -> socket.socket:
     reason = ""
-    for number in range(PORT, PORT + PORTS) if port is None else (port,):
+    for place in range(PORT, PORT + PORTS) if port is None else (port,):
         try:
-            family = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0][0]
-            return socket.create_server((host, number), family=family, backlog=128)
+            family = socket.getaddrinfo(host, place, type=socket.SOCK_STREAM)[0][0]
+            return socket.create_server((host, place), family=family, backlog=128)
         except OSError as error:
-            reason = error.strerror or str(error)
+            number = error.errno or 0  # names have errors of their own, below 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
     raise UsageError(f"{host}:{port or PORT} cannot be had: {reason}; --port names another one")
 
 

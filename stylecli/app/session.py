@@ -40,6 +40,7 @@ SETTLED_S = 0.3  # a slider that has not moved for so long stands still
 MOST_PIXELS = 400_000_000  # of a photograph, as on the command line
 MOST_FILES = 500  # in one queue
 BRUSH = 160  # of 255: opacity of the brush, or a little less
+_NAMED = 3  # of several files, so many are named on the command line
 _ANIMATED = {".gif", ".webp", ".apng"}  # read as pictures, moving or not
 
 
@@ -194,30 +195,35 @@ class Session:
             [self._image_job([self.photo.path], how, self._new_folder("saved"), self.mask)]
         )
 
-    def queue(self, uploads: Sequence[Path], how: How) -> tuple[list[str], Iterator[Event | Path]]:
-        """Paint several photographs and films, without the mask: the commands that would do it, and what happens; at
-        the end the result, or all of them in one archive. Raises UsageError."""
+    def queue(self, uploads: Sequence[Path], how: How) -> tuple[list[str], int, Iterator[Event | Path]]:
+        """Paint photographs and films, without the mask: the commands that would do it, how many there are, and what
+        happens; at the end the result, or all of them in one archive. Other files are left out. Raises UsageError."""
+        from stylecli.media import readable_suffixes
         from stylecli.media.video.source import SUFFIXES
 
-        if not 0 < len(uploads) <= MOST_FILES:
+        films = SUFFIXES - _ANIMATED
+        wanted = [one for one in uploads if one.suffix.lower() in readable_suffixes() | films]
+        if not 0 < len(wanted) <= MOST_FILES:
             raise UsageError(f"bring photographs or films first, {MOST_FILES} at most")
-        folder = self._new_folder("queue")
-        kept = [_kept_apart(upload, folder) for upload in uploads]
-        films = [one for one in kept if one.suffix.lower() in SUFFIXES - _ANIMATED]
-        photos = [one for one in kept if one not in films]
-        output = self._new_folder("painted")
-        jobs: list[ImageJob | FilmJob] = []
-        lines = []
+        folder, output = self._new_folder("queue"), self._new_folder("painted")
+        kinds: dict[str, list[Path]] = {"image": [], "video": []}
+        for one in wanted:
+            kinds["video" if one.suffix.lower() in films else "image"].append(_kept_apart(one, folder))
         words = [*self._words(how, None), "-o", "painted/"]
-        if photos:
-            jobs.append(self._image_job(photos, how, output))
-            shown = [one.name for one in photos] if len(photos) <= 3 else ["FOLDER/"]
-            lines.append(command_line("image", shown, words, self.studio.loading.device))
-        if films:
-            jobs.append(self._film_job(films, how, output))
-            shown = [one.name for one in films]
-            lines.append(command_line("video", shown, words, self.studio.loading.device))
-        return lines, self._results(jobs, output)
+        lines = [
+            command_line(
+                command,
+                [path.name for path in paths] if len(paths) <= _NAMED else ["FOLDER/"],
+                words,
+                self.studio.loading.device,
+            )
+            for command, paths in kinds.items()
+            if paths
+        ]
+        jobs: list[ImageJob | FilmJob] = []
+        jobs += [self._image_job(kinds["image"], how, output)] if kinds["image"] else []
+        jobs += [self._film_job(kinds["video"], how, output)] if kinds["video"] else []
+        return lines, len(wanted), self._results(jobs, output)
 
     def _words(self, how: How, mask: Path | None) -> list[str]:
         return [*self.chosen.words, *how.words(mask)]

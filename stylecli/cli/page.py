@@ -35,11 +35,9 @@ def page(
 
     Needs Gradio: pip install 'stylecli[app]'. Nothing is sent anywhere, and what the page keeps is removed at the end.
     """
-    from stylecli.app.server import is_loopback, serve
+    from stylecli.app.server import serve
     from stylecli.console import Console
     from stylecli.paint.options import LoadOptions
 
     with Console(quiet=quiet, verbose=verbose) as console:
-        if not is_loopback(host):
-            console.say(f"whoever can reach {host} can use the page: there is no password")
         serve(LoadOptions(device=device.value), host, port, console.say, show=open)

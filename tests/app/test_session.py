@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import shlex
 import shutil
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from PIL import Image
 from stylecli.__main__ import _run
 from stylecli.app import session as rules
 from stylecli.app.choice import ONLY, PHOTOGRAPHS, How, ready_names
+from stylecli.app.server import _listening, is_loopback
 from stylecli.app.session import Session
 from stylecli.app.studio import Studio
 from stylecli.app.work import told
@@ -163,7 +165,8 @@ def test_a_queue_of_photographs_and_a_film(session: Session, tmp_path: Path) -> 
     one, two = draw(tmp_path / "a" / "lake.jpg"), draw(tmp_path / "b" / "lake.jpg", seed=2)
     film = Film(frames=6).write(tmp_path / "clip.mp4")
     session.brush([brushed()])  # of one photograph alone
-    lines, work = session.queue([one, two, film], How(0.8))
+    lines, count, work = session.queue([one, two, film, tmp_path / "notes.txt"], How(0.8))
+    assert count == 3
     assert lines == [
         f"stylize {what} --style @woodblock --strength 0.8 -o painted/ --device cpu"
         for what in ("image lake.jpg lake-2.jpg", "video clip.mp4")
@@ -178,12 +181,12 @@ def test_a_queue_of_photographs_and_a_film(session: Session, tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_work_that_nobody_wants_ends(session: Session, studio: Studio, tmp_path: Path) -> None:
     film = Film(frames=120).write(tmp_path / "clip.mp4")
-    _, work = session.queue([film], How())
+    *_, work = session.queue([film], How())
     seen: list[Event | Path] = [next(work)]
     session.stop()
     seen += work
     assert not any(isinstance(one, Done | Path) for one in seen)
-    _, work = session.queue([film], How())
+    *_, work = session.queue([film], How())
     next(work)
     work.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name == "job"]
@@ -214,3 +217,15 @@ def test_without_gradio_it_says_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find(name))
     assert _run(["app"]) == 2
     assert capsys.readouterr().err == "stylize: stylize app needs Gradio: pip install 'stylecli[app]'\n"
+
+
+def test_an_address_that_cannot_be_had_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError) as found:
+            _listening("127.0.0.1", port)
+    assert str(found.value) == (
+        f"127.0.0.1:{port} cannot be had: Address already in use; --port names another one"
+    )
+    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "192.168.0.2", "my.host")))
