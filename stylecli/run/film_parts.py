@@ -8,15 +8,26 @@ film is not cut. Where the cuts are depends on the film alone, so that a run wit
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from stylecli.errors import InputError
 from stylecli.media.video.clip import Frame
 from stylecli.media.video.encoding import GOP_FRAMES
+from stylecli.media.video.reading import VideoSource
+from stylecli.media.video.source import open_source
 from stylecli.paint.settings import Settings
 from stylecli.run.film_checkpoint import FilmCheckpoint
+from stylecli.run.film_inputs import workplace
 from stylecli.run.plan import Task
+
+if TYPE_CHECKING:
+    from stylecli.run.films import FilmJob
+
+log = logging.getLogger(__name__)
 
 SHARED = "shared"
 """Stands in the checkpoint of a film that several work on."""
@@ -86,3 +97,26 @@ def stretches(
         )
         for (begin, first), end in zip(begins, ends, strict=True)
     ]
+
+
+def stretches_of(job: FilmJob, task: Task, few: bool) -> Sequence[Stretch]:
+    """Of a film that several workers are to paint (``few``: there are too few films for all of them); none where one
+    paints it: that goes on which one has begun."""
+    if workplace(task.target) != task.target:
+        return ()
+    before = FilmCheckpoint(task.target).read() if job.resume and not job.overwrite else None
+    shared = few if before is None else before.job == SHARED
+    if not shared or job.preview or job.is_numbered(task) or job.is_animated(task):
+        return ()
+    try:
+        source = open_source(task.source, job.excerpt)
+        gop = GOP_FRAMES * job.coding(task.target, source.clip).groups_in_gop
+        if before is None and source.clip.frames is not None and source.clip.frames <= gop:
+            return ()
+        log.info("%s: looking for scenes, to share it among workers", task.source)
+        cuts, times = scene_cuts(source.frames())
+    except InputError:
+        return ()  # whoever paints it will say so
+    entered = isinstance(source, VideoSource) and source.can_be_entered
+    found = stretches(task, None if job.temporal is None else cuts, times, gop, entered=entered)
+    return found if len(found) > 1 or before is not None else ()

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylecli import __version__
-from stylecli.errors import InputError, StylizeError, UsageError
+from stylecli.errors import StylizeError, UsageError
 from stylecli.files.claim import is_claimed
 from stylecli.files.remote import RemotePath
 from stylecli.interrupt import one_ctrl_c
@@ -31,7 +31,7 @@ from stylecli.run.plan import Naming, Plan, Task, make_plan
 from stylecli.run.shard import Shard
 from stylecli.run.stream import failed
 from stylecli.run.style_specs import StyleSpec
-from stylecli.run.timeline import FilmPainter, LayeredFilmPainter, Timeline
+from stylecli.run.timeline import FilmPainter, Timeline, film_painters
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from stylecli.media.video.encoding import Coding, Encoding
     from stylecli.paint.regions import PhotoMask
     from stylecli.run.face_report import Finding
-    from stylecli.run.film_parts import Stretch
     from stylecli.run.handout import Handout
     from stylecli.run.stream import Portion
 
@@ -237,9 +236,10 @@ class FilmJob:
 
     def handout(self, todo: Sequence[Task], workers: int, emit: Emit) -> Handout:
         from stylecli.run.film_handout import FilmHandout
+        from stylecli.run.film_parts import stretches_of
 
         few = workers > 1 and len(todo) < _FEW * workers
-        films = [(task, self._stretches(task, few)) for task in todo]
+        films = [(task, stretches_of(self, task, few)) for task in todo]
         return FilmHandout(films, emit, goes_on=self.resume and not self.overwrite)
 
     def loaded_by(self, loading: LoadOptions) -> FilmJob:
@@ -250,49 +250,12 @@ class FilmJob:
         return replace(self, timelines=lines, mask=None if self.mask is None else self.mask.with_files(here))
 
     def _painters(self, load: Load) -> Callable[[str], FilmPainter]:
-        """Gives the painter of a style; the network is loaded once the first is asked for."""
-        lines = {line.name: line for line in self.timelines}
-        stylizer = cache(load)
-
-        @cache
-        def painter(style: str) -> FilmPainter:
-            (_, spec), *_ = lines[style].keys
-            if spec.layers:
-                return LayeredFilmPainter(stylizer(), spec, self._open, self.options)
-            return FilmPainter(stylizer(), lines[style], self._open, self.options)
-
-        return painter
+        return film_painters(self.timelines, load, self._open, self.options)
 
     def _open(self, path: Path) -> Picture:
         from stylecli.media import read_picture
 
         return read_picture(path, name=str(path))
-
-    def _stretches(self, task: Task, few: bool) -> Sequence[Stretch]:
-        """Of a film that several workers are to paint; none where one paints it: that goes on which one has begun."""
-        from stylecli.media.video.encoding import GOP_FRAMES
-        from stylecli.media.video.reading import VideoSource
-        from stylecli.media.video.source import open_source
-        from stylecli.run.film_parts import SHARED, scene_cuts, stretches
-
-        if workplace(task.target) != task.target:
-            return ()
-        before = FilmCheckpoint(task.target).read() if self.resume and not self.overwrite else None
-        shared = few if before is None else before.job == SHARED
-        if not shared or self.preview or self.is_numbered(task) or self.is_animated(task):
-            return ()
-        try:
-            source = open_source(task.source, self.excerpt)
-            gop = GOP_FRAMES * self.coding(task.target, source.clip).groups_in_gop
-            if before is None and source.clip.frames is not None and source.clip.frames <= gop:
-                return ()
-            log.info("%s: looking for scenes, to share it among workers", task.source)
-            cuts, times = scene_cuts(source.frames())
-        except InputError:
-            return ()  # whoever paints it will say so
-        entered = isinstance(source, VideoSource) and source.can_be_entered
-        found = stretches(task, None if self.temporal is None else cuts, times, gop, entered=entered)
-        return found if len(found) > 1 or before is not None else ()
 
     def settings(self, task: Task) -> Settings:
         """All that decides a result but the film itself; as far as it is known before the network is loaded."""

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +170,26 @@ class LayeredFilmPainter(FilmPainter):
         import numpy as np
 
         return np.concatenate([paint(frames, seconds) for paint in self._painters], axis=1)
+
+
+def film_painters(
+    timelines: Sequence[Timeline],
+    load: Callable[[], Stylizer],
+    read: Callable[[Path], Picture],
+    options: PaintOptions,
+) -> Callable[[str], FilmPainter]:
+    """Gives the painter of a style; the network is loaded once the first is asked for, and each is made once."""
+    lines = {line.name: line for line in timelines}
+    stylizer = cache(load)
+
+    @cache
+    def painter(style: str) -> FilmPainter:
+        (_, spec), *_ = lines[style].keys
+        if spec.layers:
+            return LayeredFilmPainter(stylizer(), spec, read, options)
+        return FilmPainter(stylizer(), lines[style], read, options)
+
+    return painter
 
 
 def seen(pixels: NDArray[Any]) -> float:
