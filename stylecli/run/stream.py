@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from stylecli.errors import StylizeError, is_out_of_memory
 from stylecli.files.atomic import TakenError
+from stylecli.interrupt import at_no_lock
 from stylecli.run.disks import FullDisks
 from stylecli.run.events import Advanced, Done, Event, Failed, Skipped, Started, Warned
 from stylecli.run.painters import LayeredPainter
@@ -104,17 +105,20 @@ class _Stream:
         self._in_flight = _Flight(self.work.pixels_in_flight, self.stages.stopped)
 
     def run(self, plan: Iterable[Portion]) -> None:
-        self.stages.start("read", self._reading, plan)
-        self.stages.start("write", self._writing)
-        try:
-            for read in self.stages.taken(self._read):
-                self._paint(read)
-            self.stages.put(self._painted, None)
-        except BaseException:
-            self.stages.stopped.set()
-            raise
-        finally:
-            self.stages.join()
+        with at_no_lock(self.stages.stopped) as interrupted:
+            self.stages.start("read", self._reading, plan)
+            self.stages.start("write", self._writing)
+            try:
+                for read in self.stages.taken(self._read):
+                    self._paint(read)
+                self.stages.put(self._painted, None)
+            except BaseException:
+                self.stages.stopped.set()
+                raise
+            finally:
+                self.stages.join()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         self.stages.finish()
 
     def _emit(self, event: Event) -> None:

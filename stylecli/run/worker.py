@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import threading
 import traceback
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from stylecli.errors import OutOfMemoryError, StylizeError, is_out_of_memory
+from stylecli.interrupt import waits
 from stylecli.run.stages import POLL_S
 
 if TYPE_CHECKING:
@@ -93,21 +93,12 @@ class Report(logging.Handler):
         """Interrupt the main thread: not in the middle of a message, nor where it waits (a queue would stay locked for
         ever; what it waits for ends), nor one that looks whether it is to stop."""
         self.stopped.set()
-        if not (self._held_back or self._patient or _waits(frame)):
+        if not (self._held_back or self._patient or waits(frame)):
             raise KeyboardInterrupt
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
             self.send(Said(record.levelno, record.getMessage()))
-
-
-def _waits(frame: FrameType | None) -> bool:
-    """Whether a thread is in a queue or at a lock of Python's own."""
-    while frame is not None:
-        if frame.f_code.co_filename in (queue.__file__, threading.__file__):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def work(connection: Connection, job: Job, threads: int, sharers: int, level: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from stylecli.errors import InputError, OutOfMemoryError, WeightsError
+from stylecli.interrupt import waits
 from stylecli.media import Picture
 from stylecli.run.events import Done, Event, Failed, Started, Tally, Warned
 from stylecli.run.plan import Task
@@ -145,6 +148,33 @@ def test_interrupt_finishes_the_file_being_written_and_no_other(bench: Bench) ->
     assert not left_over()
     assert 2 <= len(bench.written) < 10
     assert bench.ended() == [name.removesuffix(".x") for name in bench.written]
+
+
+def test_ctrl_c_while_it_waits_ends_it_without_a_lock_that_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
+    handlers: list[Callable[..., None]] = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.append(handler))
+    main = threading.main_thread().ident
+    waiting = threading.Event()
+
+    def read(path: Path) -> Picture:
+        """Ctrl-C comes while the main thread waits for this picture."""
+        frame = sys._current_frames()[main]  # type: ignore[index]
+        while not waits(frame):
+            frame = sys._current_frames()[main]  # type: ignore[index]
+        handlers[0](signal.SIGINT, frame)  # raises nothing here: it would be raised at a lock
+        waiting.set()
+        raise InputError("never told")
+
+    bench.read = read  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("0", "1")
+    assert waiting.is_set() and not left_over() and bench.events == []
+    with pytest.raises(KeyboardInterrupt):  # a second one does not wait
+        handlers[0](signal.SIGINT, sys._current_frames()[main])  # type: ignore[index]
+    assert handlers[1:] == [signal.default_int_handler]
 
 
 def test_reading_ahead_is_bounded(bench: Bench) -> None:
