@@ -148,7 +148,8 @@ def test_the_decoder_leaves_out_its_grid_and_keeps_all_else(data, tmp_path):
     path = run(data, table, "decoder", optimizer__lr=0.01)
     network = load_network(path, "style-mamba").state_dict()  # of eight bits
     began = load_network(tmp_path / "before.safetensors", "style-mamba").state_dict()
-    assert all(torch.allclose(network[name], value, atol=0.01) for name, value in began.items())
+    moved = {n: float((network[n] - v).abs().max() / (v.abs().max() + 1e-6)) for n, v in began.items()}
+    assert max(moved.values()) < 0.01, moved
     before, after = load_file(data / "ae.safetensors"), load_file(path.with_name("autoencoder.safetensors"))
     assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("decoder."))
 
