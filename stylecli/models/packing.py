@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+EVERYTHING = ("",)
+"""What to store in eight bits, where a network paints with that as well."""
 _STEPS = 127
 _SCALE = ".scale"  # added to a tensor's name: what its integers are multiplied by, for every output channel
 

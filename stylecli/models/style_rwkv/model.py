@@ -34,8 +34,6 @@ from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.models.style_rwkv.feature_network import StyleFeatureNetwork
 from stylecli.ops.overridable import materialize, mean_std
 
-READING = ("reader.", "read.")
-"""Parts that describe the style and do not paint: eight bits are enough for them (stylecli/models/packing.py)."""
 _AREA = 16  # pixels
 _SEEN = 4.0  # what the style feature network gives in sixteenths, beside the encoder's own numbers
 

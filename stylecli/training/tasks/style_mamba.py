@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from stylecli.errors import UsageError
 from stylecli.models.autoencoder.model import Autoencoder
+from stylecli.models.packing import EVERYTHING
 from stylecli.models.registry import load_network
 from stylecli.models.style_mamba.config import StyleMambaConfig
 from stylecli.models.style_mamba.descriptor import AUTOENCODER
@@ -44,8 +45,6 @@ from stylecli.training.tasks.painting import (
     validation,
 )
 from stylecli.training.tasks.task import Release
-
-EIGHT_BITS = ("",)  # all that is released: paintings differ by 51 dB or more
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,7 @@ class StyleMambaTask(PaintingTask):
         assert isinstance(averaged, Learning)
         network, autoencoder = averaged.network, averaged.autoencoder
         return [
-            Release(network.state_dict(), network.config.to_json(), EIGHT_BITS),
+            Release(network.state_dict(), network.config.to_json(), EVERYTHING),
             Release(autoencoder.state_dict(), autoencoder.config.to_json(), file=AUTOENCODER),
         ]
 

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from stylecli.metrics.statistics import statistics
 from stylecli.metrics.vgg import Vgg16
+from stylecli.models.packing import EVERYTHING
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.model import READING, StyleRwkv
+from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.ops.luma import luma
 from stylecli.training.data import (
     generator,
@@ -170,4 +171,4 @@ class StyleReaderTask(TrainingTask):
     def releases(self, averaged: nn.Module) -> list[Release]:
         """A whole StyleRWKV, of which the reader is new."""
         whole = self.model.state_dict() | {f"reader.{k}": v for k, v in averaged.state_dict().items()}
-        return [Release(whole, self.model.config.to_json(), READING)]
+        return [Release(whole, self.model.config.to_json(), EVERYTHING)]

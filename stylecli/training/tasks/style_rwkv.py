@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stylecli.models.packing import EVERYTHING
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
-from stylecli.models.style_rwkv.model import READING, StyleRwkv
+from stylecli.models.style_rwkv.model import StyleRwkv
 from stylecli.training.gallery import Data, TextureSettings
 from stylecli.training.parallel import Worker
 from stylecli.training.recipe import Recipe
@@ -96,7 +97,7 @@ class StyleRwkvTask(PaintingTask):
             styles, some = self.gallery.styles, self.gallery.some_styles()
             encoded = [averaged.encode_style(styles.stack([i], self.worker.device)) for i in some]
             averaged.usual.copy_(torch.cat(encoded).mean(0))
-        return [Release(averaged.state_dict(), averaged.config.to_json(), READING)]
+        return [Release(averaged.state_dict(), averaged.config.to_json(), EVERYTHING)]
 
     def sheet(self, averaged: nn.Module, path: Path) -> None:
         pictures = validation(self.recipe, self.own.data)
