@@ -16,6 +16,7 @@ from stylecli.cli.bench import bench
 from stylecli.cli.defaults import read
 from stylecli.cli.demo import demo
 from stylecli.cli.doctor import doctor
+from stylecli.cli.export import export
 from stylecli.cli.help import dress
 from stylecli.cli.image import image
 from stylecli.cli.kernels import kernels
@@ -48,6 +49,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(kernels, name="kernels")
 app.add_typer(weights, name="weights")
 app.add_typer(styles, name="styles")
+app.add_typer(export, name="export")
 
 
 def _show_version(asked: bool) -> None:

@@ -32,6 +32,8 @@ EXAMPLES = {
     ],
     "bench": ["stylize bench speed"],
     "kernels": ["stylize kernels status"],
+    "export": ["stylize export onnx -o onnx/"],
+    "export onnx": ["stylize export onnx --size 768x512 -o onnx/"],
     "styles": ["stylize styles --sheet styles.png"],
     "train": ["stylize train stylerwkv --data pictures/"],
     "weights": ["stylize weights list"],

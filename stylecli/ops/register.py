@@ -6,10 +6,24 @@ takes longer than painting a small picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+_inlined = False
+
+
+@contextmanager
+def inlined() -> Iterator[None]:
+    """Within: operators are the functions themselves, for exporters that know torch's own operators alone."""
+    global _inlined
+    _inlined = True
+    try:
+        yield
+    finally:
+        _inlined = False
 
 
 class Registered:
@@ -17,14 +31,14 @@ class Registered:
     fresh tensors, and changes none."""
 
     def __init__(self, name: str, function: Callable[..., Any]):
-        self.name = name
+        self.name, self._function = name, function
         torch.library.define(name, torch.library.infer_schema(function, mutates_args=()))
         torch.library.impl(name, "default", function)
         namespace, _, short = name.partition("::")
         self._overload = getattr(getattr(torch.ops, namespace), short).default
 
     def __call__(self, *args: Any) -> Any:
-        return self._overload(*args)
+        return self._function(*args) if _inlined else self._overload(*args)
 
     def register_fake(self, function: Callable[..., Any]) -> None:
         """Say what shapes it returns, for ``torch.compile``."""
