@@ -26,6 +26,7 @@ PAINTING = {
         "devices",
         "errors",
         "files",
+        "interrupt",
         "kernels",
         "media",
         "memory",
