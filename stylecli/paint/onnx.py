@@ -89,7 +89,8 @@ def _written(path: Path, module: nn.Module, inputs: dict[str, Tensor], result: s
     )  # first: the noise that it draws is then kept, and goes into the file as it is
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, which nothing here needs
+        # It misses torchvision, which nothing here needs.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program: Any = torch.onnx.export(
             module,
             tuple(inputs.values()),
