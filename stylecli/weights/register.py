@@ -7,6 +7,7 @@ rewrites that file's size and sha256 lines in ``weights.toml``; comments and eve
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import re
 import shutil
@@ -19,9 +20,19 @@ from stylecli.weights import manifest
 from stylecli.weights.content import SUFFIX, problem_inside
 from stylecli.weights.manifest import WeightFile, load_manifest, manifest_path, parse_manifest
 
-LIMIT = 12_000_000  # bytes: what a bundled file may weigh, so that the wheel stays small
+LIMIT = 12_000_000
+"""Bytes: what a bundled file may weigh beside a style feature network that is a part of it (:func:`weight`)."""
+_FEATURES = "reader."
 
 log = logging.getLogger(__name__)
+
+
+def weight(file: Path) -> int:
+    """Bytes of a safetensors file without the tensors of its style feature network."""
+    with file.open("rb") as stored:
+        header = json.loads(stored.read(int.from_bytes(stored.read(8), "little")))
+    offsets = (entry["data_offsets"] for key, entry in header.items() if key.startswith(_FEATURES))
+    return file.stat().st_size - sum(end - begin for begin, end in offsets)
 
 
 def register(name: str, trained: Path, manifest_file: Path | None = None) -> WeightFile:
@@ -40,8 +51,10 @@ def register(name: str, trained: Path, manifest_file: Path | None = None) -> Wei
         raise UsageError(f"{name} is not a bundled network: its file in {manifest_file} has no bundled path")
     _check(trained)
     size, digest = trained.stat().st_size, digest_of(trained)
-    if size > LIMIT:
-        raise UsageError(f"{trained}: {size:,} bytes; a bundled file may have {LIMIT:,} (is it float16?)")
+    if (own := weight(trained)) > LIMIT:
+        raise UsageError(
+            f"{trained}: {own:,} bytes; a bundled file may have {LIMIT:,} (is it in eight bits?)"
+        )
 
     text = rewrite(manifest_file.read_text(encoding="utf-8"), name, old.name, size, digest)
     new = parse_manifest(text, manifest_file.name)[name].file()
