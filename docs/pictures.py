@@ -27,6 +27,7 @@ IMAGES = Path(__file__).parent / "images"
 HERO = ["stained-glass", "linocut", "colour-blocks", "halftone", "marbling", "neon"]
 HERO_PHRASE = "Vincent van Gogh style"
 PHRASES = ["Vincent van Gogh style", "ukiyo-e", "line sketch", "cubism painting", "Roy Lichtenstein style"]
+CROPS, LARGE = ["night-swirls", "woodblock", "mosaic", "ink-hatching"], 3464
 DIAL = ["linocut", "marbling"]
 FILM_STYLE, FILM_FRAMES, FILM_SIZE, FILM_FPS = "colour-blocks", 30, (480, 320), 12
 
@@ -88,6 +89,25 @@ def dial() -> None:
     gallery(tiles, columns=4, cell=400, gap=12).save(IMAGES / "dial.jpg", quality=88)
 
 
+def crops() -> None:
+    """Crops of one pass, twice enlarged: a photograph of 512 pixels, and a scene of 12 megapixels (a quarter of it)."""
+    portrait, scene = photograph("astronaut", 512), CONTENTS["lighthouse"](LARGE)
+    rows = []
+    for style in CROPS:
+        drawn = READY[style](512)
+        paint = network().encode_style(drawn)
+        near, far = paint(portrait), paint(scene)
+        half, quarter = LARGE // 2, LARGE // 4
+        parts = [
+            drawn.crop((128, 128, 384, 384)),
+            near.crop((130, 40, 386, 296)),
+            far.crop((half - quarter, quarter, half + quarter, quarter + half)),
+        ]
+        rows.append([part.resize((512, 512), Image.Resampling.LANCZOS) for part in parts])
+    labels = ["the style", "256 of 512 pixels, twice enlarged", "1732 of 3464 pixels, at a third"]
+    grid(rows, column_labels=labels, cell=512, gap=8).save(IMAGES / "crops.jpg", quality=85)
+
+
 def film() -> None:
     """A camera that moves over a drawn scene, painted by ``stylize video``, as a small animation."""
     width, height = FILM_SIZE
@@ -111,7 +131,7 @@ def film() -> None:
 
 
 if __name__ == "__main__":
-    made = {make.__name__: make for make in (hero, phrases, ready, dial, film)}
+    made = {make.__name__: make for make in (hero, phrases, ready, dial, crops, film)}
     for name in sys.argv[1:] or made:
         began = time.monotonic()
         made[name]()

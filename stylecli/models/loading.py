@@ -14,7 +14,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from stylecli.errors import WeightsError
+from stylecli.errors import OutOfMemoryError, WeightsError, is_out_of_memory
 from stylecli.models.packing import unpack
 from stylecli.weights.identity import read
 
@@ -54,7 +54,7 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
     """Build a network from safetensors with the configuration (JSON) in their metadata; in eval mode, fixed, float32.
 
     Raises:
-        WeightsError: the file cannot be read or is of another architecture.
+        WeightsError: the file cannot be read or is of another architecture. OutOfMemoryError.
     """
     identity, data = read(path)
     try:
@@ -76,7 +76,17 @@ def load_module(path: Path, kind: str, build: Callable[[str], Module]) -> Module
             module = build(identity.config)
         weights = unpack(tensors)
         module.load_state_dict(weights, assign=True)
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(f"{path.name}: not enough memory to load it") from None
         raise WeightsError(f"{path}: not weights of {kind} ({_brief(error)})") from None
     for name, value in weights.items():
         if not torch.isfinite(value).all():
