@@ -68,7 +68,7 @@ def sheet(
     from stylecli.files.cache import digest_of
     from stylecli.files.remote import local_only
     from stylecli.media import read_picture, resize_to_fit
-    from stylecli.paint.settings import PICTURES, fingerprint
+    from stylecli.paint.settings import AUTO, PICTURES, fingerprint
     from stylecli.run.executor import InProcess
     from stylecli.run.guard import Protected
     from stylecli.run.images import ImageJob
@@ -122,7 +122,8 @@ def sheet(
             cells, made = _paint_shared(console, job, target)
         console.stop_bar()
         if cells:
-            made = {**made, **settings}
+            known = {name: value for name, value in settings.items() if value != AUTO}
+            made = {**made, **known}  # auto: what it came to
             _write([(photo.name, _image(picture)), *cells], target, columns, max(picture.size), made)
             console.sheet(target, f"{len(cells)} of {len(specs)} styles on {target}")
     raise typer.Exit(console.tally.exit_code)
