@@ -97,3 +97,12 @@ def test_words_of_light_and_colour_move_a_style(prior, encode, plain, said, meas
         for phrase in (plain, said)
     )
     assert sign * (after - before) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("phrase", "take"), [("quiet snowy village", 1), ("desert mirage", 0), ("foggy graveyard", 1)]
+)
+def test_no_style_is_so_pale_that_a_photograph_vanishes(prior, encode, phrase, take):
+    style = prior.space(prior.imagine(phrase, encode, take).vector)[0]
+    contrast = float(style @ prior.slopes[:, 1])  # below -1 in all three without the floor
+    assert contrast > -0.65

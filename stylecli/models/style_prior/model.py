@@ -39,6 +39,7 @@ _OTHER, _SAME = (
     0.45,
 )  # by how much a take should differ from those before; likeness of what is no other take
 _CONTRAST, _SATURATION = 1, 2  # of the looks; what has hardly any contrast has no strokes to learn from
+_PALEST = -0.6  # spreads of contrast; in a style with less than that a photograph vanishes
 _UNSURE = 0.55  # likeness at which a word of light or colour asks for nothing
 _TIED = 0.02  # labels as near as this to the surest ask for their looks, too
 _NEAR = 0.3  # likeness from which an artwork resembles the chosen one
@@ -136,7 +137,7 @@ class StylePrior(nn.Module):
             shares += weight * own
         total = sum(weight for _, weight in mixed)
         style = torch.stack([style * (weight / total) for style, weight in mixed]).sum(0)
-        style = self._with_looks(style, found)
+        style = self._with_contrast(self._with_looks(style, found))
         return Imagined(self.space.vector(style[None]), self._leaned(shares / total))
 
     def spots(self, phrase: str, encode: Callable[[list[str]], Tensor]) -> list[Spot]:
@@ -257,6 +258,12 @@ class StylePrior(nn.Module):
         gram = slopes.T @ slopes
         ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
         return style + slopes @ torch.linalg.solve(gram + ridge, lacking)
+
+    def _with_contrast(self, style: Tensor) -> Tensor:
+        """Components (K,) with as much contrast as a photograph needs to be seen."""
+        slope = self.slopes[:, _CONTRAST]
+        lacking = (_PALEST - style @ slope).clamp(min=0)
+        return style + lacking / slope.square().sum() * slope
 
     def _shown(self, label: int) -> str:
         return self.names[label].title() if self.kinds[label] == "artist" else self.names[label]
