@@ -89,7 +89,7 @@ def is_stale(title: str, table: str) -> bool:
     if title in NO_WEIGHTS:
         return False
     shipped = {name: network.version for name, network in load_manifest().items()}
-    said = re.findall(r"([a-z][\w-]+-s) (\d+)", table)
+    said = re.findall(r"([a-z][\w-]+-s) (\d+(?:\.\d+)*)", table)
     return not said or any(shipped.get(name) != version for name, version in said)
 
 
