@@ -46,11 +46,8 @@ class Recording:
 
 
 def record(paint: Paint, content: Tensor) -> Recording:
-    (
-        """Record the painting of pictures like this one, which was painted before. Raises RuntimeError where torch
+    """Record the painting of pictures like this one, which was painted before. Raises RuntimeError where torch
     cannot."""
-        ""
-    )
     content, graph, held = content.clone(), torch.cuda.CUDAGraph(), list[Tensor]()
     # Other threads go on: one of them may be sending and fetching pictures.
     with noise_kept_in(held), torch.cuda.graph(graph, capture_error_mode="thread_local"):
