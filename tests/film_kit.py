@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from stylecli.media.video.clip import Excerpt
 from stylecli.media.video.colour import Colour, Converter
-from stylecli.media.video.encoding import Encoding
+from stylecli.media.video.encoding import GOP_FRAMES, Encoding
 from stylecli.media.video.reading import VideoSource
 from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
+from stylecli.run.film import FilmRun
 
 PAL = Fraction(25)
 NTSC = Fraction(30000, 1001)
+LONG = 2 * GOP_FRAMES + 8
+"""Frames that cannot all be painted when the first group is closed: painting may be in the second by then, and \
+completes it."""
 Draw = Callable[[int, int, int], NDArray[np.uint8]]
 
 
@@ -151,6 +156,22 @@ def three_scenes(path: Path) -> Path:
     """A film of three scenes, with sound."""
     film = Film(frames=FRAMES, size=(32, 24), draw=scenes, channels="stereo", seconds_of_sound=12)
     return film.write(path)
+
+
+@contextmanager
+def stopped_after_a_group() -> Iterator[None]:
+    """Films of at least ``LONG`` frames are interrupted as soon as a group of theirs is safe."""
+    close = FilmRun._close_group
+
+    def closed(run: FilmRun, *arguments) -> None:
+        close(run, *arguments)
+        run.stop.set()
+
+    FilmRun._close_group = closed  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        FilmRun._close_group = close  # type: ignore[method-assign]
 
 
 @dataclass

@@ -141,7 +141,7 @@ def resting(process: subprocess.Popen[bytes], checkpoint: Path, frames: int) -> 
 
 @pytest.mark.usefixtures("styles")
 def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, here: Here, tmp_path: Path) -> None:
-    Film(frames=150, size=(16, 16), channels="stereo", seconds_of_sound=7).write(tmp_path / "clip.mp4")
+    Film(frames=400, size=(16, 16), channels="stereo", seconds_of_sound=17).write(tmp_path / "clip.mp4")
     command = ["video", "clip.mp4", "-s", "starry.jpg", *SMALL]
     whole = stylize(*command, "-o", "whole.mp4")
     assert whole.returncode == 0, whole.stderr

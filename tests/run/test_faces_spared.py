@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import draw
 from face_kit import face, needs_detector
+from film_kit import LONG, stopped_after_a_group
 from PIL import Image
 
 from stylecli.__main__ import _run
@@ -69,33 +70,26 @@ def test_a_dry_run_draws_what_it_finds(here, capsys):
     assert sorted(path.name for path in here.iterdir()) == ["a.png", "none.png", "s.png"]
 
 
-def test_in_a_film_it_follows_the_face_and_goes_on_where_it_stopped(here, monkeypatch, capsys):
-    from stylecli.run import film as film_module
-
-    count = 54
-    for number in range(count):
+def test_in_a_film_it_follows_the_face_and_goes_on_where_it_stopped(here, capsys):
+    for number in range(LONG):
         (here / "f").mkdir(exist_ok=True)
-        face((96, 64), (30 + number / 2, 32), 34).save(here / f"f/{number:03d}.png")
+        face((96, 64), (30 + number / 4, 32), 34).save(here / f"f/{number:03d}.png")
     assert _run(["video", "f/%03d.png", "-s", "s.png", "--faces", "0.4", "--dry-run"]) == 0
-    assert f"one face at 0.0 s; in {count} of {count} frames, drawn on" in capsys.readouterr().err
+    assert f"one face at 0.0 s; in {LONG} of {LONG} frames, drawn on" in capsys.readouterr().err
     command = ["video", "f/%03d.png", "-s", "s.png", "--faces", "0", *SMALL]
     assert _run([*command, "-o", "whole/%03d.png"]) == 0
-    for number in (0, 4, 53):
+    for number in (0, 4, LONG - 1):
         before, after = (pixels(here / f"{name}/{number:03d}.png") for name in ("f", "whole"))
-        x = round(30 + number / 2)
+        x = round(30 + number / 4)
         assert (after[26:44, x - 6 : x + 6] == before[26:44, x - 6 : x + 6]).all(), number
         assert (after[:, :4] != before[:, :4]).any()
 
-    close = film_module.FilmRun._close_group
-    monkeypatch.setattr(
-        film_module.FilmRun, "_close_group", lambda self, *rest: (close(self, *rest), self.stop.set())
-    )
-    assert _run([*command, "-o", "again/%03d.png"]) == 130
-    monkeypatch.setattr(film_module.FilmRun, "_close_group", close)
+    with stopped_after_a_group():
+        assert _run([*command, "-o", "again/%03d.png"]) == 130
     assert _run([*command, "--resume", "-o", "again/%03d.png"]) == 0
     assert all(
         (here / f"again/{n:03d}.png").read_bytes() == (here / f"whole/{n:03d}.png").read_bytes()
-        for n in range(count)
+        for n in range(LONG)
     )
 
 

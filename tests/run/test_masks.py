@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import draw
-from film_kit import Film
+from film_kit import LONG, Film, stopped_after_a_group
 from icc_kit import wide_rgb
 from PIL import Image
 
@@ -216,13 +216,10 @@ def sweeping(number: int, width: int, height: int) -> np.ndarray:
     return np.repeat(np.tile(line, (height, 1))[..., None], 3, -1)
 
 
-def test_a_film_of_masks_goes_with_the_film_and_an_interrupted_run_goes_on(here, monkeypatch, capsys):
-    from stylecli.run import film as film_module
-
-    count = 104  # longer than two groups of 48: painting may be in the second when the first is closed
-    for number in range(count):
+def test_a_film_of_masks_goes_with_the_film_and_an_interrupted_run_goes_on(here, capsys):
+    for number in range(LONG):
         draw(here / f"f/{number:03d}.png", 64, 48, seed=number // 20)
-    Film(frames=count, size=(64, 48), draw=sweeping).write(here / "m.mp4")
+    Film(frames=LONG, size=(64, 48), draw=sweeping).write(here / "m.mp4")
     regions = ["--region", "m.mp4:s.png", "--region", "rest:t.png", "--mask", "half.png"]
     Image.fromarray(sweeping(12, 64, 48)).save(here / "half.png")
     command = ["video", "f/%03d.png", *regions, "--stroke-size", "4", "-o"]
@@ -238,15 +235,11 @@ def test_a_film_of_masks_goes_with_the_film_and_an_interrupted_run_goes_on(here,
         assert np.array_equal(both[:, clear[0]], s[:, clear[0]]), number
         assert np.array_equal(both[:, clear[1]], t[:, clear[1]]), number
 
-    close = film_module.FilmRun._close_group
-    monkeypatch.setattr(
-        film_module.FilmRun, "_close_group", lambda self, *rest: (close(self, *rest), self.stop.set())
-    )
-    assert _run([*command, "again/%03d.png"]) == 130
-    monkeypatch.setattr(film_module.FilmRun, "_close_group", close)
+    with stopped_after_a_group():
+        assert _run([*command, "again/%03d.png"]) == 130
     assert _run([*command[:-1], "--feather", "2", "--resume", "-o", "again/%03d.png"]) == 1
     assert "with other options" in capsys.readouterr().err
     assert _run([*command[:-1], "--resume", "-o", "again/%03d.png"]) == 0
-    assert [(here / f"again/{n:03d}.png").read_bytes() for n in range(count)] == [
-        (here / f"whole/{n:03d}.png").read_bytes() for n in range(count)
+    assert [(here / f"again/{n:03d}.png").read_bytes() for n in range(LONG)] == [
+        (here / f"whole/{n:03d}.png").read_bytes() for n in range(LONG)
     ]

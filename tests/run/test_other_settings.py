@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import draw
-from film_kit import Film
+from film_kit import LONG, Film, stopped_after_a_group
 
 import stylecli
 from stylecli.__main__ import _run
@@ -78,20 +78,10 @@ def test_other_settings_are_told_and_the_same_are_done(here, capsys, command, ta
     assert _run(command) == 0
 
 
-def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys, monkeypatch):
-    from stylecli.run import film as film_module
-
-    # Longer than two groups of 48: painting may be in the second one when the first is closed, and completes it.
-    Film(frames=130, size=(32, 32)).write(here / "f.mp4")
-    add = film_module.FilmRun._close_group
-
-    def stop(self, *arguments):
-        add(self, *arguments)
-        self.stop.set()
-
-    monkeypatch.setattr(film_module.FilmRun, "_close_group", stop)
-    assert _run(FILM) == 130
-    monkeypatch.setattr(film_module.FilmRun, "_close_group", add)
+def test_a_film_is_not_resumed_with_other_weights_dtype_or_options(here, capsys):
+    Film(frames=LONG, size=(32, 32)).write(here / "f.mp4")
+    with stopped_after_a_group():
+        assert _run(FILM) == 130
     other_weights(here / "own.safetensors")
     for extra in (
         ["--weights", "own.safetensors"],
