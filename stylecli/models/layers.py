@@ -90,7 +90,7 @@ class _StyledKernels(_PreparedConv):
     def kernels(self, code: Tensor) -> Tensor:
         """The kernels (D, C, 3, 3) of one style's code (1, code). On a CPU those of the last style are kept, and what
         fast paths keep with them: the next picture or frame has most likely the same."""
-        if self.weight.requires_grad or code.device.type != "cpu":
+        if self.weight.requires_grad or code.device.type != "cpu" or torch.compiler.is_exporting():
             return self._mix(code)
         parts = (self.weight, self.bank, self.choose.weight, self.choose.bias)
         state = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in parts]

@@ -21,14 +21,17 @@ from stylecli.paint.stylizer import Stylizer
 
 TINY = StyleRwkvConfig(
     widths=(4, 4, 4, 4), stem=4, code=4, content_blocks=(0, 0, 1, 0), style_blocks=(0, 0, 0, 0),
-    decoder_blocks=(0, 0, 0, 0), texture_convs=(0, 0, 0, 0),
+    decoder_blocks=(0, 0, 0, 0), texture_convs=(0, 0, 0, 0), experts=2, mapping=8,
 )  # fmt: skip
 
 
 @pytest.fixture
 def stylizer() -> Stylizer:
     torch.manual_seed(0)
-    network = StyleRwkv(TINY)
+    network = StyleRwkv(TINY).requires_grad_(False)  # as loaded weights are
+    for name, weight in network.named_parameters():
+        if name.endswith(".bank"):  # zeros at first
+            weight.normal_(0, 0.1)
     return Stylizer(network, DESCRIPTOR, torch.device("cpu"), torch.float32)
 
 
