@@ -27,7 +27,12 @@ def test_pictures_that_arrive_are_painted_until_ctrl_c(tmp_path: Path) -> None:
     whole = draw(tmp_path / "large.png", 200, 150, seed=2).read_bytes()
     arguments = ["image", "in", "-r", "-s", "s.png", "--max-size", "48", "--watch"]
     process = subprocess.Popen(
-        [*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, env=environment(), text=True
+        [*COMMAND, *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         wait_for(tmp_path / "in" / "there.s.png")
