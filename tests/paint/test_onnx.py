@@ -1,6 +1,6 @@
 """``stylize export onnx``: what onnxruntime makes of it is what torch does.
 
-The test of that takes half a minute, and is skipped where the extra ``[onnx]`` is not installed, as in CI."""
+The test of that is skipped where the extra ``[onnx]`` is not installed."""
 
 from __future__ import annotations
 
