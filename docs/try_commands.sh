@@ -104,7 +104,7 @@ for page in "${pages[@]}"; do
     if [[ $fresh == no ]]; then inputs; fi
     while IFS= read -r -d '' line; do
         case $fresh/$line in
-            */ | *"# needs "* | *"until Ctrl-C"* | *pytest* | no/*venv* | no/"pip install ." | no/"pip install '.["*) continue ;;
+            */ | *"# "*"needs "* | *"until Ctrl-C"* | *pytest* | no/*venv* | no/"pip install ." | no/"pip install '.["*) continue ;;
             no/"pip install . && "*) try "${line#*&& }" ;;
             *) try "$line" ;;
         esac
