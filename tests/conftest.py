@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 os.environ["STYLIZE_OFFLINE"] = "1"  # no test leaves this machine
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "passive"
-)  # threads that spin would hold up the programs that tests start
+# Threads that spin would hold up the programs that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 COMMAND = [sys.executable, "-m", "stylecli"]
 

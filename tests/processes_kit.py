@@ -15,6 +15,12 @@ from stylecli.run.images import ImageJob
 from stylecli.run.stream import Work
 
 
+def heed_ctrl_c() -> None:
+    """``preexec_fn`` of programs that are sent SIGINT: a shell's background job ignores it and hands that down, and the
+    tests may run in one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Stopped(WeightsError):
     """A process that is told to stop while it says what went wrong: another one was quicker."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
 from PIL import Image
+from processes_kit import heed_ctrl_c
 
 from stylecli.files import owner
 
@@ -25,14 +26,13 @@ def command(tmp_path: Path, styles: list[Path]) -> list[str]:
 
 def strike(command: list[str], folder: Path, blow: signal.Signals) -> tuple[int, str]:
     """Start the run, send ``blow`` when two results are there; its exit code and stderr."""
-    # A shell's background job ignores Ctrl-C and hands that down: these tests may run in one.
     process = subprocess.Popen(
         [*COMMAND, *command],
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
     until = time.monotonic() + 90
     while len(list((folder / "out").glob("*.png"))) < 2 and time.monotonic() < until:

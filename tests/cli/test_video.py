@@ -18,6 +18,7 @@ import pytest
 from conftest import COMMAND, Stylize, draw, environment
 from film_kit import Film, look
 from PIL import Image
+from processes_kit import heed_ctrl_c
 
 from stylecli.files.claim import claimed
 from stylecli.media.video.clip import Part
@@ -154,7 +155,7 @@ def test_kill_9_ctrl_c_and_resume_give_the_same_film(stylize: Stylize, here: Her
             cwd=tmp_path,
             env=environment(),
             stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=heed_ctrl_c,
         )
         resting(process, checkpoint, safe + 48)
         time.sleep(chance.random() * 0.2)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import COMMAND, draw, environment
+from processes_kit import heed_ctrl_c
 
 from stylecli.__main__ import _run
 
@@ -32,7 +33,7 @@ def test_pictures_that_arrive_are_painted_until_ctrl_c(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         env=environment(),
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
     try:
         wait_for(tmp_path / "in" / "there.s.png")

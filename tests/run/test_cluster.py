@@ -19,6 +19,7 @@ import psutil
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
 from film_kit import look, three_scenes
+from processes_kit import heed_ctrl_c
 from s3_kit import s3_server
 
 from stylecli.errors import UsageError
@@ -62,7 +63,7 @@ def start(folder: Path, address: str, photos: str, out: str) -> subprocess.Popen
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
 
 

@@ -16,7 +16,7 @@ from queue import Queue
 import psutil
 import pytest
 from conftest import COMMAND, Stylize, draw, environment
-from processes_kit import Plain
+from processes_kit import Plain, heed_ctrl_c
 
 from stylecli.errors import StylizeError, UsageError, WeightsError
 from stylecli.paint.options import LoadOptions, PaintOptions
@@ -101,7 +101,7 @@ def start(folder: Path, *more: str) -> subprocess.Popen[bytes]:
         cwd=folder,
         env=environment(),
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
     until = time.monotonic() + 200
     while len(list((folder / "out").glob("*.png"))) < 3:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from conftest import COMMAND, Stylize, environment
 from film_kit import CUTS, FRAMES, look, three_scenes
+from processes_kit import heed_ctrl_c
 
 from stylecli.files.claim import claimed
 from stylecli.media.video.clip import Excerpt
@@ -158,7 +159,7 @@ def test_a_film_on_two_processes_is_the_film_of_one(
         cwd=tmp_path,
         env=environment(),
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
     folder = FilmCheckpoint(tmp_path / "shared.mkv").folder
     until = time.monotonic() + 200

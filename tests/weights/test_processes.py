@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from package_kit import safetensors_bytes
+from processes_kit import heed_ctrl_c
 from server_kit import Mood, Server, wait_for
 
 DATA = safetensors_bytes(seed=1, count=1_000_000)  # 2 MB
@@ -40,7 +41,7 @@ def fetch(folder: Path, url: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         # A background job of a shell inherits that Ctrl-C is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_ctrl_c,
     )
 
 
