@@ -14,9 +14,9 @@ pages=(README.md docs/getting-started.md docs/[!g]*.md docs/models/*.md)
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$HOME/.cache/pip} PIP_CONFIG_FILE=${PIP_CONFIG_FILE:-$HOME/.config/pip/pip.conf}
 export HOME=$work/home STYLIZE_CACHE=$work/cache # nothing of the user's own is touched
 mkdir -p "$HOME/.local/share/man/man1"
-fresh=yes
+fresh=yes ours=yes # whether there is no environment yet; whether it is this script's
 if [[ $# -gt 0 ]]; then
-    fresh=no
+    fresh=no ours=no
     # shellcheck disable=SC1091
     source "$1/bin/activate"
     shift
@@ -104,7 +104,8 @@ for page in "${pages[@]}"; do
     if [[ $fresh == no ]]; then inputs; fi
     while IFS= read -r -d '' line; do
         case $fresh/$line in
-            */ | *"# "*"needs "* | *"until Ctrl-C"* | *pytest* | no/*venv* | no/"pip install ." | no/"pip install '.["*) continue ;;
+            yes/ | no/ | *"# "*"needs "* | *"until Ctrl-C"* | *pytest* | no/*venv* | no/"pip install .") continue ;;
+            */"pip install '.["*) if [[ $ours == yes ]]; then try "$line"; fi ;;
             no/"pip install . && "*) try "${line#*&& }" ;;
             *) try "$line" ;;
         esac
