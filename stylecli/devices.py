@@ -118,13 +118,16 @@ def choose_dtype(
 
 
 def _fastest_dtype(device: torch.device, network: str, weights: Path | None) -> torch.dtype:
+    """Of those as fast as each other the narrowest, and of these the most faithful. The proof's painting is small:
+    where a card waits for Python, all types take the same time there, and a large picture is faster in fewer bits."""
     checks = proof.of(device, network, weights).painting(network, weights)
-    faithful = {
-        t: checks[n].seconds for n, t in _BY_NAME.items() if n in checks and checks[n].decibels >= FAITHFUL
-    }
-    return min(faithful, key=lambda dtype: faithful[dtype], default=torch.float32)
+    faithful = {t: checks[n] for n, t in _BY_NAME.items() if n in checks and checks[n].decibels >= FAITHFUL}
+    least = min((check.seconds for check in faithful.values()), default=0.0)
+    fast = [t for t, check in faithful.items() if check.seconds <= _AS_FAST * least]
+    return max(fast, key=lambda t: (-t.itemsize, faithful[t].decibels), default=torch.float32)
 
 
+_AS_FAST = 1.15  # on an H200 three types took 4.87 to 5.09 ms
 _BY_NAME = {str(dtype).removeprefix("torch."): dtype for dtype in _DTYPES.values()}
 
 

@@ -155,6 +155,23 @@ REFERENCE = (float("inf"), 1.0)
             "cuda:0",
             torch.float16,
         ),
+        (  # an H200's, where all wait for Python
+            {
+                "cuda0": {
+                    "reference": REFERENCE,
+                    "float32": (85, 0.00487),
+                    "bfloat16": (53, 0.00509),
+                    "float16": (71, 0.00491),
+                }
+            },
+            "cuda:0",
+            torch.float16,
+        ),
+        (
+            {"cuda0": {"reference": REFERENCE, "float32": (85, 0.1), "float16": (71, 0.12)}},  # emulated
+            "cuda:0",
+            torch.float32,
+        ),
         ({"mps0": {"reference": REFERENCE, "float32": (20, 0.01)}}, "cpu", torch.float32),  # paints something else
         ({"xpu0": {"reference": REFERENCE, "float32": (90, 1.5)}}, "cpu", torch.float32),  # slower
         (

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from text_kit import NETWORK, TINY_MAMBA, captioned, text_data, tiny_autoencoder, tiny_siglip
-from training_kit import changed, run, same
+from training_kit import NumbersSent, changed, run, same
 
 from stylecli.errors import InputError, UsageError
 from stylecli.models.registry import load_network, load_painter, training_record
@@ -152,6 +152,17 @@ def test_the_decoder_leaves_out_its_grid_and_keeps_all_else(data, tmp_path):
     assert max(moved.values()) < 0.01, moved
     before, after = load_file(data / "ae.safetensors"), load_file(path.with_name("autoencoder.safetensors"))
     assert any(not torch.equal(before[name], after[name]) for name in before if name.startswith("decoder."))
+
+
+def test_a_step_can_be_recorded(data, tmp_path, monkeypatch):
+    """A graphics card records painting as a CUDA graph, which may send no numbers there."""
+    monkeypatch.setenv("STYLIZE_KERNELS", "off")  # those of the CPU may
+    task = StyleMambaTask(parse_recipe(TINY_MAMBA, "recipe", data), CPU, tmp_path)
+    batch = task.batch(0)
+    style = task.style_vectors(batch)
+    with NumbersSent() as sent:
+        task.paint(batch.content, style, None)[0].sum().backward()
+    assert not sent.count
 
 
 def test_artworks_that_are_held_out_are_never_drawn(data, tmp_path):

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.utils._python_dispatch import TorchDispatchMode
-from training_kit import TINY, TINY_READER, TINY_RWKV, changed, painting_data, random_vgg, run
+from training_kit import TINY, TINY_READER, TINY_RWKV, NumbersSent, changed, painting_data, random_vgg, run
 
 from stylecli.errors import InputError, UsageError, WeightsError
 from stylecli.metrics.statistics import instance_normalised, statistics
@@ -164,16 +163,6 @@ def test_what_is_compared_is_what_vgg_sees(data, window):
         style += (torch.stack(per_layer).sum(0) + 1e-6).sqrt() / 2
     assert found["strokes"].item() == pytest.approx(strokes.item(), rel=2e-3)
     assert found["style"].item() == pytest.approx(style.item(), rel=5e-3)
-
-
-class NumbersSent(TorchDispatchMode):
-    """Counts tensors made of Python's numbers: on a card they have to be sent there, which cannot be recorded."""
-
-    count = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.count += function is torch.ops.aten.lift_fresh.default
-        return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.usefixtures("trained")

@@ -83,7 +83,7 @@ def blocked_weight(weight: Tensor) -> Tensor:
     for to in range(2):
         for tap in range(3):
             at = to + tap - 1
-            place[to, tap, at % 2, at // 2 + 1] = 1
+            place[to, tap, at % 2, at // 2 + 1].fill_(1)  # "= 1" copies from the CPU, which no CUDA graph may
     both = torch.einsum("dcij,aisk,bjtl->dabcstkl", weight, place, place)
     return both.flatten(3, 5).flatten(0, 2)
 
