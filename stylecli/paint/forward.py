@@ -88,13 +88,14 @@ def _network(stylizer: Stylizer, strength: float, seed: int) -> Callable[[Any], 
     """What paints pictures (B, 3, H, W), or strips of them."""
     assert stylizer.style is not None
     style = stylizer.style.vector.to(stylizer.device, stylizer.dtype)
-    return lambda content: stylizer.network.paint(content, style, strength, seed)  # type: ignore[operator]
+    more = {"detail": stylizer.style.detail} if stylizer.style.detail else {}  # not every network offers it
+    return lambda content: stylizer.network.paint(content, style, strength, seed, **more)  # type: ignore[operator]
 
 
 def _settings(stylizer: Stylizer) -> tuple[Hashable, ...]:
     """What a painting depends on besides its picture, strength and seed."""
     assert stylizer.style is not None
-    return stylizer.network, stylizer.style.vector.numpy().tobytes()
+    return stylizer.network, stylizer.style.vector.numpy().tobytes(), stylizer.style.detail
 
 
 def at_full_size(

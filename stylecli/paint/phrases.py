@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PRIOR, ENCODER = "styleprior-s", "siglip-s"
+DETAIL = 0.18
+"""Of the photograph's detail, given back to what is painted after a phrase: it can be as bold as any style image, and
+nobody chose it for this photograph (own decision; docs/quality.md says what that gives)."""
 _APART = 0.2  # spreads; style vectors of one picture by networks that read styles alike differ by less
 
 

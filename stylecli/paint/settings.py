@@ -15,8 +15,8 @@ Settings = Mapping[str, Any]
 """Names of options, and what JSON can say."""
 
 PICTURES = PHRASES = "stylerwkv-s"
-"""The networks that paint like a picture and like a phrase, unless asked otherwise. StyleMamba 2 was trained on means
-of kinds, and paints them; until there is one that was trained on style vectors, StyleRWKV paints after phrases too."""
+"""The networks that paint like a picture and like a phrase, unless asked otherwise. StyleRWKV paints after phrases,
+too: what a phrase names is seen in its paintings twice as often as in StyleMamba's (docs/quality.md)."""
 
 AUTO = "auto"
 

@@ -26,6 +26,7 @@ class Style:
         texture: what refining and polishing paint towards; of a style image, where it was asked for. Not saved.
         palette: colours of a style image. Not saved.
         features: what the texture is measured by.
+        detail: how much of the photograph's detail is given back to what is painted in it, 0..1; of a style image 0.
     """
 
     vector: Tensor
@@ -33,6 +34,7 @@ class Style:
     texture: Texture | None = None
     palette: Palette | None = None
     features: FeatureNetwork | None = None
+    detail: float = 0.0
 
     @staticmethod
     def blend(parts: Sequence[tuple[Style, float]]) -> Style:
@@ -60,13 +62,16 @@ class Style:
         palettes = [(one.palette, share) for (one, _), share in zip(parts, shares, strict=True)]
         colours = [(palette, share) for palette, share in palettes if palette is not None]
         palette = Palette.blend(colours) if len(colours) == len(parts) else None
-        return Style(mixed, next(iter(networks), None), texture, palette, parts[0][0].features)
+        detail = sum(part[0].detail * share for part, share in zip(parts, shares, strict=True))
+        return Style(mixed, next(iter(networks), None), texture, palette, parts[0][0].features, detail)
 
     def save(self, path: Path | str) -> None:
         """Write the style to a safetensors file of a few kilobytes."""
         from safetensors.torch import save_file
 
-        said = {"kind": "style"} if self.network is None else {"kind": "style", "network": self.network}
+        said = {"kind": "style", "detail": str(self.detail)}
+        if self.network is not None:
+            said["network"] = self.network
         save_file({"statistics": self.vector}, path, metadata=said)
 
     @classmethod
@@ -76,6 +81,8 @@ class Style:
 
         try:
             with safe_open(path, "pt") as file:
-                return cls(file.get_tensor("statistics"), (file.metadata() or {}).get("network"))
-        except (OSError, SafetensorError, KeyError):
+                said = file.metadata() or {}
+                detail = min(1.0, max(0.0, float(said.get("detail", 0))))
+                return cls(file.get_tensor("statistics"), said.get("network"), detail=detail)
+        except (OSError, SafetensorError, KeyError, ValueError):
             raise WeightsError(f"{path}: not a saved style") from None

@@ -150,15 +150,16 @@ class Stylizer:
 
         Raises UsageError where the network takes style images alone."""
         if self.vector_size:
-            from stylecli.paint.phrases import load_phrases
+            from stylecli.paint.phrases import DETAIL, load_phrases
 
             phrases = load_phrases()
             if self.encoder is None:
                 with torch.inference_mode():
                     phrases.check(self.network)
             vector, embedding = phrases.style(prompt, take)
-            said = vector if self.encoder is None else torch.cat([vector, embedding], 1)
-            return self.with_style(Style(said, self.weights))
+            if self.encoder is None:
+                return self.with_style(Style(vector, self.weights, detail=DETAIL))
+            return self.with_style(Style(torch.cat([vector, embedding], 1), self.weights))
         if self.encoder is None:
             raise UsageError(
                 "this network paints like a style image: give it one (--style, encode_style), or take stylemamba-s "

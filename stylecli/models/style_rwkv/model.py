@@ -194,19 +194,21 @@ class StyleRwkv(nn.Module):
         each, comes out too near to their mean. Training itself paints without."""
         return torch.lerp(self.usual, style, 1 + self.config.guidance)
 
-    def paint(self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
+    def paint(
+        self, content: Tensor, style: Tensor, strength: float = 1.0, seed: int = 0, detail: float = 0.0
+    ) -> Tensor:
         """``forward`` with a strength: how much of the painting (1) lies over the photograph (0).
 
         AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and lies on the same
         curve of style against photograph (own decision; docs/quality.md)."""
-        painted = self(content, self.guided(style), seed)
+        painted = self(content, self.guided(style), seed, detail)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
-    def forward(self, content: Tensor, style: Tensor, seed: int | None = 0) -> Tensor:
+    def forward(self, content: Tensor, style: Tensor, seed: int | None = 0, detail: float = 0.0) -> Tensor:
         """Paint content (B, 3, H, W), H, W >= 16, with style statistics (B or 1, S): (B, 3, H, W) in 0..1.
 
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch. None: as
-        :class:`Noise` says."""
+        :class:`Noise` says. ``detail``: how much of the detail that the painting lacks then is given back, 0..1."""
         H, W = content.shape[2:]
         code = self.encode_code(style).expand(content.shape[0], -1)
         style = style.expand(content.shape[0], -1)
@@ -214,7 +216,10 @@ class StyleRwkv(nn.Module):
         content = self._pad(content)
         features = self.content_encoder(content)[self.config.finest_skip :]
         painted, through = self.decoder(features, statistics, code, seed).split([3, 1], 1)
-        return inject_detail(painted, content, through * (2 * self.config.detail_injection))[:, :, :H, :W]
+        share = through * (2 * self.config.detail_injection)
+        if detail:
+            share = share * (1 - detail) + detail
+        return inject_detail(painted, content, share)[:, :, :H, :W]
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""
