@@ -66,6 +66,19 @@ struct State {
 template <bool SLOPES>
 constexpr int FIELDS = 1 + 2 * State<SLOPES>::FIELDS;
 
+// exp(x), and a / b. Results of 16 bits need no more than the card's own approximations (2e-6 at |x| = 30), and without
+// them arithmetic takes longer than reading and writing.
+template <class T>
+__device__ inline float exponential(float x) {
+    if constexpr (sizeof(T) == 2) return fast_exp2(x * LOG2_E);
+    return expf(x);
+}
+template <class T>
+__device__ inline float quotient(float a, float b) {
+    if constexpr (sizeof(T) == 2) return fast_quotient(a, b);
+    return a / b;
+}
+
 // lam^n. No state other than zero is passed over more than T tokens, so that the bound keeps 0 * inf away.
 __device__ inline float power(float w, long long n, long long T) {
     return expf(-w * (static_cast<float>(n < T ? n : T) / static_cast<float>(T)));
@@ -217,7 +230,7 @@ __device__ void forward_sums(long long length, long long C, long long wide, cons
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
         const int t = part.warp * STEPS + i;
-        e[i] = i < part.valid ? expf(widen(keys[t][part.lane]) - top) : 0.0f;
+        e[i] = i < part.valid ? exponential<T>(widen(keys[t][part.lane]) - top) : 0.0f;
         x[i] = i < part.valid ? e[i] * widen(values[t][part.lane]) : 0.0f;
         left.step(lam, x[i], e[i]);
     }
@@ -255,7 +268,7 @@ __device__ void forward_apply(long long length, long long C, long long wide, con
         float e[STEPS], x[STEPS];
 #pragma unroll
         for (int i = 0; i < STEPS; ++i) {
-            e[i] = i < part.valid ? expf(widen(own_keys[i][part.lane]) - top) : 0.0f;
+            e[i] = i < part.valid ? exponential<T>(widen(own_keys[i][part.lane]) - top) : 0.0f;
             x[i] = i < part.valid ? e[i] * widen(own_values[i][part.lane]) : 0.0f;
             left.step(lam, x[i], e[i]);
         }
@@ -274,16 +287,16 @@ __device__ void forward_apply(long long length, long long C, long long wide, con
     for (int i = STEPS - 1; i >= 0; --i) {
         from_right_a[i] = enters.right.at[A], from_right_b[i] = enters.right.at[B];
         if (i < part.valid) {
-            const float e = expf(widen(own_keys[i][part.lane]) - top);
+            const float e = exponential<T>(widen(own_keys[i][part.lane]) - top);
             enters.right.step(lam, e * widen(own_values[i][part.lane]), e);
         }
     }
 #pragma unroll
     for (int i = 0; i < STEPS; ++i) {
         if (i >= part.valid) continue;
-        const float e = expf(widen(own_keys[i][part.lane]) - top), x = e * widen(own_values[i][part.lane]);
+        const float e = exponential<T>(widen(own_keys[i][part.lane]) - top), x = e * widen(own_values[i][part.lane]);
         const float den = enters.left.at[B] + from_right_b[i] + bonus * e;
-        narrow((enters.left.at[A] + from_right_a[i] + bonus * x) / den, own_values[i][part.lane]);
+        narrow(quotient<T>(enters.left.at[A] + from_right_a[i] + bonus * x, den), own_values[i][part.lane]);
         if (part.inside && denominator) denominator[part.at + (part.warp * STEPS + i) * C + part.lane] = den;
         enters.left.step(lam, x, e);
     }
@@ -367,7 +380,7 @@ __device__ void carry(long long length, long long C, long long tokens, const flo
 // The two streams of the gradient.
 template <class T>
 __device__ inline void streams(T grad, T y, float denominator, float& a, float& b) {
-    a = widen(grad) / denominator;
+    a = quotient<T>(widen(grad), denominator);
     b = -a * widen(y);
 }
 
@@ -447,7 +460,7 @@ __device__ void backward_apply(long long length, long long C, long long wide, co
         a[i] = b[i] = e[i] = x[i] = 0.0f;
         if (i < part.valid) {
             streams(grads[t][part.lane], results[t][part.lane], dens[t][part.lane], a[i], b[i]);
-            e[i] = expf(widen(keys[t][part.lane]) - top);
+            e[i] = exponential<T>(widen(keys[t][part.lane]) - top);
             x[i] = e[i] * widen(values[t][part.lane]);
         }
         left.step(lam, a[i], b[i]);

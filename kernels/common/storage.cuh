@@ -60,6 +60,17 @@ __device__ inline float fast_exp2(float x) {
 #endif
 }
 
+// a / b with a relative error of about 2^-22, for b between 2^-126 and 2^126.
+__device__ inline float fast_quotient(float a, float b) {
+#ifdef CUDA_ON_HOST
+    return a / b;
+#else
+    float y;
+    asm("div.approx.ftz.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+#endif
+}
+
 constexpr float LOG2_E = 1.44269504088896f;
 
 // One kernel for each storage type: NAME_f32, NAME_f16, NAME_bf16; or for one alone, which compiles in a third of

@@ -31,8 +31,8 @@ _STYLES = ("artist", "movement", "medium", "kind")
 _TEMPERATURE = 0.08
 _KEPT, _LEAST = 600, 1e-6  # artworks that may be chosen; least share, of the largest
 # Weights of what makes an artwork the one that a name brings to mind: it has what the others that are named have and
-# all else has not; it is saturated (with more weight on that, paintings had 1.3 times the colours of what was named; with
-# none, some names turned brown or grey); its artist has a large share in what is named; it fits what is named.
+# all else has not; it is saturated (0.4 gave paintings 1.3 times the saturation of what was named, 0 some in brown and
+# grey); its artist has a large share in what is named; it fits what is named.
 _TYPICAL, _VIVID, _FAME, _STEEP = 0.6, 0.1, 0.8, 0.7
 _FLOOR = 0.3  # of a common direction's length: what has nothing in common has no typical one
 _OTHER, _SAME = (
