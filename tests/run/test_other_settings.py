@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -11,14 +12,18 @@ import numpy as np
 import pytest
 from conftest import draw
 from film_kit import LONG, Film, stopped_after_a_group
+from PIL import Image
 
 import stylecli
 from stylecli.__main__ import _run
 from stylecli.errors import WeightsError
 from stylecli.models.registry import find_model
+from stylecli.models.style_mamba.config import StyleMambaConfig
+from stylecli.models.style_mamba.model import StyleMamba
 from stylecli.paint.options import LoadOptions, PaintOptions
 from stylecli.paint.settings import differences
 from stylecli.paint.stylizer import Stylizer
+from stylecli.training.checkpoint import save_release
 
 BUNDLED = Path(stylecli.__file__).parent / "assets" / "weights"
 
@@ -148,7 +153,6 @@ def test_files_say_what_they_are(tmp_path):
     """Kind, format and fingerprint: stated in new files, worked out of old ones."""
     from safetensors import safe_open
 
-    from stylecli.training.checkpoint import save_release
     from stylecli.weights.identity import fingerprint_of, identify
 
     old = BUNDLED / "stylerwkv-s.safetensors"
@@ -169,7 +173,18 @@ def test_files_say_what_they_are(tmp_path):
 
 
 def test_a_network_that_is_guided_otherwise_is_named(here, capsys):
-    assert _run([*IMAGE, "--model", "stylemamba-s"]) == 2
+    config = StyleMambaConfig(widths=(8, 16, 16), blocks=(1, 1, 1))  # without style vectors
+    save_release(here / "phrases.safetensors", StyleMamba(config).state_dict(), config.to_json(), {})
+    assert _run([*IMAGE, "--model", "phrases.safetensors"]) == 2
     assert "give it one (--prompt" in capsys.readouterr().err
-    # StyleRWKV paints after phrases too: the prior makes style vectors of them.
-    assert _run(["image", "a.png", "--prompt", "ukiyo-e", "--model", "stylerwkv-s"]) == 0
+
+
+@pytest.mark.parametrize("network", ["stylerwkv-s", "stylemamba-s"])
+def test_pictures_and_phrases_guide_both_networks(here, network):
+    """The prior makes style vectors of phrases, StyleRWKV's encoder of pictures."""
+    made = {}
+    for style in (["-s", "s.png"], ["--prompt", "ukiyo-e"], ["--blend", "s.png:0.5,ukiyo-e:0.5"]):
+        target = here / f"{len(made)}.png"
+        assert _run(["image", "a.png", *style, "--model", network, "-o", str(target)]) == 0
+        made[target] = np.asarray(Image.open(target), float)
+    assert all(np.abs(a - b).mean() > 1 for a, b in itertools.combinations(made.values(), 2))
