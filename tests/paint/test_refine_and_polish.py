@@ -10,8 +10,10 @@ from PIL import Image
 
 from stylecli import Stylizer
 from stylecli.errors import UsageError
+from stylecli.metrics.ssim import structural_similarity
 from stylecli.paint import adapt_texture
 from stylecli.paint.measure import apart, structure_of
+from stylecli.paint.pixels import to_tensor
 from stylecli.paint.polish import polish
 from stylecli.paint.refine import refined
 from stylecli.samples import CONTENTS, STYLES
@@ -82,6 +84,17 @@ def test_a_refined_network_paints_nearer_to_its_style_and_is_kept(stylizer, phot
     monkeypatch.setattr(adapt_texture, "adapt_to_texture", None)  # it is read, not made
     assert np.array_equal(refined(stylizer, 6)(photo), after)
     assert np.array_equal(stylizer(photo), before)  # the network itself stays as it was
+
+
+def test_a_photograph_survives_that_a_phrase_is_refined(tmp_path, monkeypatch):
+    """With the step size of an untrained network this photograph was lost (a similarity of 0.44)."""
+    monkeypatch.setenv("STYLIZE_CACHE", str(tmp_path))
+    stylizer = Stylizer.from_pretrained("stylemamba-s", device="cpu", dtype="fp32").encode_prompt(
+        "stained glass"
+    )
+    photo = to_tensor(np.array(CONTENTS["mountain-lake"](128)))
+    once, further = stylizer(photo), stylizer.refine(12)(photo)
+    assert 0.6 < float(structural_similarity(once[None], further[None])) < 0.95
 
 
 def test_blends_can_be_refined_and_polished_too(network, photo):
