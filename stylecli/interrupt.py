@@ -18,7 +18,7 @@ def one_ctrl_c(
     says: str = "completing the frames in hand", signals: Sequence[signal.Signals] = (signal.SIGINT,)
 ) -> Iterator[threading.Event]:
     """Within: the first Ctrl-C sets the event, a second one interrupts as usual; so do other ``signals``.
-    ``says``: what is done meanwhile."""
+    ``says``: what is done meanwhile; empty: nothing is said."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -29,7 +29,8 @@ def one_ctrl_c(
         stop.set()
         for each in signals:
             signal.signal(each, signal.default_int_handler)
-        log.warning("interrupted: %s (Ctrl-C again stops at once)", says)
+        if says:
+            log.warning("interrupted: %s (Ctrl-C again stops at once)", says)
 
     for number in signals:
         signal.signal(number, gently)

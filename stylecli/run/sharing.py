@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stylecli.errors import StylizeError
+from stylecli.interrupt import one_ctrl_c
 from stylecli.run.executor import Emit, Job, tidy
 from stylecli.run.plan import Task
 from stylecli.run.worker import Broken, Over, Ready, Said
@@ -90,11 +91,15 @@ class Run:
         """Raises what a worker says to end the run, and KeyboardInterrupt once what cannot be left is finished."""
         self._crew = crew
         try:
-            for place in self.places[: len(self.places) - len(self._later)]:
-                self._begin(place)
-            while not self._handout.over:
-                self._listen()
-                self._tell_if_nobody_works()
+            # What a worker said must not be lost halfway: then it would be waited for without end.
+            with one_ctrl_c(says="") as interrupted:
+                for place in self.places[: len(self.places) - len(self._later)]:
+                    self._begin(place)
+                while not self._handout.over:
+                    self._listen()
+                    self._tell_if_nobody_works()
+                    if interrupted.is_set():
+                        raise KeyboardInterrupt
         except BaseException as error:
             self._stop(said=isinstance(error, KeyboardInterrupt))
             raise
