@@ -53,9 +53,9 @@ def test_ctrl_c_while_listening_loses_nothing() -> None:
         return Handout(shares(list(todo), workers), emit)
 
     job = cast(Job, SimpleNamespace(handout=handout, patient=False, options=SimpleNamespace(refine=0)))
-    crew = Talkers()
+    crew, before = Talkers(), signal.getsignal(signal.SIGINT)
     todo = [Task(Path("a.png"), Path("b.png"), "style")]
     with pytest.raises(KeyboardInterrupt):
         Run(job, todo, ["here"], lambda event: None).run(crew)
     assert crew.turns == 3  # the turn in which the keys were pressed was heard to its end
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
