@@ -6,9 +6,11 @@
 #pragma once
 
 struct half_bits {
+    static constexpr int EXPONENT = 5;  // bits of it
     unsigned short bits;
 };
 struct bfloat16_bits {
+    static constexpr int EXPONENT = 8;
     unsigned short bits;
 };
 
@@ -47,6 +49,60 @@ __device__ inline void narrow(float x, half_bits& y) {
 #else
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
 #endif
+}
+
+// A word of 32 bits, which holds one number or two: the number at a place, what is smaller than all, and numbers put
+// together. Where the second does not exist, `count` is 1.
+template <class T>
+__device__ inline float widened(unsigned int word, int place) {
+    if constexpr (sizeof(T) == 4) {
+        return __uint_as_float(word);
+    } else {
+        return widen(T{static_cast<unsigned short>(word >> (16 * place))});
+    }
+}
+template <>
+__device__ inline float widened<bfloat16_bits>(unsigned int word, int place) {
+    return __uint_as_float(place == 0 ? word << 16 : word & 0xffff0000u);
+}
+
+template <class T>
+constexpr unsigned int MINUS_INFINITY = 0xff800000u;
+template <>
+constexpr unsigned int MINUS_INFINITY<bfloat16_bits> = 0xff80ff80u;
+template <>
+constexpr unsigned int MINUS_INFINITY<half_bits> = 0xfc00fc00u;
+
+template <class T>
+__device__ inline unsigned int narrowed(const float* x) {
+    if constexpr (sizeof(T) == 4) {
+        return __float_as_uint(x[0]);
+    } else {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+        unsigned int word;
+        if constexpr (T::EXPONENT == 8)
+            asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(x[1]), "f"(x[0]));
+        else
+            asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(x[1]), "f"(x[0]));
+        return word;
+#else
+        T low, high;
+        narrow(x[0], low), narrow(x[1], high);
+        return low.bits | static_cast<unsigned int>(high.bits) << 16;
+#endif
+    }
+}
+
+__device__ inline unsigned int word_of(const float* from, int count) { return __float_as_uint(*from); }
+template <class T>
+__device__ inline unsigned int word_of(const T* from, int count) {
+    return from[0].bits | (count > 1 ? static_cast<unsigned int>(from[1].bits) << 16 : 0u);
+}
+__device__ inline void put_word(unsigned int word, float* to, int count) { *to = __uint_as_float(word); }
+template <class T>
+__device__ inline void put_word(unsigned int word, T* to, int count) {
+    to[0].bits = static_cast<unsigned short>(word);
+    if (count > 1) to[1].bits = static_cast<unsigned short>(word >> 16);
 }
 
 // 2^x with a relative error of about 2^-22: one instruction.

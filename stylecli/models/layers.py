@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 from stylecli.ops import conv3x3 as ops
 from stylecli.ops import depthwise3x3 as ops_depthwise
 from stylecli.ops.border import bordered
+from stylecli.ops.held import held
 from stylecli.ops.overridable import (
     adain,
     conv3x3,
@@ -241,23 +239,7 @@ _KEPT_NUMBERS = 1 << 20  # of a map of noise that is kept for the next frame of 
 def noise(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(H, W) of N(0, 1). Drawn on the CPU: one seed gives one picture on every device."""
     draw = _drawn if height * width > _KEPT_NUMBERS else _kept
-    n = draw(height, width, seed, device, dtype)
-    if (held := getattr(_holding, "maps", None)) is not None:
-        held.append(n)
-    return n
-
-
-_holding = threading.local()
-
-
-@contextmanager
-def noise_kept_in(maps: list[Tensor]) -> Iterator[None]:
-    """Maps of noise that this thread uses inside are put there, too: a CUDA graph reads them again at each replay."""
-    _holding.maps = maps
-    try:
-        yield
-    finally:
-        _holding.maps = None
+    return held(draw(height, width, seed, device, dtype))
 
 
 def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:

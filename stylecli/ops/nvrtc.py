@@ -67,8 +67,8 @@ def architecture(capability: tuple[int, int]) -> int:
 
 
 def headers_of(source: Path) -> list[Path]:
-    """The headers that kernels share; sources include them as "../common/NAME"."""
-    return sorted((source.parents[1] / "common").glob("*.cuh"))
+    """The headers that a source may include: those beside it by name, and those that all share as "../common/NAME"."""
+    return sorted([*source.parent.glob("*.cuh"), *(source.parents[1] / "common").glob("*.cuh")])
 
 
 def compile_source(source: Path, arch: int, defines: Sequence[str] = ()) -> bytes:
@@ -83,7 +83,8 @@ def compile_source(source: Path, arch: int, defines: Sequence[str] = ()) -> byte
     nvrtc = find()
     headers = headers_of(source)
     texts = (ctypes.c_char_p * len(headers))(*(header.read_bytes() for header in headers))
-    names = (ctypes.c_char_p * len(headers))(*(f"../common/{header.name}".encode() for header in headers))
+    shared = {header: "" if header.parent == source.parent else "../common/" for header in headers}
+    names = (ctypes.c_char_p * len(headers))(*(f"{shared[h]}{h.name}".encode() for h in headers))
     flags = [f"--gpu-architecture=sm_{arch}", *_FLAGS, *(f"-D{define}" for define in defines)]
     program = ctypes.c_void_p()
     text, name = source.read_bytes(), source.name.encode()

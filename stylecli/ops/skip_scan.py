@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from stylecli.ops.held import held
 from stylecli.ops.register import operator
 
 _CPU = torch.device("cpu")
@@ -63,4 +64,4 @@ _reorder.register_autograd(_backward, setup_context=_setup_context)
 
 def reorder(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
     """Tokens x (B, T, C) in another order: ``out[:, t] = x[:, order[t]]``; ``inverse`` is needed for gradients."""
-    return _reorder(x, order.to(x.device), inverse.to(x.device))
+    return _reorder(x, held(order.to(x.device)), inverse.to(x.device))

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylecli.models.layers import noise_kept_in
 from stylecli.ops import proof
+from stylecli.ops.held import held_in
 from stylecli.ops.prover import CUDA_GRAPH
 
 log = logging.getLogger(__name__)
@@ -48,11 +48,11 @@ class Recording:
 def record(paint: Paint, content: Tensor) -> Recording:
     """Record the painting of pictures like this one, which was painted before. Raises RuntimeError where torch
     cannot."""
-    content, graph, held = content.clone(), torch.cuda.CUDAGraph(), list[Tensor]()
+    content, graph, kept = content.clone(), torch.cuda.CUDAGraph(), list[Tensor]()
     # Other threads go on: one of them may be sending and fetching pictures.
-    with noise_kept_in(held), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with held_in(kept), torch.cuda.graph(graph, capture_error_mode="thread_local"):
         painted = paint(content)
-    return Recording(content, painted, graph.replay, (graph, held, paint))
+    return Recording(content, painted, graph.replay, (graph, kept, paint))
 
 
 class Recordings:

@@ -87,6 +87,29 @@ inline void run_block(bool descending) {
 
 }  // namespace cuda_on_host
 
+// What another thread of a warp holds. All threads of a block ask at the same time, as ours do.
+inline float of_lane(float own, int other, bool there) {
+    static std::vector<float> held;
+    const unsigned int me = cuda_on_host::running->index.x;
+    held.resize(cuda_on_host::threads.x);
+    held[me] = own;
+    cuda_on_host::wait();
+    const float x = there ? held[me / 32 * 32 + other] : own;
+    cuda_on_host::wait();
+    return x;
+}
+inline float __shfl_up_sync(unsigned int, float x, unsigned int lanes) {
+    const unsigned int lane = cuda_on_host::running->index.x % 32;
+    return of_lane(x, int(lane - lanes), lane >= lanes);
+}
+inline float __shfl_down_sync(unsigned int, float x, unsigned int lanes) {
+    const unsigned int lane = cuda_on_host::running->index.x % 32;
+    return of_lane(x, int(lane + lanes), lane + lanes < 32);
+}
+inline float __shfl_xor_sync(unsigned int, float x, int mask) {
+    return of_lane(x, int(cuda_on_host::running->index.x % 32) ^ mask, true);
+}
+
 #define threadIdx (cuda_on_host::running->index)
 #define blockIdx cuda_on_host::block
 #define gridDim cuda_on_host::grid

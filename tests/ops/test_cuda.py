@@ -22,6 +22,7 @@ from stylecli.ops.cache import BuildError
 from stylecli.ops.deform_shift import cuda as deform_cuda
 from stylecli.ops.deform_shift import deform_shift_reference
 from stylecli.ops.selective_scan import cuda as scan_cuda
+from stylecli.ops.skip_scan import skip_scan_order
 
 OPERATORS = ("bi_wkv", "deform_shift", "selective_scan")
 TYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -167,7 +168,9 @@ def test_wkv_at_any_length(on_host, T):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize(("C", "shift"), [(40, 0), (35, 0), (40, 4)], ids=["wide", "odd", "unaligned"])
+@pytest.mark.parametrize(
+    ("C", "shift"), [(40, 0), (72, 0), (35, 0), (40, 4)], ids=["wide", "several groups", "odd", "unaligned"]
+)
 def test_wkv_in_every_type_and_width(on_host, dtype, C, shift):
     check_wkv(wkv_case(300, C=C, B=1, dtype=dtype), LIMITS[dtype], shift=shift)
 
@@ -190,6 +193,27 @@ def test_wkv_of_extreme_values(on_host, change, T):
     got, denominator = guarded_call(bi_wkv_cuda.bi_wkv, *inputs, False)
     assert denominator is None
     assert error(got, y) < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_wkv_of_pairs_across_words(on_host, dtype):
+    """Two channels of 16 bits, which one thread takes, need not lie in one word."""
+    w, u, k, v = wkv_case(200, C=40, B=1, dtype=dtype)
+    moved = torch.cat([k.new_zeros(1), k.flatten()])[1:].view(k.shape)
+    assert moved.data_ptr() % 4 == 2
+    y, _ = guarded_call(lambda: bi_wkv_cuda.bi_wkv(w, u, moved, v))
+    assert error(y, bi_wkv_reference(w, u, k, v)) < LIMITS[dtype]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("C", [5, 40])
+def test_wkv_in_another_order(on_host, dtype, C):
+    """As skip-scanning visits them, with the tokens where they are."""
+    w, u, k, v = wkv_case(15 * 21, C=C, dtype=dtype)
+    order, inverse = skip_scan_order(15, 21, 2, columns=True)
+    expected = bi_wkv_reference(w, u, k[:, order], v[:, order])[:, inverse]
+    y, _ = guarded_call(bi_wkv_cuda.bi_wkv, w, u, k, v, False, order)
+    assert error(y, expected) < LIMITS[dtype]
 
 
 @pytest.mark.parametrize(("T", "limit"), [(34_000, 1e-4)])

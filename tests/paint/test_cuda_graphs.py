@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.models.layers import noise, noise_kept_in
+from stylecli.models.layers import noise
+from stylecli.ops.held import held_in
+from stylecli.ops.skip_scan import reorder, skip_scan_order
 from stylecli.paint.cuda_graphs import Paint, Recording, Recordings, painted
 
 
@@ -74,13 +76,16 @@ def test_where_recording_fails_it_is_tried_once_and_all_is_painted() -> None:
     assert recorder.recorded == 1
 
 
-def test_noise_that_a_recording_reads_is_held() -> None:
-    held: list[Tensor] = []
+def test_what_a_recording_reads_out_of_caches_is_held() -> None:
+    """Caches keep the last ones alone, and a replay reads where they lay."""
+    kept: list[Tensor] = []
     cpu = torch.device("cpu")
-    with noise_kept_in(held):
+    order = skip_scan_order(8, 8, 2)
+    with held_in(kept):
         first = noise(8, 8, 3, cpu, torch.float32)
+        reorder(torch.zeros(1, 64, 2), *order)
     noise(8, 8, 4, cpu, torch.float32)
-    assert len(held) == 1 and held[0] is first
+    assert [id(one) for one in kept] == [id(first), id(order[0])]
 
 
 def test_a_cpu_records_nothing() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stylecli.ops import native
 from stylecli.ops.bi_wkv import chunked, compiled, cuda
+from stylecli.ops.held import held
 from stylecli.ops.register import operator
 from stylecli.ops.skip_scan import reorder
 
@@ -90,10 +91,13 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tens
     Returns:
         (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
     """
+    learning = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
     if order is not None:
-        if native.paints("bi_wkv", w, u, k, v):  # without moving them: that took longer than the sums
+        # Without moving them: that took longer than the sums.
+        if native.paints("bi_wkv", w, u, k, v):
             return compiled.bi_wkv(w, u, k, v, False, order[0])[0]
+        if not learning and cuda.usable(w, u, k, v):
+            return cuda.bi_wkv(w, u, k, v, False, held(order[0].to(k.device)))[0].to(v.dtype)
         k, v = (reorder(x, *order) for x in (k, v))
         return reorder(bi_wkv(w, u, k, v), *reversed(order))
-    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
-    return _bi_wkv(w, u, k, v, keep)[0]
+    return _bi_wkv(w, u, k, v, learning)[0]
