@@ -37,3 +37,11 @@ def _share(groups: Path) -> int | None:
         except (OSError, ValueError, IndexError, ZeroDivisionError):
             continue  # not of this version, or "max"
     return None
+
+
+def cores() -> int:
+    """That torch uses in this process, as far as is settled before it is loaded."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if told.isdecimal() and int(told):
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,11 +23,11 @@ from stylecli.run.actor import Actor, Order
 from stylecli.run.executor import Emit, Job, Load, check_files
 from stylecli.run.paths import is_folder
 from stylecli.run.plan import Task
-from stylecli.run.processes import cores
 from stylecli.run.sharing import Crew, Ended, Run, Worker
 from stylecli.run.shipping import Parcel, parcels, version
 from stylecli.run.stream import Portion
 from stylecli.run.worker import Over, Ready
+from stylecli.threads import cores
 
 _ANSWER_S = 5.0
 _CALLS = 4  # of an actor at a time

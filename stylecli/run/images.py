@@ -28,6 +28,7 @@ from stylecli.run.plan import Found, Naming, Plan, Stdin, Task, make_plan
 from stylecli.run.shard import Shard
 from stylecli.run.stream import PIXELS_IN_FLIGHT, PaintFunction, Work, failed, portions, stream
 from stylecli.run.style_specs import StyleSpec
+from stylecli.threads import cores
 
 if TYPE_CHECKING:
     from stylecli.media import Picture
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 # Of free memory for each pixel that is being worked on: a third for the files' own pixels.
 _BYTES_IN_FLIGHT = 40
+_MOST_WRITERS = 4
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class ImageJob:
             min(PIXELS_IN_FLIGHT, free_memory(self.memory_limit) // _BYTES_IN_FLIGHT),
             keep=1.0 if self.options.preserve_color else 1.0 - self.options.strength,
             regions=self._regions,
+            writers=1 if self.memory_limit is not None else max(1, min(_MOST_WRITERS, cores() // 2)),
         )
 
     def _find(self, emit: Emit) -> tuple[Sequence[Found], Sequence[Failed]]:

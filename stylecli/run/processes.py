@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from stylecli.run.plan import Task
 from stylecli.run.sharing import Crew, Ended, Run, Worker
 from stylecli.run.stream import Portion
 from stylecli.run.worker import work
+from stylecli.threads import cores
 
 _GOODBYE_S = 10.0
 
@@ -54,14 +54,6 @@ def each_device(names: str) -> list[str]:
     if len({name.partition(":")[0] for name in every}) > 1:
         raise UsageError(f"--device {names}: these paint with different rounding; name devices of one kind")
     return list(dict.fromkeys(every))
-
-
-def cores() -> int:
-    """That torch would use in one process."""
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if told.isdecimal() and int(told):
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

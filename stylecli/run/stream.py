@@ -1,6 +1,6 @@
 """Carry out a plan: read, paint and write at the same time, in order, with bounded memory.
 
-One thread decodes ahead, the caller's thread paints, one thread encodes behind. A picture that fails is
+One thread decodes ahead, the caller's thread paints, one or several encode behind. A picture that fails is
 reported and the rest goes on. Nothing is printed here: whoever calls gets events.
 """
 
@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
@@ -55,6 +55,8 @@ class Work:
     keep: float = 0.0  # of what no painter sees, see repaint
     regions: Callable[[Task], Regions | None] = lambda task: None
     """Where of a picture something is painted; None: everywhere."""
+    writers: int = 1
+    """How many results are encoded at the same time; a PNG takes longer than its painting on a fast machine."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Painted:
+    number: int  # of all that were painted
     task: Task
     picture: Picture | None
     seconds: float = 0.0
@@ -99,6 +102,8 @@ class _Stream:
     def __post_init__(self) -> None:
         self._read: Queue[_Read | None] = Queue(_AHEAD)
         self._painted: Queue[_Painted | None] = Queue(_AHEAD)
+        self._numbers = count()
+        self._ended = _InOrder(self._emit)
         self._painters: Mapping[str, PaintFunction] | None = None
         self._emitting = threading.Lock()
         self._full = FullDisks()
@@ -107,7 +112,8 @@ class _Stream:
     def run(self, plan: Iterable[Portion]) -> None:
         with at_no_lock(self.stages.stopped) as interrupted:
             self.stages.start("read", self._reading, plan)
-            self.stages.start("write", self._writing)
+            for _ in range(self.work.writers):
+                self.stages.start("write", self._writing)
             try:
                 for read in self.stages.taken(self._read):
                     self._paint(read)
@@ -153,7 +159,7 @@ class _Stream:
         """Paint one source in all its styles, on the caller's thread."""
         if read.picture is None:
             for task in read.tasks:
-                self.stages.put(self._painted, _Painted(task, None, error=read.error))
+                self._hand_on(task, None, error=read.error)
             return
         for notice in read.picture.notices:
             self._emit(Warned(read.tasks[0].source, notice))
@@ -162,17 +168,29 @@ class _Stream:
         for task in read.tasks:
             releases = _pixels(read.picture) if task is read.tasks[-1] else 0
             if self._full.refuses(task):
-                self.stages.put(self._painted, _Painted(task, None, releases=releases))
+                self._hand_on(task, None, releases=releases)
                 continue
             self._emit(Started(task.source, task.target, task.style))
             begun = time.perf_counter()
             try:
                 picture = self._repainted(task, read.picture, self._painters[task.style])
             except Exception as error:
-                painted = _Painted(task, None, error=error, releases=releases)
+                self._hand_on(task, None, error=error, releases=releases)
             else:
-                painted = _Painted(task, picture, time.perf_counter() - begun, releases=releases)
-            self.stages.put(self._painted, painted)
+                self._hand_on(task, picture, seconds=time.perf_counter() - begun, releases=releases)
+                del picture  # or it stays in memory until the next one is painted
+
+    def _hand_on(
+        self,
+        task: Task,
+        picture: Picture | None,
+        *,
+        seconds: float = 0.0,
+        error: Exception | None = None,
+        releases: int = 0,
+    ) -> None:
+        painted = _Painted(next(self._numbers), task, picture, seconds, error, releases)
+        self.stages.put(self._painted, painted)
 
     def _repainted(self, task: Task, picture: Picture, painter: PaintFunction) -> Picture:
         from stylecli.media import repaint
@@ -203,28 +221,47 @@ class _Stream:
     def _writing(self) -> None:
         for painted in self.stages.taken(self._painted):
             refused = self._full.refuses(painted.task)
+            events: list[Event] = []
             if painted.error is not None:
-                self._emit(failed(painted.task, painted.error))
+                events = [failed(painted.task, painted.error)]
             elif refused is not None:
-                self._emit(refused)
+                events = [refused]
             elif painted.picture is not None:
-                self._emit(self._write(painted, painted.picture))
+                events = self._write(painted, painted.picture)
             self._in_flight.add(-painted.releases)
+            self._ended.put(painted.number, events)
+            del painted
+        self.stages.put(self._painted, None)  # for the other writers
 
-    def _write(self, painted: _Painted, picture: Picture) -> Event:
+    def _write(self, painted: _Painted, picture: Picture) -> list[Event]:
         task = painted.task
         try:
             notices = self.work.write(picture, task)
         except TakenError as error:
-            self._emit(Warned(task.source, str(error)))
-            return Skipped(task.source, task.target, task.style, "exists by now")
+            skipped = Skipped(task.source, task.target, task.style, "exists by now")
+            return [Warned(task.source, str(error)), skipped]
         except Exception as error:
             self._full.note(task, error)
-            return failed(task, error)
-        for notice in notices:
-            self._emit(Warned(task.source, notice))
+            return [failed(task, error)]
         height, width = picture.pixels.shape[:2]
-        return Done(task.source, task.target, task.style, painted.seconds, width, height)
+        done = Done(task.source, task.target, task.style, painted.seconds, width, height)
+        return [*(Warned(task.source, notice) for notice in notices), done]
+
+
+class _InOrder:
+    """Passes on events by number, whatever the order in which they come."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit, self._next, self._waiting = emit, 0, dict[int, list[Event]]()
+        self._lock = threading.Lock()
+
+    def put(self, number: int, events: list[Event]) -> None:
+        with self._lock:
+            self._waiting[number] = events
+            while self._next in self._waiting:
+                for event in self._waiting.pop(self._next):
+                    self._emit(event)
+                self._next += 1
 
 
 class _Flight:

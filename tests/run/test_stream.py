@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from stylecli.run.stream import PaintFunction, Work, portions, stream
 class Bench:
     """Pretend files: reading fails for names with "bad", painting for "hard", writing for "full"."""
 
-    def __init__(self) -> None:
+    def __init__(self, writers: int = 1) -> None:
+        self.writers = writers
         self.reads: list[str] = []
         self.written: dict[str, Picture] = {}
         self.events: list[Event] = []
@@ -58,7 +60,10 @@ class Bench:
 
     def run(self, *names: str, styles: tuple[str, ...] = ("x",), read: Callable | None = None) -> Tally:
         tasks = [Task(Path(name), Path(f"{name}.{style}"), style) for name in names for style in styles]
-        stream(portions(tasks), Work(read or self.read, self.painters, self.write), self.events.append)
+        work = Work(
+            read or self.read, self.painters, lambda *result: self.write(*result), writers=self.writers
+        )
+        stream(portions(tasks), work, self.events.append)
         tally = Tally()
         for event in self.events:
             tally.add(event)
@@ -68,9 +73,9 @@ class Bench:
         return [event.source.name for event in self.events if isinstance(event, Done | Failed)]
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+@pytest.fixture(params=[1, 3], ids=["one writer", "three writers"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(request.param)
 
 
 def left_over() -> set[str]:
@@ -85,6 +90,22 @@ def test_everything_is_done_in_order(bench: Bench) -> None:
     assert bench.ended() == names
     assert bench.threads == {threading.current_thread().name}  # Ctrl-C and CUDA want the main thread
     assert bench.written["0.png.x"].pixels == pytest.approx(0.005)
+
+
+def test_results_are_written_at_the_same_time_and_told_in_order() -> None:
+    bench, names = Bench(writers=3), [str(number) for number in range(9)]
+    together = threading.Barrier(3)
+    write = bench.write
+
+    def wait_for_two_others(picture: Picture, task: Task) -> tuple[str, ...]:
+        together.wait(timeout=60)
+        time.sleep(0.02 * (9 - int(task.source.name)))  # the later, the sooner done
+        return write(picture, task)
+
+    bench.write = wait_for_two_others  # type: ignore[method-assign]
+    assert bench.run(*names).done == 9
+    assert bench.ended() == names and [*bench.written] != [f"{name}.x" for name in names]
+    assert not left_over()
 
 
 def test_a_picture_is_read_once_for_several_styles(bench: Bench) -> None:
@@ -147,7 +168,7 @@ def test_interrupt_finishes_the_file_being_written_and_no_other(bench: Bench) ->
         bench.run(*(f"{number}" for number in range(50)))
     assert not left_over()
     assert 2 <= len(bench.written) < 10
-    assert bench.ended() == [name.removesuffix(".x") for name in bench.written]
+    assert bench.ended() == sorted((name.removesuffix(".x") for name in bench.written), key=int)
 
 
 def test_ctrl_c_while_it_waits_ends_it_without_a_lock_that_stays(

@@ -12,7 +12,10 @@ from stylecli.ops.bi_wkv import chunked
 _CHUNK = {"forward": 128, "backward": 64}
 _THREADS = 256
 _LANES, _CARRY_LANES, _CARRY_THREADS = 32, 2, 512
-_SIDES = {"forward": 4, "backward": 8}  # numbers that a chunk leaves behind on its two sides, for each channel
+_SIDES = {
+    "forward": 4,
+    "backward": 8,
+}  # numbers that a chunk leaves behind on its two sides, for each channel
 
 
 def usable(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> bool:
@@ -93,7 +96,7 @@ def bi_wkv_segment(
     """
     storage = cuda.storage(k, v)
     k, v = (t.to(storage).contiguous() for t in (k, v))
-    T, C = k.shape[1:]
+    T = k.shape[1]
     w, u = w.float(), u.float().contiguous()
     own = (w * (T / length)).contiguous()  # the kernels divide by the tokens that they see
     y = torch.empty_like(k)
