@@ -13,9 +13,9 @@ constexpr int STEPS = 8, WARPS = 8, TOKENS = STEPS * WARPS, THREADS = WARPS * LA
 
 // Which part of the tensors a block works on, and a thread of it.
 struct Part {
-    long long C, at;   // at: the first element of the block's part
-    long long row;     // of states: b * chunks + chunk
-    int rows, columns;  // of the block's part that exist
+    long long C, at;        // at: the first element of the block's part
+    long long row;          // of states: b * chunks + chunk
+    int rows, columns;      // of the block's part that exist
     int lane, warp, valid;  // valid: tokens of this warp that exist
     long long c;            // this lane's channel
     bool inside;
@@ -64,8 +64,7 @@ struct Carried {
             }
         } else {
             for (int row = part.warp; row < TOKENS; row += THREADS / LANES)
-                tile[row][part.lane] =
-                    row < part.rows && part.inside ? from[part.at + row * part.C + part.lane] : T{};
+                tile[row][part.lane] = row < part.rows && part.inside ? from[part.at + row * part.C + part.lane] : T{};
         }
     }
 };

@@ -1,6 +1,6 @@
 // `carry`: what enters each chunk, from what each of them leaves behind; in place, for one picture and CARRY_LANES
-// channels a block. A thread takes one channel and one segment of the chunks; segments are joined in a warp by exchanging
-// states over 1, 2, 4 and 8 of them, warps by one after the other.
+// channels a block. A thread takes one channel and one segment of the chunks; segments are joined in a warp by
+// exchanging states over 1, 2, 4 and 8 of them, warps by one after the other.
 
 #pragma once
 
@@ -63,8 +63,8 @@ __device__ void carry(long long length, long long C, long long tokens, const flo
         }
         return s;
     };
-    // Of this thread's segment, then of all up to it in its warp. Several chunks are read before one is used: each comes
-    // from far away.
+    // Of this thread's segment, then of all up to it in its warp. Several chunks are read before one is used: each
+    // comes from far away.
     S left = {}, right = {};
     for (long long j = begin; j < end; j += AT_ONCE) {
         Sides<SLOPES> some[AT_ONCE];

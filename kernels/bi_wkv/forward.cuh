@@ -22,13 +22,14 @@ struct Forward {
 template <class T>
 struct Place {
     using F = Forward<T>;
-    long long row;            // of `states` and `tops`: its first channel's element of its chunk
-    long long picture;        // where its picture begins in the tensors
-    unsigned int C, c, first; // channels of all; first of its own; first of its tokens
+    long long row;             // of `states` and `tops`: its first channel's element of its chunk
+    long long picture;         // where its picture begins in the tensors
+    unsigned int C, c, first;  // channels of all; first of its own; first of its tokens
     int lane, warp;
-    int channels, valid;      // how many of its channels and tokens exist
+    int channels, valid;  // how many of its channels and tokens exist
 
-    __device__ Place(long long length, long long all_channels, bool reversed) : C(static_cast<unsigned int>(all_channels)) {
+    __device__ Place(long long length, long long all_channels, bool reversed)
+        : C(static_cast<unsigned int>(all_channels)) {
         const unsigned int groups = (C + F::CHANNELS - 1) / F::CHANNELS, tokens = static_cast<unsigned int>(length);
         const unsigned int chunks = (tokens + F::TOKENS - 1) / F::TOKENS;
         // `apply` starts where `sums` ended: that part of the input is still in the cache.
@@ -44,8 +45,31 @@ struct Place {
         valid = channels == 0 || first >= tokens ? 0 : tokens - first < F::STEPS ? tokens - first : F::STEPS;
     }
     // Where a token of its picture lies.
-    __device__ unsigned long long at(unsigned int token) const { return static_cast<unsigned long long>(token) * C + c; }
+    __device__ unsigned long long at(unsigned int token) const {
+        return static_cast<unsigned long long>(token) * C + c;
+    }
 };
+
+// put(i, place in the tensors) for each token of a part, whose first is the `begin`-th of the thread's.
+template <class T, class Put>
+__device__ void for_each_token(const Place<T>& place, const long long* __restrict__ order, int begin, Put put) {
+    const unsigned int first = place.first + begin;
+    const int valid = place.valid - begin;
+    if (order) {
+#pragma unroll
+        for (int i = 0; i < Forward<T>::PART; ++i) {
+            if (i >= valid) return;
+            put(i, place.picture + place.at(order[first + i]));
+        }
+    } else {
+        unsigned long long at = place.picture + place.at(first);
+#pragma unroll
+        for (int i = 0; i < Forward<T>::PART; ++i, at += place.C) {
+            if (i >= valid) return;
+            put(i, at);
+        }
+    }
+}
 
 // A thread's tokens of one tensor; `absent` stands for those that do not exist.
 template <class T>
@@ -53,13 +77,16 @@ struct Words {
     static constexpr int STEPS = Forward<T>::STEPS;
     unsigned int of[STEPS];
 
-    __device__ Words(const Place<T>& place, const T* __restrict__ from, const long long* __restrict__ order, bool paired,
-                     unsigned int absent) {
+    __device__ Words(const Place<T>& place, const T* __restrict__ from, const long long* __restrict__ order,
+                     bool paired, unsigned int absent) {
         from += place.picture;
-        auto read = [&](const T* at) { return paired ? *reinterpret_cast<const unsigned int*>(at) : word_of(at, place.channels); };
+        auto read = [&](const T* at) {
+            return paired ? *reinterpret_cast<const unsigned int*>(at) : word_of(at, place.channels);
+        };
         if (order) {
 #pragma unroll
-            for (int i = 0; i < STEPS; ++i) of[i] = i < place.valid ? read(from + place.at(order[place.first + i])) : absent;
+            for (int i = 0; i < STEPS; ++i)
+                of[i] = i < place.valid ? read(from + place.at(order[place.first + i])) : absent;
         } else {
             const T* at = from + place.at(place.first);
 #pragma unroll
@@ -127,7 +154,8 @@ __device__ void forward_sums(long long length, long long C, long long paired, co
     for (int i = 0; i < F::WARPS; ++i) {
         own[i] = sides_of[i][n][place.lane];
         const float scale = weight(top_of[i][n][place.lane]);
-        own[i].left.at[A] *= scale, own[i].left.at[B] *= scale, own[i].right.at[A] *= scale, own[i].right.at[B] *= scale;
+        own[i].left.at[A] *= scale, own[i].left.at[B] *= scale, own[i].right.at[A] *= scale,
+            own[i].right.at[B] *= scale;
         total.left.pass(power, F::STEPS, own[i].left);
     }
 #pragma unroll
@@ -198,32 +226,16 @@ __device__ void forward_apply(long long length, long long C, long long paired, c
                 enters[n].left.step(lam[n], x[i], e[i]);
             }
         }
-        const unsigned int first = place.first + p * F::PART;
-        const int valid = place.valid - p * F::PART;
-        auto each = [&](auto put) {  // with each token's number here and its place in the tensors
-            if (order) {
-#pragma unroll
-                for (int i = 0; i < F::PART; ++i) {
-                    if (i >= valid) return;
-                    put(i, place.picture + place.at(order[first + i]));
-                }
-            } else {
-                unsigned long long at = place.picture + place.at(first);
-#pragma unroll
-                for (int i = 0; i < F::PART; ++i, at += place.C) {
-                    if (i >= valid) return;
-                    put(i, at);
-                }
-            }
-        };
         if (paired)
-            each([&](int i, unsigned long long at) {
+            for_each_token(place, order, p * F::PART, [&](int i, unsigned long long at) {
                 *reinterpret_cast<unsigned int*>(y + at) = narrowed<T>(result[i]);
             });
         else
-            each([&](int i, unsigned long long at) { put_word(narrowed<T>(result[i]), y + at, place.channels); });
+            for_each_token(place, order, p * F::PART, [&](int i, unsigned long long at) {
+                put_word(narrowed<T>(result[i]), y + at, place.channels);
+            });
         if (denominator)
-            each([&](int i, unsigned long long at) {
+            for_each_token(place, order, p * F::PART, [&](int i, unsigned long long at) {
 #pragma unroll
                 for (int n = 0; n < F::WIDTH; ++n)
                     if (n < place.channels) denominator[at + n] = den[i][n];
