@@ -13,8 +13,7 @@ from stylecli.devices import free_on
 from stylecli.errors import is_out_of_memory
 from stylecli.memory import free_memory, give_back
 from stylecli.paint.memory import TilePlan, plan_tiles
-from stylecli.paint.photo import Framed, Photo
-from stylecli.paint.pixels import strips
+from stylecli.paint.photo import Framed, Photo, strips_on
 from stylecli.paint.size import enlarge_with_detail, resize
 from stylecli.tiling import Grid, LazyFeatureMap, sweep
 
@@ -110,7 +109,7 @@ def at_full_size(
     whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
     if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
         whole = resize(Photo(whole), size, device)
-    for top, bottom in strips(*size):
+    for top, bottom in strips_on(device, *size):
         if whole.shape[2:] == size:
             yield top, bottom, whole[:, :, top:bottom]
         else:

@@ -6,6 +6,8 @@ one copy. So whole pictures stay as they came, and only the rows at hand are flo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stylecli.devices import free_on, upload
 from stylecli.errors import InputError, UsageError
 from stylecli.ops.luma import luma
-from stylecli.paint.pixels import rows_to_whole, to_tensor
+from stylecli.paint.pixels import STRIP_PIXELS, rows_to_whole, strips, to_tensor
+
+_STRIP_ON_CARD = 1 << 22  # pixels
+_BYTES_OF_STRIP = 80  # that one of its pixels takes on its way to full size
+
+
+def strips_on(device: torch.device | None, height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows in which a picture of full size is gone through on ``device``; None: on the CPU. A card waits for
+    Python before each of the hundred steps of a strip: there they are large, but take an eighth of its free memory at
+    most."""
+    if device is None or device.type == "cpu":
+        return strips(height, width)
+    room = free_on(device)
+    most = _STRIP_ON_CARD if room is None else room // 8 // _BYTES_OF_STRIP
+    return strips(height, width, min(_STRIP_ON_CARD, max(STRIP_PIXELS, most)))
 
 
 class Photo:
@@ -44,6 +61,21 @@ class Photo:
             self.batch, self.height, self.width = data.shape[0], data.shape[2], data.shape[3]
         self._data: Any = data  # an array or a tensor
         self.nbytes: int = data.nbytes
+        self._sent: Tensor | None = None
+
+    def on(self, device: torch.device) -> Photo:
+        """The same with its bytes on ``device``, which makes floats of them there: sent once instead of whenever rows
+        are wanted, and a quarter of the size. Itself where it has no bytes, or they would take much of the memory."""
+        room = free_on(device)
+        if (
+            not isinstance(self._data, np.ndarray)
+            or self._data.dtype != np.uint8
+            or (room is not None and self.nbytes > room // 8)
+        ):
+            return self
+        sent = copy(self)
+        sent._sent = upload(torch.from_numpy(np.ascontiguousarray(self._data)), device)  # (H, W, 3)
+        return sent
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """(B, 3, bottom - top, W), float32 in 0..1."""
@@ -57,6 +89,9 @@ class Photo:
         if isinstance(self._data, Tensor):
             found = self._data[:, :, rows]
             return (found if columns is None else found[..., columns]).float()
+        if self._sent is not None:
+            sent = self._sent[rows]
+            return to_tensor(sent if columns is None else sent[:, columns])[None]
         part = self._data[rows]
         part = np.array(part if columns is None else part.take(columns, axis=1), order="C")
         return to_tensor(part)[None]

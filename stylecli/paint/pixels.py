@@ -51,12 +51,15 @@ def to_floats(pixels: npt.NDArray[Any]) -> FloatArray:
     return np.asarray(np.divide(pixels, np.float32(white), dtype=np.float32))
 
 
-def to_tensor(pixels: npt.NDArray[Any]) -> Tensor:
-    """uint8, uint16 or floats in 0..1, (..., H, W, 3), as a float32 tensor (..., 3, H, W) in 0..1."""
+def to_tensor(pixels: npt.NDArray[Any] | Tensor) -> Tensor:
+    """uint8, uint16 or floats in 0..1, (..., H, W, 3), as a float32 tensor (..., 3, H, W) in 0..1, on the CPU or on the
+    device of a tensor."""
     import torch
 
-    floats = torch.from_numpy(pixels).float()
-    white = _WHITE.get(pixels.dtype.name)
+    if isinstance(pixels, np.ndarray):
+        pixels = torch.from_numpy(pixels)
+    floats = pixels.float()
+    white = _WHITE.get(str(pixels.dtype).removeprefix("torch."))
     if white is not None:
         floats = floats.div_(white)
     return floats.movedim(-1, -3)

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from stylecli.devices import upload
 from stylecli.ops.luma import luma
-from stylecli.paint.photo import Photo
-from stylecli.paint.pixels import strips
+from stylecli.paint.photo import Photo, strips_on
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size
 _NOISE = 1e-3  # variance under which content counts as flat
@@ -40,7 +39,7 @@ def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = No
     first, weights = _shrinking_taps(H, size[0])  # (h,), (h, K)
     K = weights.shape[1]
     small = torch.zeros(photo.batch, 3, *size, device=device)
-    for top, bottom in strips(H, W):
+    for top, bottom in strips_on(device, H, W):
         rows = F.interpolate(
             photo.rows(top, bottom) if device is None else upload(photo.rows(top, bottom), device),
             size=(bottom - top, size[1]),

@@ -270,6 +270,8 @@ class Stylizer:
             for top, bottom in strips(photo.height, photo.width):
                 canvas.put(top, photo.rows(top, bottom))
             return canvas.done()
+        if self.device.type != "cpu":
+            photo = photo.on(self.device)
         size = working_size(
             photo.height, photo.width, self.descriptor.working_side, stroke_size, self.descriptor.smallest
         )

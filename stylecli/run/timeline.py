@@ -135,18 +135,23 @@ class FilmPainter:
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
         import numpy as np
+        import torch
 
-        from stylecli.devices import own_stream
+        from stylecli.devices import own_stream, upload
 
         if len(self._bound) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
-        batch = to_tensor(np.stack([frame.pixels for frame in frames]))  # (B, 3, H, W)
+        pixels, device = np.stack([frame.pixels for frame in frames]), self._stylizer.device
         painters = self._painters_at(seconds[0])
-        with own_stream(self._stylizer.device):  # of this thread: others send and fetch meanwhile
+        with own_stream(device):  # of this thread: others send and fetch meanwhile
+            if pixels.dtype == np.uint8:  # a quarter of what floats are
+                batch = to_tensor(upload(torch.from_numpy(pixels), device))  # (B, 3, H, W)
+            else:
+                batch = to_tensor(pixels)
             made, *others = (paint(one, self._options, batch) for one, _ in painters)
             if others:
                 made = made.lerp(others[0], painters[1][1])
-            painted = made.permute(0, 2, 3, 1).contiguous().numpy()
+            painted = made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         for number, frame in enumerate(frames):
             share = np.float32(seen(frame.pixels))
             if share < 1:

@@ -1,6 +1,8 @@
 """To the working size and back, strip by strip: what torch gives at once, whatever the strips."""
 
+import itertools
 import resource
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from stylecli.paint import pixels as rows
-from stylecli.paint.photo import Canvas, Framed, Photo
+from stylecli.paint.photo import Canvas, Framed, Photo, strips_on
 from stylecli.paint.size import enlarge_with_detail, resize
 
 
@@ -52,6 +54,31 @@ def test_what_is_enlarged_is_what_torch_enlarges():
     expected = F.interpolate(painted, size=(67, 80), mode="bicubic").clamp(0, 1)
     result = enlarge_with_detail(painted, Photo(grey), torch.full((1, 3, 67, 80), 0.5), 0, 67)
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+def test_a_photograph_sent_as_bytes_gives_the_same_floats(monkeypatch):
+    photo = Photo(np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8))
+    sent = photo.on(torch.device("cpu"))
+    assert sent is not photo
+    for rows_of in (lambda p: p.rows(2, 5), lambda p: p.picked([3, 1, 1], [6, 0]), lambda p: p.all()):
+        assert torch.equal(rows_of(sent), rows_of(photo))
+    for other in (Photo(torch.rand(3, 9, 7)), Photo(np.zeros((9, 7, 3), np.uint16))):
+        assert other.on(torch.device("cpu")) is other
+    monkeypatch.setattr("stylecli.paint.photo.free_on", lambda device: 8 * 9 * 7 * 3 - 1)
+    assert photo.on(torch.device("cpu")) is photo
+
+
+def test_strips_are_large_on_a_card_with_memory(monkeypatch):
+    card, size = SimpleNamespace(type="cuda"), (6000, 8000)
+    counts = []
+    for room in (None, 64 << 30, 1 << 30, 0):
+        monkeypatch.setattr("stylecli.paint.photo.free_on", lambda device, room=room: room)
+        parts = [*strips_on(card, *size)]
+        assert parts[0][0] == 0 and parts[-1][1] == size[0]
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(parts))
+        counts.append(len(parts))
+    on_cpu = len([*strips_on(torch.device("cpu"), *size)])
+    assert counts[0] == counts[1] < counts[2] < counts[3] == on_cpu
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (40, 50)])
