@@ -109,7 +109,7 @@ def at_full_size(
     whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
     if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
         whole = resize(Photo(whole), size, device)
-    for top, bottom in strips_on(device, *size):
+    for top, bottom in strips_on(device, *size, photo.batch):
         if whole.shape[2:] == size:
             yield top, bottom, whole[:, :, top:bottom]
         else:

@@ -21,19 +21,21 @@ from stylecli.errors import InputError, UsageError
 from stylecli.ops.luma import luma
 from stylecli.paint.pixels import STRIP_PIXELS, rows_to_whole, strips, to_tensor
 
-_STRIP_ON_CARD = 1 << 22  # pixels
+_STRIP_ON_CARD, _STRIP_UNTOLD = 1 << 24, 1 << 21  # pixels; where the card does not tell what is free
 _BYTES_OF_STRIP = 80  # that one of its pixels takes on its way to full size
 
 
-def strips_on(device: torch.device | None, height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows in which a picture of full size is gone through on ``device``; None: on the CPU. A card waits for
-    Python before each of the hundred steps of a strip: there they are large, but take an eighth of its free memory at
-    most."""
+def strips_on(
+    device: torch.device | None, height: int, width: int, batch: int = 1
+) -> Iterator[tuple[int, int]]:
+    """Ranges of rows in which pictures of full size, ``batch`` at once, are gone through on ``device``; None: on the
+    CPU. A card waits for Python before each of the hundred steps of a strip: there they are large, but take an eighth
+    of its free memory at most."""
     if device is None or device.type == "cpu":
         return strips(height, width)
     room = free_on(device)
-    most = _STRIP_ON_CARD if room is None else room // 8 // _BYTES_OF_STRIP
-    return strips(height, width, min(_STRIP_ON_CARD, max(STRIP_PIXELS, most)))
+    most = _STRIP_UNTOLD if room is None else min(_STRIP_ON_CARD, room // 8 // _BYTES_OF_STRIP)
+    return strips(height, width, max(STRIP_PIXELS, most // batch))
 
 
 class Photo:

@@ -39,7 +39,7 @@ def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = No
     first, weights = _shrinking_taps(H, size[0])  # (h,), (h, K)
     K = weights.shape[1]
     small = torch.zeros(photo.batch, 3, *size, device=device)
-    for top, bottom in strips_on(device, H, W):
+    for top, bottom in strips_on(device, H, W, photo.batch):
         rows = F.interpolate(
             photo.rows(top, bottom) if device is None else upload(photo.rows(top, bottom), device),
             size=(bottom - top, size[1]),

@@ -71,14 +71,16 @@ def test_a_photograph_sent_as_bytes_gives_the_same_floats(monkeypatch):
 def test_strips_are_large_on_a_card_with_memory(monkeypatch):
     card, size = SimpleNamespace(type="cuda"), (6000, 8000)
     counts = []
-    for room in (None, 64 << 30, 1 << 30, 0):
+    for room in (64 << 30, 4 << 30, None, 0):
         monkeypatch.setattr("stylecli.paint.photo.free_on", lambda device, room=room: room)
         parts = [*strips_on(card, *size)]
         assert parts[0][0] == 0 and parts[-1][1] == size[0]
         assert all(one[1] == other[0] for one, other in itertools.pairwise(parts))
         counts.append(len(parts))
     on_cpu = len([*strips_on(torch.device("cpu"), *size)])
-    assert counts[0] == counts[1] < counts[2] < counts[3] == on_cpu
+    assert counts[0] < counts[1] < counts[2] < counts[3] == on_cpu
+    monkeypatch.setattr("stylecli.paint.photo.free_on", lambda device: 64 << 30)
+    assert counts[0] < len([*strips_on(card, *size, batch=16)]) < on_cpu
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (40, 50)])
