@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylecli.run.temporal import grid
+from stylecli.run.motion import grid
 
 Picture = NDArray[np.float32]
 _CUT = 30.0  # levels by which two frames differ on average: a new scene, not flicker

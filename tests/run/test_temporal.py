@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stylecli.run.temporal import Blender, Motion, MotionEstimator
+from stylecli.run.motion import Motion, MotionEstimator
+from stylecli.run.temporal import Blender
 
 Picture = NDArray[np.float32]
 
