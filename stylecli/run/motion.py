@@ -95,14 +95,15 @@ class MotionEstimator:
     def between(self, before: _Small, now: _Small) -> Motion:
         """How a frame follows from the one before; the same whichever thread asks."""
         back, forth = self._flow(now.grey, before.grey), self._flow(before.grey, now.grey)  # (h, w, 2)
+        across, down = _parts(back)
         # Standing still is the better explanation wherever it explains the input as well.
-        still = (np.abs(back[..., 0]) < _STILL) & (np.abs(back[..., 1]) < _STILL)
-        back[still & (_difference(now.colours, before.colours) < _SAME / 2)] = 0
-        there = grid(back)
-        returned = np.asarray(
-            cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
-        )
-        gap, length = _squared(back + returned), _squared(back) + _squared(returned)
+        still = (np.abs(across) < _STILL) & (np.abs(down) < _STILL)
+        still &= _difference(now.colours, before.colours) < _SAME / 2
+        across[still] = down[still] = 0
+        there = grid(across, down)
+        returned = _parts(cv2.remap(forth, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        gap = _squared(across + returned[0], down + returned[1])
+        length = _squared(across, down) + _squared(*returned)
         agrees = np.clip(1.5 - gap / (0.01 * length + 0.5), 0, 1)
         remapped = cv2.remap(before.colours, *there, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         carried = np.asarray(remapped, np.uint8)
@@ -120,7 +121,7 @@ class MotionEstimator:
             if cut
             else np.asarray(cv2.blur(cv2.erode(trust, np.ones((3, 3))), (3, 3)), np.float32)
         )
-        return Motion(back, trust, cut)
+        return Motion(np.asarray(cv2.merge([across, down]), np.float32), trust, cut)
 
 
 def follow(frames: Iterable[Frame], threads: int) -> Generator[tuple[Frame, Motion | None]]:
@@ -141,16 +142,23 @@ def follow(frames: Iterable[Frame], threads: int) -> Generator[tuple[Frame, Moti
             yield frame, moved
 
 
-def _squared(flow: Float) -> Float:
-    """Squared lengths: (h, w, 2) to (h, w)."""
-    return flow[..., 0] ** 2 + flow[..., 1] ** 2
+def _parts(flow: NDArray[Any]) -> tuple[Float, Float]:
+    """(h, w, 2) to across and down, each (h, w): numpy is slow along an axis of two."""
+    across, down = cv2.split(flow)
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
-def grid(flow: Float) -> tuple[Float, Float]:
-    """Where each place comes from, as ``cv2.remap`` wants it: (x, y), each (h, w)."""
-    h, w = flow.shape[:2]
-    across, down = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)[:, None]
-    return np.asarray(flow[..., 0] + across, np.float32), np.asarray(flow[..., 1] + down, np.float32)
+def _squared(across: Float, down: Float) -> Float:
+    """Squared lengths, (h, w)."""
+    return across**2 + down**2
+
+
+def grid(across: Float, down: Float, top: int = 0) -> tuple[Float, Float]:
+    """Where each place of rows from ``top`` on comes from, as ``cv2.remap`` wants it: (x, y), each (h, w). ``across``
+    and ``down``: how far it is from there, (h, w)."""
+    h, w = across.shape
+    x, y = np.arange(w, dtype=np.float32), np.arange(top, top + h, dtype=np.float32)
+    return across + x, down + y[:, None]
 
 
 def _small(pixels: NDArray[Any]) -> NDArray[np.uint8]:

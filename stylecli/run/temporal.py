@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylecli.paint.pixels import strips
-from stylecli.run.motion import Motion
+from stylecli.run.motion import Motion, grid
 
 Float = NDArray[np.float32]
 _Result = TypeVar("_Result")
@@ -77,7 +77,8 @@ class Blender:
         def carry(strip: _Strip) -> tuple[float, ...]:
             """Fill ``change``: the previous result, carried here, less ``painted``. Returns the sums of its colours."""
             rows = slice(*strip)
-            x, y = _grid(flow[rows], strip[0], W / w, H / h)
+            across, down = flow[rows, :, 0] * np.float32(W / w), flow[rows, :, 1] * np.float32(H / h)
+            x, y = grid(across, down, strip[0])
             moved = [
                 cv2.remap(one, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for one in colours
             ]
@@ -119,16 +120,6 @@ class LayeredBlender:
         """``painted`` (L H, W, 3) in 0..1, to the same."""
         parts = zip(self._blenders, np.split(painted, len(self._blenders)), strict=True)
         return np.concatenate([blender.next(part, motion) for blender, part in parts])
-
-
-def _grid(flow: Float, top: int, across: float, down: float) -> tuple[Float, Float]:
-    """Where each place of rows from ``top`` on comes from, as ``cv2.remap`` wants it: (x, y), each (h, w). ``flow``
-    (h, w, 2) is multiplied by ``across`` and ``down``."""
-    h, w = flow.shape[:2]
-    x, y = flow[..., 0] * np.float32(across), flow[..., 1] * np.float32(down)
-    x += np.arange(w, dtype=np.float32)
-    y += np.arange(top, top + h, dtype=np.float32)[:, None]
-    return x, y
 
 
 def _lacking_detail(blended: Float, towards: Float) -> tuple[Float, Float]:
