@@ -137,9 +137,10 @@ def frames(device: torch.device, small: bool) -> Rows:
     batches, several at the same time, following the motion, and steadying. Needs no library of films."""
     import numpy as np
 
+    from stylecli.run.motion import MotionEstimator
     from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch, ordered_parallel_map
     from stylecli.run.style_specs import StyleSpec
-    from stylecli.run.temporal import Blender, MotionEstimator
+    from stylecli.run.temporal import Blender
     from stylecli.run.timeline import FilmPainter, Timeline
 
     stylizer = Stylizer.from_pretrained(device=str(device))

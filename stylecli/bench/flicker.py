@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylecli.run.temporal import grid
+from stylecli.run.motion import grid
 
 Picture = NDArray[np.float32]
 _CUT = 30.0  # levels by which two frames differ on average: a new scene, not flicker
@@ -51,7 +51,7 @@ class WarpingError:
         greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (earlier, now)]
         back = self._dis.calc(greys[1], greys[0], None)  # (H, W, 2)
         forth = self._dis.calc(greys[0], greys[1], None)
-        x, y = grid(back)
+        x, y = grid(back[..., 0], back[..., 1])
         returned = np.asarray(cv2.remap(forth, x, y, cv2.INTER_LINEAR))
         gap = ((back + returned) ** 2).sum(2)
         H, W = greys[0].shape

@@ -26,9 +26,10 @@ from stylecli.paint.options import PaintOptions
 from stylecli.paint.stylizer import Stylizer
 from stylecli.run.film import FilmRun
 from stylecli.run.film_checkpoint import Progress
+from stylecli.run.motion import Motion, MotionEstimator
 from stylecli.run.parallel_map import ordered_parallel_map
 from stylecli.run.style_specs import StyleSpec
-from stylecli.run.temporal import Blender, Motion, MotionEstimator
+from stylecli.run.temporal import Blender
 from stylecli.run.timeline import FilmPainter, Timeline
 
 _MEMORY_SIZE = (640, 360)
@@ -153,7 +154,10 @@ def overlap(clip: Path, paint: FilmPainter, excerpt: Excerpt, strength: float) -
 
     def film(source: Source, sink: Sink) -> FilmRun:
         return FilmRun(
-            source, sink, painted_batch, strength, None, Progress(""), at_once=size, workers=workers
+            *(source, sink, painted_batch, strength, None, Progress("")),
+            at_once=size,
+            workers=workers,
+            beside=paint.threads_beside,
         )
 
     painted_batch(frames[:1])  # whatever is prepared once

@@ -1,15 +1,16 @@
 """One film from its first frame to its last: decode, follow the motion, paint, steady and encode, all at once.
 
 Frames pass through threads with short queues between them and never touch the disk. Painting, the slow part, knows
-nothing of other frames and takes them in batches, several at the same time; steadying and encoding follow in order
-behind it.
+nothing of other frames and takes them in batches, several at the same time; motion, which needs two frames and no more,
+is estimated of several at the same time too. Steadying needs the result before: it and encoding follow in order behind.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,24 +22,16 @@ from stylecli.media.video.encoding import GOP_FRAMES
 from stylecli.media.video.sink import Sink
 from stylecli.media.video.source import Source
 from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
+from stylecli.run.motion import Motion, follow
 from stylecli.run.parallel_map import ordered_parallel_map
 from stylecli.run.stages import Stages
-from stylecli.run.temporal import Blender, LayeredBlender, Motion, MotionEstimator
+from stylecli.run.temporal import Blender, Each, LayeredBlender
 
 FramePainter = Callable[[Sequence[Frame]], FloatArray]
 """Frames of one size to (B, H, W, 3) in 0..1."""
 
 _PIXELS_AHEAD = 2**23  # waiting between two stages
-
-
-@dataclass
-class Seconds:
-    """How long each stage was at work."""
-
-    decode: float = 0.0
-    motion: float = 0.0
-    paint: float = 0.0
-    encode: float = 0.0
+_STEADY_AHEAD = 2  # frames that wait to be encoded: as floats they are large, and more wait to be steadied
 
 
 @dataclass(frozen=True)
@@ -46,6 +39,9 @@ class _Moved:
     frame: Frame
     motion: Motion | None
     ends_group: bool
+
+
+_Painted = tuple[_Moved, FloatArray]
 
 
 @dataclass
@@ -59,10 +55,12 @@ class FilmRun:
         advanced: told after each frame how many are done.
         stop: set from outside; the group being painted is completed, then the run ends.
         at_once: how many frames ``paint`` is given in one call. workers: how many such calls at the same time.
+        beside: how many threads follow the motion beside it, and how many steady; the result is the same.
         layers: how many paintings of each frame ``paint`` gives, one below the other.
         end: the frame to stop before; None: the film's end.
         finish: makes of a frame and its steadied paintings what is written; called in order.
         completed: whether the run has reached the last frame.
+        seconds: how long ``paint`` was at work.
     """
 
     source: Source
@@ -75,11 +73,12 @@ class FilmRun:
     stop: threading.Event = field(default_factory=threading.Event)
     at_once: int = 1
     workers: int = 1
-    seconds: Seconds = field(default_factory=Seconds)
+    beside: int = 1
     layers: int = 1
     end: int | None = None
     finish: Callable[[Frame, FloatArray], FloatArray] = lambda frame, painted: painted
     completed: bool = field(init=False, default=False)
+    seconds: float = field(init=False, default=0.0)
 
     def run(self) -> Progress:
         """Paint all frames, or until ``stop``; how far it got. The sink still has to be finished.
@@ -90,21 +89,23 @@ class FilmRun:
         waiting = max(2, min(8, _PIXELS_AHEAD // (clip.width * clip.height)))
         decoded: Queue[Frame | None] = Queue(waiting)
         moved: Queue[_Moved | None] = Queue(waiting)
-        painted: Queue[tuple[_Moved, FloatArray] | None] = Queue(waiting)
+        painted: Queue[_Painted | None] = Queue(waiting)
+        steadied: Queue[_Painted | None] = Queue(_STEADY_AHEAD)
         ahead, behind = Stages(), Stages()
         self._progress = self.before
         self.sink.begin(self.before.groups, self.before.frames)
         state = self.checkpoint.state(self.before) if self.checkpoint is not None else None
         ahead.start("decode", self._decode, ahead, decoded)
         ahead.start("motion", self._follow, ahead, decoded, moved)
-        behind.start("encode", self._encode, behind, painted, state)
+        behind.start("steady", self._steady, behind, painted, steadied, state)
+        behind.start("encode", self._encode, behind, steadied)
         try:
             whole = True  # no group is half painted
             with closing(
                 ordered_parallel_map(self._paint, self._batches(ahead, moved), self.workers)
             ) as batches:
                 for batch, (pixels, took) in batches:
-                    self.seconds.paint += took / self.workers
+                    self.seconds += took / self.workers
                     if self.stop.is_set() and (whole or self.checkpoint is None):
                         break
                     if not all(behind.put(painted, pair) for pair in zip(batch, pixels, strict=True)):
@@ -135,26 +136,26 @@ class FilmRun:
         skip = max(0, self.before.frames - (self.temporal is not None))
         left = None if self.end is None else max(0, self.end - skip)
         frames = islice(self.source.frames(skip), left)
-        while True:
-            begun = time.perf_counter()
-            frame = next(frames, None)
-            self.seconds.decode += time.perf_counter() - begun
-            if not stages.put(decoded, frame) or frame is None:
+        for frame in frames:
+            if not stages.put(decoded, frame):
                 return
+        stages.put(decoded, None)
 
     def _follow(self, stages: Stages, decoded: Queue[Frame | None], moved: Queue[_Moved | None]) -> None:
-        estimator = MotionEstimator() if self.temporal is not None else None
-        number = max(0, self.before.frames - (estimator is not None))
-        for frame in stages.taken(decoded):
-            begun = time.perf_counter()
-            motion = None if estimator is None else estimator.next(frame.pixels)
-            self.seconds.motion += time.perf_counter() - begun
-            if number >= self.before.frames and not stages.put(
-                moved, _Moved(frame, motion, (number + 1) % GOP_FRAMES == 0)
-            ):
-                return
-            number += 1
+        number = max(0, self.before.frames - (self.temporal is not None))
+        with closing(self._motions(stages.taken(decoded))) as motions:
+            for frame, motion in motions:
+                if number >= self.before.frames and not stages.put(
+                    moved, _Moved(frame, motion, (number + 1) % GOP_FRAMES == 0)
+                ):
+                    return
+                number += 1
         stages.put(moved, None)
+
+    def _motions(self, frames: Iterator[Frame]) -> Generator[tuple[Frame, Motion | None]]:
+        if self.temporal is None:
+            return ((frame, None) for frame in frames)
+        return follow(frames, self.beside)
 
     def _paint(self, batch: Sequence[_Moved]) -> tuple[FloatArray, float]:
         """Painted frames, and the seconds that they took."""
@@ -173,33 +174,43 @@ class FilmRun:
         if batch and not stages.stopped.is_set():
             yield batch
 
-    def _encode(
-        self, stages: Stages, painted: Queue[tuple[_Moved, FloatArray] | None], state: FloatArray | None
+    def _steady(
+        self,
+        stages: Stages,
+        painted: Queue[_Painted | None],
+        steadied: Queue[_Painted | None],
+        state: FloatArray | None,
     ) -> None:
-        blender = self._blender(state)
+        with ThreadPoolExecutor(self.beside, "steady") as pool:  # (starts none before it is used)
+            blender = self._blender(state, map if self.beside == 1 else pool.map)
+            for one, pixels in stages.taken(painted):
+                steady = pixels if blender is None else blender.next(pixels, one.motion)
+                if not stages.put(steadied, (one, steady)):
+                    return
+        stages.put(steadied, None)
+
+    def _encode(self, stages: Stages, steadied: Queue[_Painted | None]) -> None:
         frames, last = self.before.frames, None
-        for one, pixels in stages.taken(painted):
-            begun = time.perf_counter()
-            steady = pixels if blender is None else blender.next(pixels, one.motion)
+        for one, steady in stages.taken(steadied):
             self.sink.add(one.frame, self.finish(one.frame, steady))
-            frames, last = frames + 1, one.frame
+            frames, last = frames + 1, (one.frame, steady)
             if one.ends_group:
-                self._close_group(frames, last, blender)
-            self.seconds.encode += time.perf_counter() - begun
+                self._close_group(frames, *last)
             self.advanced(frames)
         if last is not None and frames % GOP_FRAMES and self.completed:
-            self._close_group(frames, last, blender)
+            self._close_group(frames, *last)
 
-    def _blender(self, state: FloatArray | None) -> Blender | LayeredBlender | None:
+    def _blender(self, state: FloatArray | None, each: Each) -> Blender | LayeredBlender | None:
         if self.temporal is None:
             return None
         if self.layers == 1:
-            return Blender(self.temporal, state)
-        return LayeredBlender(self.temporal, self.layers, state)
+            return Blender(self.temporal, state, each)
+        return LayeredBlender(self.temporal, self.layers, state, each)
 
-    def _close_group(self, frames: int, last: Frame, blender: Blender | LayeredBlender | None) -> None:
+    def _close_group(self, frames: int, last: Frame, steady: FloatArray) -> None:
+        """``steady``, the last frame as it was steadied, is all that the temporal step remembers."""
         part = self.sink.cut()
         before = self._progress
         self._progress = Progress(before.job, before.groups + 1, frames, last.pts, last.duration)
         if self.checkpoint is not None:
-            self.checkpoint.write(self._progress, None if blender is None else blender.state, part)
+            self.checkpoint.write(self._progress, None if self.temporal is None else steady, part)

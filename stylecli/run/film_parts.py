@@ -62,7 +62,7 @@ class Joining(Task):
 
 def scene_cuts(frames: Iterable[Frame]) -> tuple[list[int], list[int]]:
     """The frames at which a new scene begins for the temporal step, and when each frame is shown."""
-    from stylecli.run.temporal import MotionEstimator
+    from stylecli.run.motion import MotionEstimator
 
     estimator = MotionEstimator()
     cuts, times = [], []

@@ -147,7 +147,7 @@ class Filming:
         self._warn(task, source.warnings)
         if self.job.is_animated(task):
             remember(task.target, {**self.job.settings(task), **paint.settings})
-        self._ended(task, checkpoint, source, sink, progress.frames, run.seconds.paint)
+        self._ended(task, checkpoint, source, sink, progress.frames, run.seconds)
 
     def _stretch(self, task: Stretch) -> None:
         """Its groups, in files that wait for those of the others."""
@@ -165,7 +165,7 @@ class Filming:
         seconds = 0.0
         if before.frames < task.end:
             run = self._run(task, source, sink, paint, checkpoint, before)
-            progress, seconds = run.run(), run.seconds.paint
+            progress, seconds = run.run(), run.seconds
             if not run.completed:
                 raise KeyboardInterrupt
             if progress.frames < task.end and not task.is_last:
@@ -217,6 +217,7 @@ class Filming:
             self.stop,
             paint.at_once(clip.width, clip.height),
             paint.workers(clip.width * clip.height),
+            paint.threads_beside,
             layers=job.layers(task),
             end=task.end if isinstance(task, Stretch) and not task.is_last else None,
             finish=lambda frame, painted: finish(frame, painted, begin + float(frame.pts * base)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -54,21 +55,51 @@ def frames_per_batch(stylizer: Stylizer, width: int, height: int) -> int:
     return max(1, min(_MOST_ON_CARD, (room // 4 - memory.always) // (memory.whole * h * w)))
 
 
+def threads_beside(stylizer: Stylizer) -> int:
+    """How many threads should follow a film's motion, and how many steady it, beside ``stylizer`` which paints it.
+
+    One on a CPU, whose cores the painting takes. A card paints faster than one core follows.
+    """
+    import torch
+
+    if stylizer.device.type == "cpu":
+        return 1
+    return max(1, min(_MOST, torch.get_num_threads() // 2))
+
+
 def ordered_parallel_map(
     work: Callable[[_Item], _Result], tasks: Iterable[_Item], workers: int
 ) -> Generator[tuple[_Item, _Result]]:
-    """Each task with what ``work`` makes of it; so many are worked on at the same time, each with its share of torch's
-    threads. Raises what ``work`` raises, at that task."""
+    """``in_order`` for what is done with torch: each thread has its share of torch's threads."""
     if workers == 1:
-        for task in tasks:
-            yield task, work(task)
+        yield from in_order(work, tasks, 1)
         return
     import torch
 
     threads = torch.get_num_threads()
-    begun: deque[tuple[_Item, Future[_Result]]] = deque()
     # (A thread's number of threads is its own, but new threads begin with the number that was set last.)
-    pool = ThreadPoolExecutor(workers, "paint", torch.set_num_threads, (max(1, threads // workers),))
+    share = partial(torch.set_num_threads, max(1, threads // workers))
+    try:
+        yield from in_order(work, tasks, workers, "paint", share)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def in_order(
+    work: Callable[[_Item], _Result],
+    tasks: Iterable[_Item],
+    workers: int,
+    name: str = "",
+    begin: Callable[[], object] | None = None,
+) -> Generator[tuple[_Item, _Result]]:
+    """Each task with what ``work`` makes of it; so many are worked on at the same time, in threads of that ``name``
+    that each ``begin`` so. Raises what ``work`` raises, at that task."""
+    if workers == 1:
+        for task in tasks:
+            yield task, work(task)
+        return
+    begun: deque[tuple[_Item, Future[_Result]]] = deque()
+    pool = ThreadPoolExecutor(workers, name, begin)
     try:
         for task in tasks:
             begun.append((task, pool.submit(work, task)))
@@ -80,4 +111,3 @@ def ordered_parallel_map(
             yield first, result.result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)

@@ -16,7 +16,7 @@ from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats, to_tensor
 from stylecli.paint.settings import Settings, fingerprint
 from stylecli.run.painters import paint, refined, resolve
-from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch
+from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch, threads_beside
 from stylecli.run.style_specs import StyleSpec, spec_of
 from stylecli.run.style_text import read_style
 
@@ -101,6 +101,11 @@ class FilmPainter:
     def workers(self, pixels: int) -> int:
         """How many frames of so many pixels should be painted at the same time."""
         return frames_in_parallel(self._stylizer, pixels)
+
+    @property
+    def threads_beside(self) -> int:
+        """How many threads should follow the motion at the same time, and how many steady."""
+        return threads_beside(self._stylizer)
 
     def at_once(self, width: int, height: int) -> int:
         """How many frames of that size should be given in one call."""

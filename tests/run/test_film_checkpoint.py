@@ -18,11 +18,19 @@ from stylecli.media.video.sink import FilmSink
 from stylecli.media.video.source import open_source
 from stylecli.run.film import FilmRun
 from stylecli.run.film_checkpoint import FilmCheckpoint, Progress
+from stylecli.run.motion import Motion
+from stylecli.run.temporal import Blender
 
 FRAMES = 380  # one group of pictures (of five groups), two further groups and a half
 
 
-def run(folder: Path, before: Progress, checkpoint: FilmCheckpoint, stop_in: int | None = None) -> FilmRun:
+def run(
+    folder: Path,
+    before: Progress,
+    checkpoint: FilmCheckpoint,
+    stop_in: int | None = None,
+    beside: int = 1,
+) -> FilmRun:
     """Paint nothing, steady, encode and join."""
     source = open_source(folder / "in.mp4", Excerpt())
     coding = Encoding(crf=20, preset="ultrafast").plan(source.clip)
@@ -34,7 +42,7 @@ def run(folder: Path, before: Progress, checkpoint: FilmCheckpoint, stop_in: int
             stop.set()  # the group that is painted is completed
         return np.stack([frame.pixels for frame in frames]).astype(np.float32) / 255
 
-    film = FilmRun(source, sink, paint, 0.9, checkpoint, before, stop=stop)
+    film = FilmRun(source, sink, paint, 0.9, checkpoint, before, stop=stop, beside=beside)
     progress = film.run()
     if film.completed:
         sink.finish(progress.last_duration)
@@ -98,8 +106,42 @@ def test_damage_costs_no_more_than_what_is_damaged(
     assert before.frames == goes_on_after
     if not goes_on_after and damage is not cut:
         return  # it begins again, as with the others
-    run(tmp_path, before, checkpoint)
+    run(tmp_path, before, checkpoint, beside=3)  # the same on a machine with more cores
     assert (tmp_path / "out.mp4").read_bytes() == whole
+
+
+def test_an_error_while_steadying_ends_the_run(
+    left: tuple[Path, Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, _, _ = left
+    shutil.copy(film, tmp_path / "in.mp4")
+    checkpoint = FilmCheckpoint(tmp_path / "out.mp4")
+    checkpoint.begin()
+    steadied = 0
+
+    def fail(blender: Blender, painted: np.ndarray, motion: Motion | None) -> np.ndarray:
+        nonlocal steadied
+        steadied += 1
+        if steadied > 60:
+            raise ValueError("the sixty-first")
+        return painted
+
+    monkeypatch.setattr(Blender, "next", fail)
+    raised: list[Exception] = []
+
+    def film_run() -> None:
+        try:
+            run(tmp_path, Progress("job"), checkpoint)
+        except ValueError as error:
+            raised.append(error)
+
+    thread = threading.Thread(
+        target=film_run, daemon=True
+    )  # so that a run without end would not hold up the tests
+    thread.start()
+    thread.join(timeout=60)
+    assert [str(error) for error in raised] == ["the sixty-first"]
+    assert steadied == 61 and checkpoint.read() == Progress("job", 1, 48, 47 * 512, 512)
 
 
 def test_journals_of_any_kind_end_nothing(left: tuple[Path, Path, bytes], tmp_path: Path) -> None:

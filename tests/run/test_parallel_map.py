@@ -11,7 +11,12 @@ import torch
 from stylecli import devices
 from stylecli.devices import own_stream
 from stylecli.models.style_rwkv.descriptor import DESCRIPTOR
-from stylecli.run.parallel_map import frames_in_parallel, frames_per_batch, ordered_parallel_map
+from stylecli.run.parallel_map import (
+    frames_in_parallel,
+    frames_per_batch,
+    ordered_parallel_map,
+    threads_beside,
+)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -134,3 +139,9 @@ def test_frames_in_one_call_by_memory(monkeypatch, free, size, at_once):
     assert frames_per_batch(stylizer, *size) == at_once
     if free is not None:
         assert frames_in_parallel(stylizer, size[0] * size[1]) == 2
+
+
+@pytest.mark.parametrize(("kind", "cores", "threads"), [("cpu", 16, 1), ("cuda", 16, 4), ("cuda", 1, 1)])
+def test_threads_beside_a_card_are_of_cores_that_it_leaves(monkeypatch, kind, cores, threads):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert threads_beside(SimpleNamespace(device=torch.device(kind))) == threads

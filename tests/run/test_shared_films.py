@@ -23,8 +23,8 @@ from stylecli.run.events import Advanced, Done, Event, Failed, FilmDone, Started
 from stylecli.run.film_checkpoint import FilmCheckpoint
 from stylecli.run.film_handout import FilmHandout
 from stylecli.run.film_parts import Joining, Stretch, scene_cuts, stretches
+from stylecli.run.motion import MotionEstimator
 from stylecli.run.plan import Task
-from stylecli.run.temporal import MotionEstimator
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stylecli.run.temporal import Blender, Motion, MotionEstimator
+from stylecli.media.video.clip import Frame
+from stylecli.run import motion as motion_module
+from stylecli.run import temporal
+from stylecli.run.motion import Motion, MotionEstimator
+from stylecli.run.temporal import Blender
 
 Picture = NDArray[np.float32]
 
@@ -75,6 +80,43 @@ def test_flow_is_the_known_one() -> None:
     inside = motion.flow[16:-16, 16:-16]
     assert np.abs(np.median(inside, (0, 1)) - (2, 0)).max() < 0.1
     assert motion.trust[16:-16, 16:-16].mean() > 0.9
+
+
+def test_motion_is_the_same_however_many_threads_follow_it() -> None:
+    frames = [Frame(n, 1, (frame * 255).astype(np.uint8)) for n, frame in enumerate(panning(16, 3))]
+    alone = follow(panning(16, 3))
+    for threads in (1, 4):
+        followed = list(motion_module.follow(frames, threads))
+        assert [frame for frame, _ in followed] == frames
+        for one, (_, other) in zip(alone, followed, strict=True):
+            assert (one is None) == (other is None)
+            if one is not None and other is not None:
+                assert (one.flow == other.flow).all() and (one.trust == other.trust).all()
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_strips_and_threads_give_the_same_pixels_as_the_whole(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = panning(4, 2)
+    painted, motions = flickering(frames), follow(frames)
+    whole = steady(painted, motions)
+    monkeypatch.setattr(temporal, "_STRIP_PIXELS", rows * 160)
+    with ThreadPoolExecutor(3) as pool:
+        blender = Blender(0.975, each=pool.map)
+        for frame, motion, expected in zip(painted, motions, whole, strict=True):
+            np.testing.assert_allclose(blender.next(frame, motion), expected, rtol=0, atol=1e-6)
+
+
+def test_what_was_given_is_not_written_to_again() -> None:
+    frames = panning(5, 2)
+    given = []
+    blender = Blender(0.975)
+    for frame, motion in zip(flickering(frames), follow(frames), strict=True):
+        result = blender.next(frame, motion)
+        given.append((frame, frame.copy(), result, result.copy()))
+    for frame, frame_then, result, result_then in given:
+        assert (frame == frame_then).all() and (result == result_then).all()
 
 
 def test_a_cut_begins_anew() -> None:
