@@ -5,6 +5,7 @@
 // 8 bytes long.
 
 #include "../common/storage.cuh"
+#include "../common/tokens.cuh"
 
 namespace {
 
@@ -43,11 +44,6 @@ struct Place {
         inside = i < static_cast<long long>(W) * each;
         token = (static_cast<long long>(blockIdx.z) * H + blockIdx.y) * W + j;
     }
-};
-
-template <class T, int N>
-struct alignas(sizeof(T) * N) Vector {
-    T at[N];
 };
 
 // A thread makes N channels of one token, N dividing C / G.

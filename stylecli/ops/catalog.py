@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import border, native, painting_cuda
 from stylecli.ops.adain import adain, adain_reference
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
@@ -23,7 +23,7 @@ from stylecli.ops.conv3x3 import (
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
-from stylecli.ops.moments import moments, moments_reference
+from stylecli.ops.moments import EPS, mean_std, moments, moments_reference
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import of_map, selective_scan, selective_scan_reference
 
@@ -149,11 +149,30 @@ _CONV_EXTREMES = (
     lambda x, weight, bias: (1e4 * x, weight, bias),
     lambda x, weight, bias: (x[:, :, :1, :1].contiguous(), weight, bias),  # a single pixel
 )
-_MAP_EXTREMES = (lambda x, *more: (1e3 * x, *more), lambda x, *more: (x[:, :, :1, :1].contiguous(), *more))
+_MAP_EXTREMES = (
+    lambda x, *more: (1e3 * x, *more),
+    lambda *maps: tuple(
+        x[:16] if x.dim() < 4 or x.shape[1] == 1 else x[:, :16] for x in maps
+    ),  # whole vectors
+    lambda x, *more: (x[:, :, :1, :1].contiguous(), *more),
+)
 
 
 def _moments(x: Tensor) -> Tensor:
-    return torch.cat(moments(x), 1).flatten(1)
+    return torch.cat([*moments(x), *mean_std(x)], 1).flatten(1)
+
+
+def _moments_reference(x: Tensor) -> Tensor:
+    mean, variance = moments_reference(x).chunk(2, 1)
+    return torch.cat([mean, variance, mean, (variance + EPS).sqrt()], 1)
+
+
+def _bordered(x: Tensor) -> Tensor:
+    return torch.stack([border.bordered(x), border.bordered(x, reflect=True)])
+
+
+def _bordered_reference(x: Tensor) -> Tensor:
+    return torch.stack([border.plain(x.double()), border.plain(x.double(), reflect=True)])
 
 
 def _usable(name: str, cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
@@ -166,11 +185,15 @@ def _for_painting(
     reference: Callable[..., Tensor],
     example: Callable[[int, torch.Generator], tuple[Tensor, ...]],
     *extremes: Callable[..., tuple[Tensor, ...]],
+    on: tuple[str, ...] = ("cpu",),
 ) -> Operator:
-    """One that has a kernel for painting on the CPU alone."""
-    usable = {"cpu": partial(native.takes_float32, name)}
+    """One that has kernels for painting alone, ``on`` these types of devices."""
+    known = {"cpu": partial(native.takes_float32, name), "cuda": partial(painting_cuda.usable, name)}
+    usable = {kind: known[kind] for kind in on}
     return Operator(name, function, reference, example, usable, False, extremes)
 
+
+_BOTH = ("cpu", "cuda")
 
 OPERATORS = (
     Operator(
@@ -210,11 +233,19 @@ OPERATORS = (
         _conv3x3_example,
         *_CONV_EXTREMES,
     ),
-    _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES),
+    _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES, on=_BOTH),
     _for_painting(
-        "depthwise3x3", depthwise3x3, depthwise3x3_reference, _depthwise3x3_example, *_MAP_EXTREMES
+        "depthwise3x3",
+        depthwise3x3,
+        depthwise3x3_reference,
+        _depthwise3x3_example,
+        *_MAP_EXTREMES,
+        on=_BOTH,
     ),
-    _for_painting("moments", _moments, moments_reference, _moments_example, _MAP_EXTREMES[0]),
+    _for_painting("moments", _moments, _moments_reference, _moments_example, *_MAP_EXTREMES[:2], on=_BOTH),
+    _for_painting(
+        "bordered", _bordered, _bordered_reference, _moments_example, _MAP_EXTREMES[1], on=("cuda",)
+    ),
 )
 
 
