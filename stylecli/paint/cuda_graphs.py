@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylecli.models.layers import noise_kept_in
+from stylecli.models.kept import held_in
 from stylecli.ops import proof
 from stylecli.ops.prover import CUDA_GRAPH
 
@@ -48,9 +48,9 @@ class Recording:
 def record(paint: Paint, content: Tensor) -> Recording:
     """Record the painting of pictures like this one, which was painted before. Raises RuntimeError where torch
     cannot."""
-    content, graph, held = content.clone(), torch.cuda.CUDAGraph(), list[Tensor]()
+    content, graph, held = content.clone(), torch.cuda.CUDAGraph(), list[Any]()
     # Other threads go on: one of them may be sending and fetching pictures.
-    with noise_kept_in(held), torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with held_in(held), torch.cuda.graph(graph, capture_error_mode="thread_local"):
         painted = paint(content)
     return Recording(content, painted, graph.replay, (graph, held, paint))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.models.layers import noise, noise_kept_in
+from stylecli.models.kept import held_in
+from stylecli.models.layers import noise
 from stylecli.paint.cuda_graphs import Paint, Recording, Recordings, painted
 
 
@@ -77,7 +78,7 @@ def test_where_recording_fails_it_is_tried_once_and_all_is_painted() -> None:
 def test_noise_that_a_recording_reads_is_held() -> None:
     held: list[Tensor] = []
     cpu = torch.device("cpu")
-    with noise_kept_in(held):
+    with held_in(held):
         first = noise(8, 8, 3, cpu, torch.float32)
     noise(8, 8, 4, cpu, torch.float32)
     assert len(held) == 1 and held[0] is first
