@@ -196,12 +196,13 @@ class AdaIn(nn.Module):
         self._kept = Kept()
 
     def _targets(self, code: Tensor, statistics: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation to be had: two (B, C, 1, 1) in float32."""
+        """Mean and standard deviation to be had: two (B, C, 1, 1)."""
         target = self.correction(code)
         if statistics is not None:
             target = target + statistics
         mean, log_std = target[..., None, None].chunk(2, dim=1)
-        return mean.float(), torch.exp(log_std.clamp(-6, 4)).float()
+        std = torch.exp(log_std.clamp(-6, 4))
+        return (mean.float(), std.float()) if mean.is_cuda else (mean, std)  # as its kernel reads them
 
     def forward(
         self, x: Tensor, code: Tensor, statistics: Tensor | None = None, after: float = 1.0
