@@ -172,9 +172,17 @@ class DepthwiseConv(nn.Conv2d):
         return depthwise3x3(x, self.weight, self.bias, self.activation)
 
 
-def strided_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
+class StridedConv(nn.Conv2d):
     """With stride 2, the border continued: (B, C, H, W) to (B, D, ceil(H / 2), ceil(W / 2))."""
-    return nn.Conv2d(inputs, outputs, kernel, 2, kernel // 2, padding_mode="replicate")
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3):
+        super().__init__(inputs, outputs, kernel, 2, kernel // 2, padding_mode="replicate")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or not x.is_cuda:
+            return super().forward(x)
+        x = bordered(x, width=self.kernel_size[0] // 2)  # in channels-last memory
+        return F.conv2d(x, self.weight, self.bias, self.stride)
 
 
 class AdaIn(nn.Module):

@@ -167,12 +167,12 @@ def _moments_reference(x: Tensor) -> Tensor:
     return torch.cat([mean, variance, mean, (variance + EPS).sqrt()], 1)
 
 
-def _bordered(x: Tensor) -> Tensor:
-    return torch.stack([border.bordered(x), border.bordered(x, reflect=True)])
+def _bordered(x: Tensor, border: Callable[..., Tensor] = border.bordered) -> Tensor:
+    return torch.cat([border(x).flatten(), border(x, reflect=True).flatten(), border(x, width=2).flatten()])
 
 
 def _bordered_reference(x: Tensor) -> Tensor:
-    return torch.stack([border.plain(x.double()), border.plain(x.double(), reflect=True)])
+    return _bordered(x.double(), border.plain)
 
 
 def _usable(name: str, cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:

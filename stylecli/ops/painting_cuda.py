@@ -20,7 +20,7 @@ _MOST_ROWS = 65_535  # of a grid in its second and third dimension
 
 def usable(operator: str, x: Tensor, *others: Tensor) -> bool:
     """Whether the operator's CUDA kernel takes a map and its parameters: of one card, of any float type but float64."""
-    if not cuda.takes(x, *others) or max(len(x), x.shape[2] + 2) > _MOST_ROWS:
+    if not cuda.takes(x, *others) or max(len(x), x.shape[2] + 8) > _MOST_ROWS:
         return False
     return cuda.load(operator, x.device, *_defines(operator, x)) is not None
 
@@ -124,16 +124,16 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: int) -> Te
     return out.permute(0, 3, 1, 2)
 
 
-def bordered(x: Tensor, reflect: bool) -> Tensor:
+def bordered(x: Tensor, reflect: bool, width: int) -> Tensor:
     """As :func:`stylecli.ops.border.bordered`."""
     tokens, apart = _strided(x)
     B, H, W, C = tokens.shape
-    out = tokens.new_empty(B, H + 2, W + 2, C)
+    out = tokens.new_empty(B, H + 2 * width, W + 2 * width, C)
     in_bytes = [n * x.element_size() for n in (C, *apart)]
     unit = math.gcd(16, tokens.data_ptr(), out.data_ptr(), *in_bytes)
     units, *apart_units = (n // unit for n in in_bytes)
-    grid = (-(-(W + 2) * units // _THREADS), H + 2, B)
-    sizes = (H, W, units, int(reflect), *apart_units)
+    grid = (-(-out.shape[2] * units // _THREADS), out.shape[1], B)
+    sizes = (H, W, units, width, int(reflect), *apart_units)
     _kernels("bordered", x).launch(f"bordered_{unit}", grid, _THREADS, *sizes, tokens, out)
     return out.permute(0, 3, 1, 2)
 

@@ -135,7 +135,7 @@ def test_part_of_a_wider_map(on_host, dtype, C, part):
         weight, bias = torch.randn(channels, 1, 3, 3).to(dtype), torch.randn(channels).to(dtype)
         y = painting_cuda.depthwise3x3(own, weight, bias, 1)
         assert error(y, depthwise3x3_reference(own, weight, bias, "silu")) < LIMITS[dtype]
-        assert torch.equal(painting_cuda.bordered(own, False), border.plain(own))
+        assert torch.equal(painting_cuda.bordered(own, False, 1), border.plain(own))
         assert error(moments_of(own), moments_reference(own)) < 1e-5
         parameters = adain_parameters(channels)
         y = painting_cuda.adain(own, parameters, None, 1.0)
@@ -145,13 +145,14 @@ def test_part_of_a_wider_map(on_host, dtype, C, part):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("C", [*CHANNELS, 3])
 @pytest.mark.parametrize(
-    ("size", "reflect"), [*((size, False) for size in SIZES), ((2, 2), True), ((33, 18), True)]
+    ("size", "reflect", "width"),
+    [*((size, False, width) for size in SIZES for width in (1, 2)), ((2, 2), True, 1), ((33, 18), True, 3)],
 )
-def test_bordered(on_host, size, reflect, C, dtype):
+def test_bordered(on_host, size, reflect, width, C, dtype):
     x = case(C, size, dtype)
-    y = guarded_map(painting_cuda.bordered, x, reflect)
+    y = guarded_map(painting_cuda.bordered, x, reflect, width)
     assert y.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(y, border.plain(x, reflect))
+    assert torch.equal(y, border.plain(x, reflect, width))
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -164,7 +165,7 @@ def test_unaligned(on_host, dtype, shift):
     weight, bias = torch.randn(48, 1, 3, 3).to(dtype), torch.randn(48).to(dtype)
     y = guarded_map(painting_cuda.depthwise3x3, x, weight, bias, 0, shift=shift)
     assert error(y, depthwise3x3_reference(x, weight, bias)) < LIMITS[dtype]
-    assert torch.equal(guarded_map(painting_cuda.bordered, x, False, shift=shift), border.plain(x))
+    assert torch.equal(guarded_map(painting_cuda.bordered, x, False, 1, shift=shift), border.plain(x))
 
 
 def test_order_of_threads_does_not_matter(on_host):
@@ -176,7 +177,7 @@ def test_order_of_threads_does_not_matter(on_host):
             yield from painting_cuda.moments(x, EPS)
             yield painting_cuda.adain(x, parameters, 1.0, 0.2)
             yield painting_cuda.depthwise3x3(x, weight, bias, 2)
-            yield painting_cuda.bordered(x, True)
+            yield painting_cuda.bordered(x, True, 1)
 
     ascending = list(everything())
     on_host(descending=True)

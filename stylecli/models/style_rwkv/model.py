@@ -24,10 +24,10 @@ from stylecli.models.layers import (
     SLOPE,
     AdaIn,
     Noise,
+    StridedConv,
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    strided_conv,
 )
 from stylecli.models.style_rwkv import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
@@ -44,9 +44,9 @@ class Encoder(nn.Module):
 
     def __init__(self, config: StyleRwkvConfig, blocks: tuple[int, ...]):
         super().__init__()
-        self.stem = strided_conv(3, config.stem, kernel=5)
+        self.stem = StridedConv(3, config.stem, kernel=5)
         inputs = (config.stem, *config.widths[:-1])
-        self.down = nn.ModuleList(strided_conv(i, o) for i, o in zip(inputs, config.widths, strict=True))
+        self.down = nn.ModuleList(StridedConv(i, o) for i, o in zip(inputs, config.widths, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(config.widths, blocks, strict=True)
