@@ -33,8 +33,8 @@ def adain(
     parameters = (mean, std, gain, offset)
     if native.paints("adain", x, *parameters):
         return _compiled(x, parameters, math.inf if limit is None else limit, slope)
-    if painting_cuda.paints("adain", x, *parameters):
-        return painting_cuda.adain(x, parameters, limit, slope)
+    if (kernels := painting_cuda.kernels("adain", x, *parameters)) is not None:
+        return painting_cuda.adain(kernels, x, parameters, limit, slope)
     return plain(x, *parameters, limit, slope)
 
 

@@ -22,8 +22,8 @@ def bordered(x: Tensor, reflect: bool = False, width: int = 1) -> Tensor:
     assert width == 1 or not reflect
     if x.device.type != "cuda":
         return plain(x, reflect, width)
-    if painting_cuda.paints("bordered", x):
-        return painting_cuda.bordered(x, reflect, width)
+    if (kernels := painting_cuda.kernels("bordered", x)) is not None:
+        return painting_cuda.bordered(kernels, x, reflect, width)
     for dim in (2, 3):
         first, last = int(reflect), x.shape[dim] - 1 - int(reflect)
         before, behind = [x.narrow(dim, first, 1)] * width, [x.narrow(dim, last, 1)] * width

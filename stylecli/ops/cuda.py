@@ -64,8 +64,10 @@ class Kernels:
             threads: of a block.
             arguments: each is 8 bytes to the kernel, see :func:`address`.
         """
-        values = [address(argument) for argument in arguments]
-        places = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        count = len(arguments)
+        values = (ctypes.c_int64 * count)(*map(address, arguments))
+        first = ctypes.addressof(values)
+        places = (ctypes.c_void_p * count)(*range(first, first + 8 * count, 8))
         stream = ctypes.c_void_p(torch.cuda.current_stream(self._device).cuda_stream)
         with self:
             if name not in self._functions:
@@ -77,14 +79,14 @@ class Kernels:
             _check(_driver().cuLaunchKernel(function, *shape, ctypes.c_uint(0), stream, places, None))
 
 
-def address(argument: int | float | Tensor | None) -> ctypes.c_int64:
+def address(argument: int | float | Tensor | None) -> int:
     """The 8 bytes that a kernel sees of an argument: an integer, the bits of a float32 as one, a tensor's address, or
     a null pointer."""
     if isinstance(argument, Tensor):
-        return ctypes.c_int64(argument.data_ptr())
+        return argument.data_ptr()
     if isinstance(argument, float):
-        return ctypes.c_int64(int.from_bytes(struct.pack("<f", argument), "little"))
-    return ctypes.c_int64(argument or 0)
+        return int.from_bytes(struct.pack("<f", argument), "little")
+    return argument or 0
 
 
 @dataclass(frozen=True)

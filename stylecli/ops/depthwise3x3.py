@@ -28,8 +28,8 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     which = list(_ACTIVATIONS).index(activation)
     if native.paints("depthwise3x3", x, weight, bias):
         return _compiled(x, weight, bias, which)
-    if painting_cuda.paints("depthwise3x3", x, weight, bias):
-        return painting_cuda.depthwise3x3(x, weight, bias, which)
+    if (kernels := painting_cuda.kernels("depthwise3x3", x, weight, bias)) is not None:
+        return painting_cuda.depthwise3x3(kernels, x, weight, bias, which)
     return plain(x, weight, bias, activation)
 
 

@@ -21,15 +21,15 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     if native.paints("moments", x):
         return _compiled(x)
-    if painting_cuda.paints("moments", x):
-        return painting_cuda.moments(x, EPS)[:2]
+    if (kernels := painting_cuda.kernels("moments", x)) is not None:
+        return painting_cuda.moments(kernels, x, EPS)[:2]
     return plain_moments(x)
 
 
 def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
     """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    if painting_cuda.paints("moments", x):
-        mean, _, std = painting_cuda.moments(x, EPS)
+    if (kernels := painting_cuda.kernels("moments", x)) is not None:
+        mean, _, std = painting_cuda.moments(kernels, x, EPS)
         return mean, std
     mean, variance = moments(x)
     return mean, (variance + EPS).sqrt()

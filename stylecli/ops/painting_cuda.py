@@ -20,27 +20,23 @@ _MOST_ROWS = 65_535  # of a grid in its second and third dimension
 
 def usable(operator: str, x: Tensor, *others: Tensor) -> bool:
     """Whether the operator's CUDA kernel takes a map and its parameters: of one card, of any float type but float64."""
-    if not cuda.takes(x, *others) or max(len(x), x.shape[2] + 8) > _MOST_ROWS:
-        return False
-    return cuda.load(operator, x.device, *_defines(operator, x)) is not None
+    return _loaded(operator, x, *others) is not None
 
 
-def paints(operator: str, *tensors: Tensor) -> bool:
-    """The same, and nobody wants gradients. Not under autocast, where torch decides on types."""
+def kernels(operator: str, *tensors: Tensor) -> cuda.Kernels | None:
+    """The kernels that compute these, where ``usable`` says so and nobody wants gradients; else None. None under
+    autocast, where torch decides on types."""
     if not tensors[0].is_cuda or torch.is_autocast_enabled("cuda"):
-        return False
+        return None
     learning = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return not learning and usable(operator, *tensors)
+    return None if learning else _loaded(operator, *tensors)
 
 
-def _defines(operator: str, x: Tensor) -> tuple[str, ...]:
-    return () if operator == "bordered" else (f"ONLY_{cuda.STORAGE[x.dtype]}",)
-
-
-def _kernels(operator: str, x: Tensor) -> cuda.Kernels:
-    kernels = cuda.load(operator, x.device, *_defines(operator, x))
-    assert kernels is not None
-    return kernels
+def _loaded(operator: str, x: Tensor, *others: Tensor) -> cuda.Kernels | None:
+    if not cuda.takes(x, *others) or max(len(x), x.shape[2] + 8) > _MOST_ROWS:
+        return None
+    defines = () if operator == "bordered" else (f"ONLY_{cuda.STORAGE[x.dtype]}",)
+    return cuda.load(operator, x.device, *defines)
 
 
 def _tokens(x: Tensor) -> Tensor:
@@ -73,7 +69,7 @@ def _way(wide: bool, x: Tensor) -> str:
     return f"{'wide' if wide else 'narrow'}_{cuda.STORAGE[x.dtype]}"
 
 
-def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def moments(kernels: cuda.Kernels, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, variance and sqrt(variance + eps) of every channel over its map: three (B, C, 1, 1) in float32."""
     tokens = _tokens(x).contiguous()
     B, H, W, C = tokens.shape
@@ -81,7 +77,6 @@ def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     shares = _Shares(tokens, wide, most_steps=64)
     partial = tokens.new_empty(B, shares.chunks, 2, C, dtype=torch.float32)
     results = tokens.new_empty(3, B, C, dtype=torch.float32)
-    kernels = _kernels("moments", x)
     name = f"moments_partial_{_way(wide, x)}"
     kernels.launch(name, shares.grid, _THREADS, *shares.sizes, tokens, partial)
     sizes = (H * W, C, shares.chunks, shares.chunk)
@@ -90,7 +85,9 @@ def moments(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return mean, variance, std
 
 
-def adain(x: Tensor, parameters: tuple[Tensor, ...], limit: float | None, slope: float) -> Tensor:
+def adain(
+    kernels: cuda.Kernels, x: Tensor, parameters: tuple[Tensor, ...], limit: float | None, slope: float
+) -> Tensor:
     """As :func:`stylecli.ops.adain.adain`; ``parameters``: its mean, std, gain and offset."""
     tokens = _tokens(x).contiguous()
     B, C = x.shape[:2]
@@ -101,11 +98,11 @@ def adain(x: Tensor, parameters: tuple[Tensor, ...], limit: float | None, slope:
     limit = math.inf if limit is None else float(limit)
     sizes = (*shares.sizes, limit, float(slope))
     name = f"adain_{_way(wide, x)}"
-    _kernels("adain", x).launch(name, shares.grid, _THREADS, *sizes, tokens, *stored, out)
+    kernels.launch(name, shares.grid, _THREADS, *sizes, tokens, *stored, out)
     return out.permute(0, 3, 1, 2)
 
 
-def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: int) -> Tensor:
+def depthwise3x3(kernels: cuda.Kernels, x: Tensor, weight: Tensor, bias: Tensor, activation: int) -> Tensor:
     """As :func:`stylecli.ops.depthwise3x3.depthwise3x3`; ``activation``: 0 none, 1 SiLU, 2 GELU."""
     tokens, apart = _strided(x)
     B, H, W, C = tokens.shape
@@ -120,11 +117,11 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: int) -> Te
     grid = (-(-W * items // _THREADS), -(-H // run), B)
     sizes = (H, W, C, run, *apart, activation)
     name = f"depthwise3x3_{_way(wide, x)}"
-    _kernels("depthwise3x3", x).launch(name, grid, _THREADS, *sizes, tokens, weight, bias, out)
+    kernels.launch(name, grid, _THREADS, *sizes, tokens, weight, bias, out)
     return out.permute(0, 3, 1, 2)
 
 
-def bordered(x: Tensor, reflect: bool, width: int) -> Tensor:
+def bordered(kernels: cuda.Kernels, x: Tensor, reflect: bool, width: int) -> Tensor:
     """As :func:`stylecli.ops.border.bordered`."""
     tokens, apart = _strided(x)
     B, H, W, C = tokens.shape
@@ -134,7 +131,7 @@ def bordered(x: Tensor, reflect: bool, width: int) -> Tensor:
     units, *apart_units = (n // unit for n in in_bytes)
     grid = (-(-out.shape[2] * units // _THREADS), out.shape[1], B)
     sizes = (H, W, units, width, int(reflect), *apart_units)
-    _kernels("bordered", x).launch(f"bordered_{unit}", grid, _THREADS, *sizes, tokens, out)
+    kernels.launch(f"bordered_{unit}", grid, _THREADS, *sizes, tokens, out)
     return out.permute(0, 3, 1, 2)
 
 

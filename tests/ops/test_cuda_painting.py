@@ -16,13 +16,26 @@ SIZES = [(1, 1), (1, 9), (33, 18)]
 CHANNELS = [1, 5, 12, 24, 40, 48, 80]
 
 
+class KernelOf:
+    """The calls of ``painting_cuda``, each with its kernels: ``kernel_of.adain(x, ...)``."""
+
+    def __getattr__(self, operator):
+        def call(*arguments):
+            return getattr(painting_cuda, operator)(cuda.load(operator, None), *arguments)
+
+        return call
+
+
+kernel_of = KernelOf()
+
+
 def case(C, size, dtype, B=2):
     random = torch.Generator().manual_seed(0)
     return torch.randn(B, C, *size, generator=random).to(dtype)
 
 
 def moments_of(x, shift=0):
-    return torch.cat(guarded_map(painting_cuda.moments, x, EPS, shift=shift)[:2], 1).flatten(1)
+    return torch.cat(guarded_map(kernel_of.moments, x, EPS, shift=shift)[:2], 1).flatten(1)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -34,7 +47,7 @@ def test_moments(on_host, size, C, dtype):
     assert got.dtype == torch.float32
     for part, wanted in zip(got.chunk(2, 1), expected.chunk(2, 1), strict=True):
         assert error(part, wanted) < 1e-5 or wanted.abs().max() == part.abs().max() == 0
-    std = painting_cuda.moments(x, EPS)[2].flatten(1)
+    std = kernel_of.moments(x, EPS)[2].flatten(1)
     assert error(std, (expected.chunk(2, 1)[1] + EPS).sqrt()) < 1e-5
 
 
@@ -63,7 +76,7 @@ def test_more_channels_than_threads(on_host, dtype):
         x = case(C, (2, 3), dtype)
         assert error(moments_of(x), moments_reference(x)) < 1e-5
         parameters = adain_parameters(C)
-        y = guarded_map(lambda x, *p: painting_cuda.adain(x, p, None, 1.0), x, *parameters)
+        y = guarded_map(lambda x, *p: kernel_of.adain(x, p, None, 1.0), x, *parameters)
         assert error(y, adain_reference(x, *parameters)) < LIMITS[dtype]
 
 
@@ -79,7 +92,7 @@ def test_adain(on_host, size, C, dtype):
     x, parameters = case(C, size, dtype), adain_parameters(C)
 
     def call(limit, slope):
-        return guarded_map(lambda x, *p: painting_cuda.adain(x, p, limit, slope), x, *parameters)
+        return guarded_map(lambda x, *p: kernel_of.adain(x, p, limit, slope), x, *parameters)
 
     y = call(None, 1.0)
     assert y.dtype == dtype and y.is_contiguous(memory_format=torch.channels_last)
@@ -92,9 +105,9 @@ def test_adain(on_host, size, C, dtype):
 def test_adain_keeps_nan_and_infinity(on_host):
     x = torch.tensor([float("nan"), float("inf"), 0.0]).view(1, 1, 1, 3)
     zero, one = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
-    y = painting_cuda.adain(x, (zero, one, one, zero), 2.0, 1.0).flatten()
+    y = kernel_of.adain(x, (zero, one, one, zero), 2.0, 1.0).flatten()
     assert y[0].isnan() and y[1:].tolist() == [2.0, 0.0]
-    assert painting_cuda.adain(x, (zero, one, one, zero), None, 1.0).flatten()[1] == float("inf")
+    assert kernel_of.adain(x, (zero, one, one, zero), None, 1.0).flatten()[1] == float("inf")
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -108,7 +121,7 @@ def test_depthwise(on_host, size, C, dtype):
         torch.randn(C, generator=random).to(dtype),
     )
     for which, activation in enumerate(("none", "silu", "gelu")):
-        y = guarded_map(painting_cuda.depthwise3x3, x, weight, bias, which)
+        y = guarded_map(kernel_of.depthwise3x3, x, weight, bias, which)
         assert y.dtype == dtype and y.is_contiguous(memory_format=torch.channels_last)
         assert error(y, depthwise3x3_reference(x, weight, bias, activation)) < LIMITS[dtype]
 
@@ -119,7 +132,7 @@ def test_depthwise_of_runs_of_any_length(on_host, monkeypatch, blocks, C):
     """Runs of 16 rows, of fewer, and of two."""
     monkeypatch.setattr(painting_cuda, "_BLOCKS", blocks)
     x, weight, bias = case(C, (35, 6), torch.float32), torch.randn(C, 1, 3, 3), torch.randn(C)
-    y = guarded_map(painting_cuda.depthwise3x3, x, weight, bias, 0)
+    y = guarded_map(kernel_of.depthwise3x3, x, weight, bias, 0)
     assert error(y, depthwise3x3_reference(x, weight, bias)) < LIMITS[torch.float32]
 
 
@@ -133,12 +146,12 @@ def test_part_of_a_wider_map(on_host, dtype, C, part):
     for own in (x[:, part], x[:, part, ::2, ::2], x[:, part].contiguous(), x[:, part].transpose(2, 3)):
         channels = own.shape[1]
         weight, bias = torch.randn(channels, 1, 3, 3).to(dtype), torch.randn(channels).to(dtype)
-        y = painting_cuda.depthwise3x3(own, weight, bias, 1)
+        y = kernel_of.depthwise3x3(own, weight, bias, 1)
         assert error(y, depthwise3x3_reference(own, weight, bias, "silu")) < LIMITS[dtype]
-        assert torch.equal(painting_cuda.bordered(own, False, 1), border.plain(own))
+        assert torch.equal(kernel_of.bordered(own, False, 1), border.plain(own))
         assert error(moments_of(own), moments_reference(own)) < 1e-5
         parameters = adain_parameters(channels)
-        y = painting_cuda.adain(own, parameters, None, 1.0)
+        y = kernel_of.adain(own, parameters, None, 1.0)
         assert error(y, adain_reference(own, *parameters)) < LIMITS[dtype]
 
 
@@ -150,7 +163,7 @@ def test_part_of_a_wider_map(on_host, dtype, C, part):
 )
 def test_bordered(on_host, size, reflect, width, C, dtype):
     x = case(C, size, dtype)
-    y = guarded_map(painting_cuda.bordered, x, reflect, width)
+    y = guarded_map(kernel_of.bordered, x, reflect, width)
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(y, border.plain(x, reflect, width))
 
@@ -160,12 +173,12 @@ def test_bordered(on_host, size, reflect, width, C, dtype):
 def test_unaligned(on_host, dtype, shift):
     x, parameters = case(48, (5, 7), dtype), adain_parameters(48)
     assert error(moments_of(x, shift), moments_reference(x)) < 1e-5
-    y = guarded_map(lambda x, *p: painting_cuda.adain(x, p, None, 1.0), x, *parameters, shift=shift)
+    y = guarded_map(lambda x, *p: kernel_of.adain(x, p, None, 1.0), x, *parameters, shift=shift)
     assert error(y, adain_reference(x, *parameters)) < LIMITS[dtype]
     weight, bias = torch.randn(48, 1, 3, 3).to(dtype), torch.randn(48).to(dtype)
-    y = guarded_map(painting_cuda.depthwise3x3, x, weight, bias, 0, shift=shift)
+    y = guarded_map(kernel_of.depthwise3x3, x, weight, bias, 0, shift=shift)
     assert error(y, depthwise3x3_reference(x, weight, bias)) < LIMITS[dtype]
-    assert torch.equal(guarded_map(painting_cuda.bordered, x, False, 1, shift=shift), border.plain(x))
+    assert torch.equal(guarded_map(kernel_of.bordered, x, False, 1, shift=shift), border.plain(x))
 
 
 def test_order_of_threads_does_not_matter(on_host):
@@ -174,10 +187,10 @@ def test_order_of_threads_does_not_matter(on_host):
     def everything():
         for x, parameters in cases:
             weight, bias = parameters[0].new_ones(x.shape[1], 1, 3, 3), parameters[0][0].flatten()
-            yield from painting_cuda.moments(x, EPS)
-            yield painting_cuda.adain(x, parameters, 1.0, 0.2)
-            yield painting_cuda.depthwise3x3(x, weight, bias, 2)
-            yield painting_cuda.bordered(x, True, 1)
+            yield from kernel_of.moments(x, EPS)
+            yield kernel_of.adain(x, parameters, 1.0, 0.2)
+            yield kernel_of.depthwise3x3(x, weight, bias, 2)
+            yield kernel_of.bordered(x, True, 1)
 
     ascending = list(everything())
     on_host(descending=True)
