@@ -88,6 +88,13 @@ def _deform_shift_example(length: int, random: torch.Generator) -> tuple[Tensor,
     return x, whole + part
 
 
+_SHIFT_EXTREMES = (
+    lambda x, offset: (x, 50 * offset),  # far outside
+    lambda x, offset: (x[..., :16], offset[..., :1, :]),  # groups that are whole vectors, ...
+    lambda x, offset: (x[..., :8], offset[..., :2, :]),  # ... and halves
+)
+
+
 def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     batch, L, D, N = 2, length, 20, 16
     u, delta, z = torch.randn(3, batch, L, D, generator=random, dtype=torch.float64)
@@ -218,7 +225,7 @@ OPERATORS = (
         deform_shift_reference,
         _deform_shift_example,
         _usable("deform_shift", deform_shift_cuda.usable),
-        extremes=(lambda x, offset: (x, 50 * offset),),  # far outside
+        extremes=_SHIFT_EXTREMES,
     ),
     _for_painting(
         "scan_of_map", of_map.gated_scan_of_map, of_map.gated_scan_of_map_reference, _scan_of_map_example

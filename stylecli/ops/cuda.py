@@ -195,9 +195,9 @@ def storage(*tensors: Tensor | None) -> torch.dtype:
     return types.pop() if len(types) == 1 else torch.float32
 
 
-def wide(width: int, *tensors: Tensor) -> bool:
-    """Whether rows of ``width`` elements, and the tensors themselves, start at multiples of 16 bytes."""
-    return all(width * t.element_size() % 16 == 0 and t.data_ptr() % 16 == 0 for t in tensors)
+def wide(width: int, *tensors: Tensor, size: int = 16) -> bool:
+    """Whether rows of ``width`` elements, and the tensors themselves, start at multiples of ``size`` bytes."""
+    return all(width * t.element_size() % size == 0 and t.data_ptr() % size == 0 for t in tensors)
 
 
 @lru_cache(maxsize=1)

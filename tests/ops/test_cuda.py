@@ -189,7 +189,7 @@ def test_selective_scan_in_parts(on_host):
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize(
-    ("size", "C"), [((5, 7), 16), ((5, 7), 20), ((1, 1), 12), ((1, 9), 32), ((20, 30), 32)]
+    ("size", "C"), [((5, 7), 16), ((5, 7), 20), ((1, 1), 12), ((5, 7), 24), ((1, 9), 32), ((20, 30), 32)]
 )
 def test_deform_shift(on_host, dtype, size, C):
     random = torch.Generator().manual_seed(0)
