@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from stylecli.ops import border, native, painting_cuda
+from stylecli.ops import border, gates, native, painting_cuda
 from stylecli.ops.adain import adain, adain_reference
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
@@ -182,6 +182,20 @@ def _bordered_reference(x: Tensor) -> Tensor:
     return _bordered(x.double(), border.plain)
 
 
+def _gates(gate: Tensor, x: Tensor) -> Tensor:
+    return torch.stack([gates.gated(gate, x), gates.squared_relu(x), gates.bounded(x, 2.5)])
+
+
+def _gates_reference(gate: Tensor, x: Tensor) -> Tensor:
+    gate, x = gate.double(), x.double()
+    return torch.stack([torch.sigmoid(gate) * x, x.clamp(min=0).square(), 2.5 * torch.tanh(x)])
+
+
+def _gates_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    gate, x = 3 * torch.randn(2, 1, length, 9, 5, generator=random, dtype=torch.float64)
+    return gate, x
+
+
 def _usable(name: str, cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
     return {"cpu": partial(native.usable, name), "cuda": cuda}
 
@@ -252,6 +266,14 @@ OPERATORS = (
     _for_painting("moments", _moments, _moments_reference, _moments_example, *_MAP_EXTREMES[:2], on=_BOTH),
     _for_painting(
         "bordered", _bordered, _bordered_reference, _moments_example, _MAP_EXTREMES[1], on=("cuda",)
+    ),
+    _for_painting(
+        "gates",
+        _gates,
+        _gates_reference,
+        _gates_example,
+        lambda gate, x: (30 * gate[:, :16, :8], 10 * x[:, :16, :8]),  # whole vectors
+        on=("cuda",),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Calls of the CUDA kernels that are for painting alone: moments, adain, depthwise3x3 and bordered.
+"""Calls of the CUDA kernels that are for painting alone: moments, adain, depthwise3x3, bordered and gates.
 
 Each puts one launch (the moments: two) in the place of two to eight of torch's. In float32, float16 and bfloat16;
 computed in float32. Maps are (B, C, H, W), in channels-last memory for speed.
@@ -133,6 +133,23 @@ def bordered(kernels: cuda.Kernels, x: Tensor, reflect: bool, width: int) -> Ten
     sizes = (H, W, units, width, int(reflect), *apart_units)
     kernels.launch(f"bordered_{unit}", grid, _THREADS, *sizes, tokens, out)
     return out.permute(0, 3, 1, 2)
+
+
+def each_number(name: str, *inputs: Tensor, bound: float | None = None) -> Tensor | None:
+    """As a function of :mod:`stylecli.ops.gates`; None where it is plain torch's to compute."""
+    x = inputs[0]
+    if (loaded := kernels("gates", *inputs)) is None:
+        return None
+    if not all(t.is_contiguous() and t.shape == x.shape and t.dtype == x.dtype for t in inputs):
+        return None
+    out = torch.empty_like(x)
+    wide = cuda.wide(x.numel(), *inputs, out)
+    blocks = -(-x.numel() // (_THREADS * (16 // x.element_size() if wide else 1)))
+    arguments = () if bound is None else (float(bound),)
+    loaded.launch(
+        f"gates_{name}_{_way(wide, x)}", (blocks, 1, 1), _THREADS, x.numel(), *arguments, *inputs, out
+    )
+    return out
 
 
 def _strided(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:

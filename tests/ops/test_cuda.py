@@ -22,7 +22,16 @@ from stylecli.ops.deform_shift import deform_shift_reference
 from stylecli.ops.selective_scan import cuda as scan_cuda
 
 compiled, on_host = cuda_kit.compiled, cuda_kit.on_host  # fixtures
-OPERATORS = ("bi_wkv", "deform_shift", "selective_scan", "moments", "adain", "depthwise3x3", "bordered")
+OPERATORS = (
+    "bi_wkv",
+    "deform_shift",
+    "selective_scan",
+    "moments",
+    "adain",
+    "depthwise3x3",
+    "bordered",
+    "gates",
+)
 
 
 def assert_close(names, got, expected, limit):

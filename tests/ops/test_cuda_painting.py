@@ -4,9 +4,9 @@ import cuda_kit
 import pytest
 import torch
 import torch.nn.functional as F
-from cuda_kit import LIMITS, TYPES, error, guarded_map
+from cuda_kit import LIMITS, TYPES, error, guarded_call, guarded_map
 
-from stylecli.ops import border, cuda, painting_cuda
+from stylecli.ops import border, cuda, gates, painting_cuda
 from stylecli.ops.adain import adain, adain_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
 from stylecli.ops.moments import EPS, mean_std, moments, moments_reference
@@ -169,6 +169,39 @@ def test_bordered(on_host, size, reflect, width, C, dtype):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize(("shape", "shift"), [((1,), 0), ((2, 3, 7, 5), 0), ((3, 9, 32), 0), ((3, 9, 32), 4)])
+def test_gates(on_card, shape, shift, dtype):
+    random = torch.Generator().manual_seed(0)
+    shape = (1, 1, *shape)
+    gate, x = (4 * torch.randn(2, *shape, generator=random)).to(dtype)
+    for function, inputs, expected in (
+        (gates.gated, (gate, x), torch.sigmoid(gate.double()) * x.double()),
+        (gates.squared_relu, (x,), x.double().clamp(min=0).square()),
+        (lambda x: gates.bounded(x, 2.5), (x,), 2.5 * torch.tanh(x.double())),
+    ):
+        on_card.clear()
+        y = guarded_call(function, *inputs, shift=shift)
+        assert y.dtype == dtype and len(on_card) == 1
+        assert error(y, expected) < LIMITS[dtype] or expected.abs().max() == y.abs().max() == 0
+
+
+def test_gates_of_nan_and_infinity(on_card):
+    x = torch.tensor([[[float("nan"), float("inf"), -float("inf"), 2.0]]])
+    assert gates.squared_relu(x).flatten()[1:].tolist() == [float("inf"), 0, 4]
+    assert gates.gated(x, torch.ones_like(x)).flatten()[1:3].tolist() == [1, 0]
+    assert gates.bounded(x, 2.0).flatten()[1:3].tolist() == [2, -2]
+    assert all(
+        y.flatten()[0].isnan() for y in (gates.squared_relu(x), gates.bounded(x, 2.0), gates.gated(x, x))
+    )
+
+
+def test_gates_of_what_does_not_lie_alike(on_card):
+    x = torch.randn(2, 3, 4, 5)
+    y = gates.gated(x.transpose(1, 2), x.transpose(1, 2).contiguous())
+    assert error(y, (torch.sigmoid(x.double()) * x.double()).transpose(1, 2)) < 1e-6 and not on_card
+
+
+@pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shift", [4, 8])
 def test_unaligned(on_host, dtype, shift):
     x, parameters = case(48, (5, 7), dtype), adain_parameters(48)
@@ -233,6 +266,9 @@ def calls(x):
             (depthwise3x3_reference(x, weight, bias, "gelu"),),
         ),
         (lambda: (border.bordered(x, True),), 1, (border.plain(x.double(), True),)),
+        (lambda: (gates.gated(x, x),), 1, (torch.sigmoid(x.double()) * x.double(),)),
+        (lambda: (gates.squared_relu(x),), 1, (x.double().clamp(min=0).square(),)),
+        (lambda: (gates.bounded(x, 2.0),), 1, (2 * torch.tanh(x.double()),)),
     )
 
 

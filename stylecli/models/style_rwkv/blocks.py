@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecli.models.kept import Kept
@@ -17,7 +16,7 @@ from stylecli.models.layers import Conv3x3, DepthwiseConv
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
-from stylecli.ops.overridable import materialize, overridable
+from stylecli.ops.overridable import bounded, gated, materialize, overridable, squared_relu
 from stylecli.ops.skip_scan import skip_scan_order
 
 
@@ -71,7 +70,7 @@ class DeformShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = to_tokens(x)  # (B, H, W, C)
-        offset = self.bound * torch.tanh(to_tokens(self.offset(x)))  # (B, H, W, 2 G)
+        offset = bounded(to_tokens(self.offset(x)), self.bound)  # (B, H, W, 2 G)
         moved = read_displaced(tokens, offset.unflatten(-1, (self.groups, 2)), self.bound)
         mixed = to_tokens(self.conv(to_map(moved)))  # (B, H, W, C)
         dtype = tokens.dtype  # autocast leaves these three apart
@@ -106,11 +105,11 @@ class SpatialMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.shift(x)  # (B, H, W, C)
-        r, k, v = torch.sigmoid(self.receptance(s)), self.key(s), self.value(s)
+        r, k, v = self.receptance(s), self.key(s), self.value(s)
         decay, bonus = self._kept.get(self._bounded, (), (self.decay, self.bonus))
         for j in range(self.rescans):
             v = wkv_of_map(decay[j], bonus[j], k, v, self.skip, j % 2 == 1)
-        return self.output(r * v)
+        return self.output(gated(r, v))
 
 
 class ChannelMix(nn.Module):
@@ -126,7 +125,7 @@ class ChannelMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.shift(x)  # (B, H, W, C)
-        return torch.sigmoid(self.receptance(s)) * self.value(F.relu(self.key(s)).square())
+        return gated(self.receptance(s), self.value(squared_relu(self.key(s))))
 
 
 class TokenNorm(nn.LayerNorm):
