@@ -102,6 +102,15 @@ def test_adain(on_host, size, C, dtype):
     assert error(call(1.0, 0.2), expected) < LIMITS[dtype]
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_adain_of_several_tokens_a_thread(on_host, monkeypatch, dtype):
+    x, parameters = case(40, (70, 61), dtype), adain_parameters(40)
+    for blocks in (3, 100):
+        monkeypatch.setattr(painting_cuda, "_BLOCKS", blocks)
+        y = guarded_map(lambda x, *p: kernel_of.adain(x, p, None, 1.0), x, *parameters)
+        assert error(y, adain_reference(x, *parameters)) < LIMITS[dtype]
+
+
 def test_adain_keeps_nan_and_infinity(on_host):
     x = torch.tensor([float("nan"), float("inf"), 0.0]).view(1, 1, 1, 3)
     zero, one = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
