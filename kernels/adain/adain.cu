@@ -26,18 +26,22 @@ __device__ void adain(long long length, long long C, long long columns, long lon
     for (int n = 0; n < N; ++n) scale[n] = 1.0f / scale[n];
 
     const long long start = image * length * C + share.c;
-#pragma unroll 4
-    for (long long t = share.begin; t < share.end; t += share.rows) {
-        const V from = *reinterpret_cast<const V*>(x + start + t * C);
-        V to;
+    for (long long first = share.begin; first < share.end; first += AHEAD * share.rows) {
+        const Batch<T, N> from(x + start, C, first, share.rows, share.end);
 #pragma unroll
-        for (int n = 0; n < N; ++n) {
-            const float normal = (widen(from.at[n]) - m[n]) * scale[n];
-            const float kept = normal > limit ? limit : normal < -limit ? -limit : normal;  // NaN stays
-            const float result = kept * g[n] + o[n];
-            narrow(result < 0.0f ? slope * result : result, to.at[n]);
+        for (int i = 0; i < AHEAD; ++i) {
+            const long long t = first + i * share.rows;
+            if (t >= share.end) break;
+            V to;
+#pragma unroll
+            for (int n = 0; n < N; ++n) {
+                const float normal = (widen(from.at[i].at[n]) - m[n]) * scale[n];
+                const float kept = normal > limit ? limit : normal < -limit ? -limit : normal;  // NaN stays
+                const float result = kept * g[n] + o[n];
+                narrow(result < 0.0f ? slope * result : result, to.at[n]);
+            }
+            *reinterpret_cast<V*>(y + start + t * C) = to;
         }
-        *reinterpret_cast<V*>(y + start + t * C) = to;
     }
 }
 

@@ -12,6 +12,22 @@ struct alignas(sizeof(T) * N) Vector {
 };
 
 constexpr int TOKEN_THREADS = 256;
+constexpr int AHEAD = 4;  // tokens that a thread reads at once
+
+// Vectors of N channels at tokens t, t + rows, ... before end, all asked for before the first is there; zeros behind end.
+template <class T, int N>
+struct Batch {
+    Vector<T, N> at[AHEAD];
+
+    // `from`: these channels of the first token; tokens are C apart.
+    __device__ Batch(const T* __restrict__ from, long long C, long long t, long long rows, long long end) {
+#pragma unroll
+        for (int i = 0; i < AHEAD; ++i) {
+            at[i] = Vector<T, N>{};
+            if (t + i * rows < end) at[i] = *reinterpret_cast<const Vector<T, N>*>(from + (t + i * rows) * C);
+        }
+    }
+};
 
 // N float32 numbers, at most 16 bytes at once.
 template <int N>

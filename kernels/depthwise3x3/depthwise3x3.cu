@@ -39,23 +39,30 @@ __device__ void depthwise(long long H, long long W, long long C, long long run, 
         for (int k = 0; k < 9; ++k) w[k][n] = widen(nine[(n * 9 + k) / N].at[(n * 9 + k) % N]);
     }
 
-    const long long left = (j > 0 ? j - 1 : 0) * per_column, right = (j + 1 < W ? j + 1 : j) * per_column;
+    const long long columns[3] = {(j > 0 ? j - 1 : 0) * per_column, j * per_column,
+                                  (j + 1 < W ? j + 1 : j) * per_column};
     const long long begin = blockIdx.y * run, end = begin + run < H ? begin + run : H;
     const T* image = x + blockIdx.z * per_image + c;
     T* to = y + ((blockIdx.z * H + begin) * W + j) * C + c;
     float above[N], here[N];  // results of the row before the one that is read, and of this one, as far as they are
 #pragma unroll
     for (int n = 0; n < N; ++n) above[n] = here[n] = b[n];
-    for (long long i = begin - 1; i <= end; ++i) {
+    V next[3];
+    const auto read = [&](long long i) {
         const T* row = image + (i < 0 ? 0 : i < H ? i : H - 1) * per_row;
-        const V l = *reinterpret_cast<const V*>(row + left), m = *reinterpret_cast<const V*>(row + j * per_column);
-        const V r = *reinterpret_cast<const V*>(row + right);
+#pragma unroll
+        for (int k = 0; k < 3; ++k) next[k] = *reinterpret_cast<const V*>(row + columns[k]);
+    };
+    read(begin - 1);
+    for (long long i = begin - 1; i <= end; ++i) {
+        const V now[3] = {next[0], next[1], next[2]};
+        if (i < end) read(i + 1);  // asked for before what is there is worked on
         V result;
 #pragma unroll
         for (int n = 0; n < N; ++n) {
-            const float from_left = widen(l.at[n]), from_middle = widen(m.at[n]), from_right = widen(r.at[n]);
             const auto add = [&](float sum, int k) {
-                return sum + w[k][n] * from_left + w[k + 1][n] * from_middle + w[k + 2][n] * from_right;
+                return sum + w[k][n] * widen(now[0].at[n]) + w[k + 1][n] * widen(now[1].at[n]) +
+                       w[k + 2][n] * widen(now[2].at[n]);
             };
             narrow(activated(add(above[n], 6), activation), result.at[n]);
             above[n] = add(here[n], 3), here[n] = add(b[n], 0);

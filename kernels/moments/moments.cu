@@ -30,25 +30,27 @@ struct Statistics {
 template <class T, int N>
 __device__ void partial(long long length, long long C, long long columns, long long steps, const T* __restrict__ x,
                         float* __restrict__ chunks) {
-    using V = Vector<T, N>;
     __shared__ float counts[TOKEN_THREADS], means[N][TOKEN_THREADS], squares[N][TOKEN_THREADS];
     const Share share(length, C, columns, steps, N);
     Statistics own[N] = {};
     if (share.inside && share.begin < share.end) {
         const T* from = x + static_cast<long long>(blockIdx.z) * length * C + share.c;
-        const V first = *reinterpret_cast<const V*>(from + share.begin * C);
+        const auto first = *reinterpret_cast<const Vector<T, N>*>(from + share.begin * C);
         float pivot[N], sum[N] = {}, square[N] = {}, count = 1.0f;
 #pragma unroll
         for (int n = 0; n < N; ++n) pivot[n] = widen(first.at[n]);
-#pragma unroll 4
-        for (long long t = share.begin + share.rows; t < share.end; t += share.rows) {
-            const V now = *reinterpret_cast<const V*>(from + t * C);
+        for (long long t = share.begin + share.rows; t < share.end; t += AHEAD * share.rows) {
+            const Batch<T, N> now(from, C, t, share.rows, share.end);
 #pragma unroll
-            for (int n = 0; n < N; ++n) {
-                const float apart = widen(now.at[n]) - pivot[n];
-                sum[n] += apart, square[n] += apart * apart;
+            for (int i = 0; i < AHEAD; ++i) {
+                if (t + i * share.rows >= share.end) break;
+#pragma unroll
+                for (int n = 0; n < N; ++n) {
+                    const float apart = widen(now.at[i].at[n]) - pivot[n];
+                    sum[n] += apart, square[n] += apart * apart;
+                }
+                count += 1.0f;
             }
-            count += 1.0f;
         }
         const float each = 1.0f / count;
 #pragma unroll
