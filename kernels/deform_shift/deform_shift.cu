@@ -5,6 +5,7 @@
 // 8 bytes long.
 
 #include "../common/storage.cuh"
+#include "../common/tokens.cuh"
 
 namespace {
 
@@ -43,11 +44,6 @@ struct Place {
         inside = i < static_cast<long long>(W) * each;
         token = (static_cast<long long>(blockIdx.z) * H + blockIdx.y) * W + j;
     }
-};
-
-template <class T, int N>
-struct alignas(sizeof(T) * N) Vector {
-    T at[N];
 };
 
 // A thread makes N channels of one token, N dividing C / G.
@@ -122,12 +118,18 @@ __device__ void backward_offset(long long H, long long W, long long C, long long
 
 }  // namespace
 
-// `_wide`: 16 bytes a thread, where C / G channels and all pointers are multiples of that; `_narrow`: one channel.
+// `_wide`: 16 bytes a thread, where C / G channels and all pointers are multiples of that; `_half`: 8, likewise;
+// `_narrow`: one channel.
 #define KERNELS(NAME, TYPE)                                                                                            \
     extern "C" __global__ void __launch_bounds__(256)                                                                  \
         deform_shift_forward_wide_##NAME(long long H, long long W, long long C, long long G, const TYPE* x,            \
                                          const TYPE* offset, TYPE* y) {                                                \
         forward<TYPE, 16 / sizeof(TYPE)>(H, W, C, G, x, offset, y);                                                    \
+    }                                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(256)                                                                  \
+        deform_shift_forward_half_##NAME(long long H, long long W, long long C, long long G, const TYPE* x,            \
+                                         const TYPE* offset, TYPE* y) {                                                \
+        forward<TYPE, 8 / sizeof(TYPE)>(H, W, C, G, x, offset, y);                                                     \
     }                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(256)                                                                  \
         deform_shift_forward_narrow_##NAME(long long H, long long W, long long C, long long G, const TYPE* x,          \

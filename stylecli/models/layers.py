@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecli.models.kept import Kept
 from stylecli.ops import conv3x3 as ops
 from stylecli.ops import depthwise3x3 as ops_depthwise
 from stylecli.ops.border import bordered
@@ -73,29 +74,24 @@ class _StyledKernels(_PreparedConv):
         if experts:
             self.bank = nn.Parameter(torch.zeros(experts * outputs, inputs, 3, 3))
             self.choose = nn.Linear(code, experts * outputs)
-        self._mixed: tuple[object, Tensor, Tensor] | None = None  # of which state, for which code, what
+        self._mixed = Kept()
 
     def _choices(self, code: Tensor) -> Tensor:
         """(B, code) to (B, experts, outputs)."""
         return self.choose(code).unflatten(1, (self.experts, -1))  # type: ignore[no-any-return]
 
     def _mix(self, code: Tensor) -> Tensor:
-        choices = self._choices(code)[0]
+        self.prepared = ops.Prepared()  # of other kernels, wherever these will lie in memory
+        choices = self._choices(code[:1])[0]
         bank = self.bank.unflatten(0, (self.experts, -1))  # (experts, D, C, 3, 3)
         mixed = self.weight + torch.einsum("kd,kdchw->dchw", choices, bank)
         return mixed.contiguous(memory_format=torch.channels_last)
 
     def kernels(self, code: Tensor) -> Tensor:
-        """The kernels (D, C, 3, 3) of one style's code (1, code). On a CPU those of the last style are kept, and what
-        fast paths keep with them: the next picture or frame has most likely the same."""
-        if self.weight.requires_grad or code.device.type != "cpu" or torch.compiler.is_exporting():
-            return self._mix(code)
+        """The kernels (D, C, 3, 3) of the one style of codes (B, code). Those of the last style are kept, and what fast
+        paths keep with them: the next picture or frame has most likely the same."""
         parts = (self.weight, self.bank, self.choose.weight, self.choose.bias)
-        state = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in parts]
-        if self._mixed is None or self._mixed[0] != state or not torch.equal(self._mixed[1], code):
-            self.prepared = ops.Prepared()
-            self._mixed = state, code.clone(), self._mix(code)
-        return self._mixed[2]
+        return self._mixed.get(lambda: self._mix(code), (code,), parts)
 
     def _each_its_own(self, x: Tensor, code: Tensor, before: float, after: float) -> Tensor:
         """Pictures of different styles on a graphics card: all kernels of the bank in one go, then their mixture."""
@@ -125,7 +121,7 @@ class StyledConv3x3(_StyledKernels):
         if not self.experts:
             return conv3x3(x, self.weight, self.bias, self.prepared, before, after, None)
         if of_one_style(code):
-            return conv3x3(x, self.kernels(code[:1]), self.bias, self.prepared, before, after, None)
+            return conv3x3(x, self.kernels(code), self.bias, self.prepared, before, after, None)
         if x.device.type == "cuda":
             return self._each_its_own(x, code, before, after)
         return torch.cat([self(a, c, before, after) for a, c in zip(x.split(1), code.split(1), strict=True)])
@@ -139,7 +135,7 @@ class StyledEnlargingConv(_StyledKernels):
         if not self.experts:
             return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
         if of_one_style(code):
-            return enlarged_conv3x3(x, self.kernels(code[:1]), self.bias, self.prepared, after)
+            return enlarged_conv3x3(x, self.kernels(code), self.bias, self.prepared, after)
         if x.device.type == "cuda":
             large = F.interpolate(x, scale_factor=2, mode="bilinear")
             return self._each_its_own(large, code, 1.0, after)
@@ -177,9 +173,17 @@ class DepthwiseConv(nn.Conv2d):
         return depthwise3x3(x, self.weight, self.bias, self.activation)
 
 
-def strided_conv(inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d:
+class StridedConv(nn.Conv2d):
     """With stride 2, the border continued: (B, C, H, W) to (B, D, ceil(H / 2), ceil(W / 2))."""
-    return nn.Conv2d(inputs, outputs, kernel, 2, kernel // 2, padding_mode="replicate")
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3):
+        super().__init__(inputs, outputs, kernel, 2, kernel // 2, padding_mode="replicate")
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor) or not x.is_cuda:
+            return super().forward(x)
+        x = bordered(x, width=self.kernel_size[0] // 2)  # in channels-last memory
+        return F.conv2d(x, self.weight, self.bias, self.stride)
 
 
 class AdaIn(nn.Module):
@@ -198,16 +202,23 @@ class AdaIn(nn.Module):
         self.correction = nn.Linear(code, 2 * channels)
         nn.init.normal_(self.correction.weight, std=0.02)
         nn.init.zeros_(self.correction.bias)
+        self._kept = Kept()
+
+    def _targets(self, code: Tensor, statistics: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation to be had: two (B, C, 1, 1)."""
+        target = self.correction(code)
+        if statistics is not None:
+            target = target + statistics
+        mean, log_std = target[..., None, None].chunk(2, dim=1)
+        std = torch.exp(log_std.clamp(-6, 4))
+        return (mean.float(), std.float()) if mean.is_cuda else (mean, std)  # as its kernel reads them
 
     def forward(
         self, x: Tensor, code: Tensor, statistics: Tensor | None = None, after: float = 1.0
     ) -> Tensor:
         """``after``: slope of the leaky ReLU behind it, 1 is none."""
-        target = self.correction(code)
-        if statistics is not None:
-            target = target + statistics
-        mean, log_std = target[..., None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        std = torch.exp(log_std.clamp(-6, 4))
+        inputs, weights = (code, statistics), self.correction.parameters()
+        mean, std = self._kept.get(lambda: self._targets(code, statistics), inputs, weights)
         return adain(x, *mean_std(x), std, mean, self.limit, after)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylecli.ops.overridable import EPS
+from stylecli.ops.moments import EPS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import native, painting_cuda
 
 
 def adain(
@@ -33,6 +33,8 @@ def adain(
     parameters = (mean, std, gain, offset)
     if native.paints("adain", x, *parameters):
         return _compiled(x, parameters, math.inf if limit is None else limit, slope)
+    if (kernels := painting_cuda.kernels("adain", x, *parameters)) is not None:
+        return painting_cuda.adain(kernels, x, parameters, limit, slope)
     return plain(x, *parameters, limit, slope)
 
 

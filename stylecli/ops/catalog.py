@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import border, gates, native, painting_cuda
 from stylecli.ops.adain import adain, adain_reference
 from stylecli.ops.bi_wkv import bi_wkv, bi_wkv_reference
 from stylecli.ops.bi_wkv import cuda as bi_wkv_cuda
@@ -23,7 +23,7 @@ from stylecli.ops.conv3x3 import (
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
-from stylecli.ops.moments import moments, moments_reference
+from stylecli.ops.moments import EPS, mean_std, moments, moments_reference
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import of_map, selective_scan, selective_scan_reference
 
@@ -88,6 +88,13 @@ def _deform_shift_example(length: int, random: torch.Generator) -> tuple[Tensor,
     return x, whole + part
 
 
+_SHIFT_EXTREMES = (
+    lambda x, offset: (x, 50 * offset),  # far outside
+    lambda x, offset: (x[..., :16], offset[..., :1, :]),  # groups that are whole vectors, ...
+    lambda x, offset: (x[..., :8], offset[..., :2, :]),  # ... and halves
+)
+
+
 def _selective_scan_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     batch, L, D, N = 2, length, 20, 16
     u, delta, z = torch.randn(3, batch, L, D, generator=random, dtype=torch.float64)
@@ -149,11 +156,44 @@ _CONV_EXTREMES = (
     lambda x, weight, bias: (1e4 * x, weight, bias),
     lambda x, weight, bias: (x[:, :, :1, :1].contiguous(), weight, bias),  # a single pixel
 )
-_MAP_EXTREMES = (lambda x, *more: (1e3 * x, *more), lambda x, *more: (x[:, :, :1, :1].contiguous(), *more))
+_MAP_EXTREMES = (
+    lambda x, *more: (1e3 * x, *more),
+    lambda *maps: tuple(
+        x[:16] if x.dim() < 4 or x.shape[1] == 1 else x[:, :16] for x in maps
+    ),  # whole vectors
+    lambda x, *more: (x[:, :, :1, :1].contiguous(), *more),
+)
 
 
 def _moments(x: Tensor) -> Tensor:
-    return torch.cat(moments(x), 1).flatten(1)
+    return torch.cat([*moments(x), *mean_std(x)], 1).flatten(1)
+
+
+def _moments_reference(x: Tensor) -> Tensor:
+    mean, variance = moments_reference(x).chunk(2, 1)
+    return torch.cat([mean, variance, mean, (variance + EPS).sqrt()], 1)
+
+
+def _bordered(x: Tensor, border: Callable[..., Tensor] = border.bordered) -> Tensor:
+    return torch.cat([border(x).flatten(), border(x, reflect=True).flatten(), border(x, width=2).flatten()])
+
+
+def _bordered_reference(x: Tensor) -> Tensor:
+    return _bordered(x.double(), border.plain)
+
+
+def _gates(gate: Tensor, x: Tensor) -> Tensor:
+    return torch.stack([gates.gated(gate, x), gates.squared_relu(x), gates.bounded(x, 2.5)])
+
+
+def _gates_reference(gate: Tensor, x: Tensor) -> Tensor:
+    gate, x = gate.double(), x.double()
+    return torch.stack([torch.sigmoid(gate) * x, x.clamp(min=0).square(), 2.5 * torch.tanh(x)])
+
+
+def _gates_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    gate, x = 3 * torch.randn(2, 1, length, 9, 5, generator=random, dtype=torch.float64)
+    return gate, x
 
 
 def _usable(name: str, cuda: Callable[..., bool]) -> dict[str, Callable[..., bool]]:
@@ -166,11 +206,15 @@ def _for_painting(
     reference: Callable[..., Tensor],
     example: Callable[[int, torch.Generator], tuple[Tensor, ...]],
     *extremes: Callable[..., tuple[Tensor, ...]],
+    on: tuple[str, ...] = ("cpu",),
 ) -> Operator:
-    """One that has a kernel for painting on the CPU alone."""
-    usable = {"cpu": partial(native.takes_float32, name)}
+    """One that has kernels for painting alone, ``on`` these types of devices."""
+    known = {"cpu": partial(native.takes_float32, name), "cuda": partial(painting_cuda.usable, name)}
+    usable = {kind: known[kind] for kind in on}
     return Operator(name, function, reference, example, usable, False, extremes)
 
+
+_BOTH = ("cpu", "cuda")
 
 OPERATORS = (
     Operator(
@@ -195,7 +239,7 @@ OPERATORS = (
         deform_shift_reference,
         _deform_shift_example,
         _usable("deform_shift", deform_shift_cuda.usable),
-        extremes=(lambda x, offset: (x, 50 * offset),),  # far outside
+        extremes=_SHIFT_EXTREMES,
     ),
     _for_painting(
         "scan_of_map", of_map.gated_scan_of_map, of_map.gated_scan_of_map_reference, _scan_of_map_example
@@ -210,11 +254,27 @@ OPERATORS = (
         _conv3x3_example,
         *_CONV_EXTREMES,
     ),
-    _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES),
+    _for_painting("adain", adain, adain_reference, _adain_example, *_MAP_EXTREMES, on=_BOTH),
     _for_painting(
-        "depthwise3x3", depthwise3x3, depthwise3x3_reference, _depthwise3x3_example, *_MAP_EXTREMES
+        "depthwise3x3",
+        depthwise3x3,
+        depthwise3x3_reference,
+        _depthwise3x3_example,
+        *_MAP_EXTREMES,
+        on=_BOTH,
     ),
-    _for_painting("moments", _moments, moments_reference, _moments_example, _MAP_EXTREMES[0]),
+    _for_painting("moments", _moments, _moments_reference, _moments_example, *_MAP_EXTREMES[:2], on=_BOTH),
+    _for_painting(
+        "bordered", _bordered, _bordered_reference, _moments_example, _MAP_EXTREMES[1], on=("cuda",)
+    ),
+    _for_painting(
+        "gates",
+        _gates,
+        _gates_reference,
+        _gates_example,
+        lambda gate, x: (30 * gate[:, :16, :8], 10 * x[:, :16, :8]),  # whole vectors
+        on=("cuda",),
+    ),
 )
 
 

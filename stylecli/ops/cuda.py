@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import struct
 import sys
 import threading
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Kernels:
         _check(_driver().cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p())))
 
     def launch(
-        self, name: str, grid: tuple[int, int, int], threads: int, *arguments: int | Tensor | None
+        self, name: str, grid: tuple[int, int, int], threads: int, *arguments: int | float | Tensor | None
     ) -> None:
         """Launch a kernel on torch's current stream of this card.
 
@@ -61,10 +62,12 @@ class Kernels:
             name: of the kernel in the source.
             grid: number of blocks; the first at most ``MAX_BLOCKS``, the others at most 65,535.
             threads: of a block.
-            arguments: each is 8 bytes to the kernel: an integer, or a tensor's address, or a null pointer.
+            arguments: each is 8 bytes to the kernel, see :func:`address`.
         """
-        values = [address(argument) for argument in arguments]
-        places = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        count = len(arguments)
+        values = (ctypes.c_int64 * count)(*map(address, arguments))
+        first = ctypes.addressof(values)
+        places = (ctypes.c_void_p * count)(*range(first, first + 8 * count, 8))
         stream = ctypes.c_void_p(torch.cuda.current_stream(self._device).cuda_stream)
         with self:
             if name not in self._functions:
@@ -76,11 +79,14 @@ class Kernels:
             _check(_driver().cuLaunchKernel(function, *shape, ctypes.c_uint(0), stream, places, None))
 
 
-def address(argument: int | Tensor | None) -> ctypes.c_int64:
-    """The 8 bytes that a kernel sees of an argument."""
+def address(argument: int | float | Tensor | None) -> int:
+    """The 8 bytes that a kernel sees of an argument: an integer, the bits of a float32 as one, a tensor's address, or
+    a null pointer."""
     if isinstance(argument, Tensor):
-        return ctypes.c_int64(argument.data_ptr())
-    return ctypes.c_int64(argument or 0)
+        return argument.data_ptr()
+    if isinstance(argument, float):
+        return int.from_bytes(struct.pack("<f", argument), "little")
+    return argument or 0
 
 
 @dataclass(frozen=True)
@@ -189,9 +195,9 @@ def storage(*tensors: Tensor | None) -> torch.dtype:
     return types.pop() if len(types) == 1 else torch.float32
 
 
-def wide(width: int, *tensors: Tensor) -> bool:
-    """Whether rows of ``width`` elements, and the tensors themselves, start at multiples of 16 bytes."""
-    return all(width * t.element_size() % 16 == 0 and t.data_ptr() % 16 == 0 for t in tensors)
+def wide(width: int, *tensors: Tensor, size: int = 16) -> bool:
+    """Whether rows of ``width`` elements, and the tensors themselves, start at multiples of ``size`` bytes."""
+    return all(width * t.element_size() % size == 0 and t.data_ptr() % size == 0 for t in tensors)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import native, painting_cuda
 from stylecli.ops.border import bordered
 
 Activation = Literal["none", "silu", "gelu"]
@@ -25,15 +25,23 @@ def depthwise3x3(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation
     Returns:
         (B, C, H, W).
     """
-    if not native.paints("depthwise3x3", x, weight, bias):
-        return plain(x, weight, bias, activation)
+    which = list(_ACTIVATIONS).index(activation)
+    if native.paints("depthwise3x3", x, weight, bias):
+        return _compiled(x, weight, bias, which)
+    if (kernels := painting_cuda.kernels("depthwise3x3", x, weight, bias)) is not None:
+        return painting_cuda.depthwise3x3(kernels, x, weight, bias, which)
+    return plain(x, weight, bias, activation)
+
+
+def _compiled(x: Tensor, weight: Tensor, bias: Tensor, activation: int) -> Tensor:
     tokens = x.permute(0, 2, 3, 1)  # (B, H, W, C)
     tokens = tokens if tokens.stride(3) == 1 else tokens.contiguous()
     apart = tokens.stride()[:3]
     out = x.new_empty(tokens.shape)
     nine = weight.flatten(1).t().contiguous()  # (9, C)
-    which = list(_ACTIVATIONS).index(activation)
-    native.call("depthwise3x3", x.dtype, *tokens.shape, *apart, which, tokens, nine, bias.contiguous(), out)
+    native.call(
+        "depthwise3x3", x.dtype, *tokens.shape, *apart, activation, tokens, nine, bias.contiguous(), out
+    )
     return out.permute(0, 3, 1, 2)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import native, painting_cuda
+
+EPS = 1e-5  # under the root of a standard deviation
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -17,8 +19,23 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Mean and variance (division by H W): two (B, C, 1, 1).
     """
-    if not native.paints("moments", x):
-        return plain_moments(x)
+    if native.paints("moments", x):
+        return _compiled(x)
+    if (kernels := painting_cuda.kernels("moments", x)) is not None:
+        return painting_cuda.moments(kernels, x, EPS)[:2]
+    return plain_moments(x)
+
+
+def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
+    if (kernels := painting_cuda.kernels("moments", x)) is not None:
+        mean, _, std = painting_cuda.moments(kernels, x, EPS)
+        return mean, std
+    mean, variance = moments(x)
+    return mean, (variance + EPS).sqrt()
+
+
+def _compiled(x: Tensor) -> tuple[Tensor, Tensor]:
     tokens = _tokens(x).contiguous()
     B, T, C = tokens.shape
     mean, variance = x.new_empty(2, B, C)

@@ -11,9 +11,9 @@ from torch.overrides import wrap_torch_function
 from stylecli.ops import adain as ops_adain
 from stylecli.ops import conv3x3 as ops_conv3x3
 from stylecli.ops import depthwise3x3 as ops_depthwise
-from stylecli.ops.moments import moments
+from stylecli.ops import gates as ops_gates
+from stylecli.ops import moments as ops_moments
 
-EPS = 1e-5
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -29,15 +29,13 @@ def materialize(x: Tensor) -> Tensor:
     return x
 
 
-@overridable
-def mean_std(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Channel mean and standard deviation over the whole image, in float32: two (B, C, 1, 1)."""
-    mean, variance = moments(x)
-    return mean, (variance + EPS).sqrt()
-
+mean_std = overridable(ops_moments.mean_std)
 
 # A picture in strips: rows by themselves are enough for the first; for the others strips have to overlap.
 adain = overridable(ops_adain.adain)
+gated = overridable(ops_gates.gated)
+squared_relu = overridable(ops_gates.squared_relu)
+bounded = overridable(ops_gates.bounded)
 conv3x3 = overridable(ops_conv3x3.conv3x3)
 enlarged_conv3x3 = overridable(ops_conv3x3.enlarged_conv3x3)
 depthwise3x3 = overridable(ops_depthwise.depthwise3x3)

@@ -35,7 +35,16 @@ KERNELS = {
         *("bi_wkv", "selective_scan", "scan_of_map", "deform_shift", "conv3x3", "enlarged_conv3x3"),
         *("adain", "depthwise3x3", "moments"),
     ),
-    "cuda": ("bi_wkv", "selective_scan", "deform_shift"),
+    "cuda": (
+        "bi_wkv",
+        "selective_scan",
+        "deform_shift",
+        "adain",
+        "depthwise3x3",
+        "moments",
+        "bordered",
+        "gates",
+    ),
 }
 """The operators that have a kernel, by type of device; :mod:`stylecli.ops.catalog` has their yardsticks."""
 BESIDE = {"cuda": (CUDA_GRAPH,)}

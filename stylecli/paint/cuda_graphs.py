@@ -48,7 +48,7 @@ class Recording:
 def record(paint: Paint, content: Tensor) -> Recording:
     """Record the painting of pictures like this one, which was painted before. Raises RuntimeError where torch
     cannot."""
-    content, graph, kept = content.clone(), torch.cuda.CUDAGraph(), list[Tensor]()
+    content, graph, kept = content.clone(), torch.cuda.CUDAGraph(), list[Any]()
     # Other threads go on: one of them may be sending and fetching pictures.
     with held_in(kept), torch.cuda.graph(graph, capture_error_mode="thread_local"):
         painted = paint(content)

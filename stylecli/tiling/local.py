@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylecli.ops.overridable import adain, conv3x3, depthwise3x3, enlarged_conv3x3, materialize
+from stylecli.ops.overridable import (
+    adain,
+    bounded,
+    conv3x3,
+    depthwise3x3,
+    enlarged_conv3x3,
+    gated,
+    materialize,
+    squared_relu,
+)
 from stylecli.tiling.lazy_map import HANDLERS, Handler, LazyFeatureMap, Range
 
 
@@ -83,7 +92,7 @@ def by_rows(
 
 
 @handles(
-    *(F.leaky_relu, F.relu, F.silu, F.linear, F.layer_norm, adain),
+    *(F.leaky_relu, F.relu, F.silu, F.linear, F.layer_norm, adain, gated, squared_relu, bounded),
     *(
         torch.add,
         torch.sub,

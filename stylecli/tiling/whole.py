@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylecli.ops.overridable import EPS, mean_std
+from stylecli.ops.moments import EPS
+from stylecli.ops.overridable import mean_std
 from stylecli.tiling.lazy_map import LazyFeatureMap
 from stylecli.tiling.local import handles
 

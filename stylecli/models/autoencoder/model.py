@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylecli.models.autoencoder.config import AutoencoderConfig
-from stylecli.models.layers import SLOPE, BlocksConv, Conv3x3, strided_conv
+from stylecli.models.layers import SLOPE, BlocksConv, Conv3x3, StridedConv
 
 
 class ResBlock(nn.Module):
@@ -41,7 +41,7 @@ class Encoder(nn.Module):
         self.register_buffer("unshuffle", 2 * torch.eye(12).view(12, 3, 2, 2), persistent=False)
         self.stem = Conv3x3(12, config.fine)  # on 2 x 2 pixels: stride 2
         self.fine = ResBlock(config.fine) if config.fine_block else None
-        self.down = strided_conv(config.fine, config.coarse)
+        self.down = StridedConv(config.fine, config.coarse)
         self.coarse = nn.Sequential(*(ResBlock(config.coarse) for _ in range(config.blocks)))
         self.out = Conv3x3(config.coarse, 2 * config.latent)
         nn.init.zeros_(self.out.weight)

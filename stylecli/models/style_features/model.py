@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import SLOPE, Conv3x3, strided_conv
+from stylecli.models.layers import SLOPE, Conv3x3, StridedConv
 from stylecli.models.style_features.config import StyleFeaturesConfig
 
 SEEN = (64, 128, 256, 512)
@@ -44,7 +44,7 @@ class StyleFeatures(nn.Module):
         self.config = config = config or StyleFeaturesConfig()
         first, *others = config.trunk
         self.stem, self.fine = Conv3x3(3, first), Conv3x3(first, first)
-        self.down = nn.ModuleList(strided_conv(i, o) for i, o in zip(config.trunk[:-1], others, strict=True))
+        self.down = nn.ModuleList(StridedConv(i, o) for i, o in zip(config.trunk[:-1], others, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(Residual(c) for _ in range(n)))
             for c, n in zip(others, config.trunk_blocks, strict=True)

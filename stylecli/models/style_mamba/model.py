@@ -20,11 +20,11 @@ from stylecli.models.layers import (
     Conv3x3,
     EnlargingConv,
     Noise,
+    StridedConv,
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
     normalised,
-    strided_conv,
 )
 from stylecli.models.style_mamba import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_mamba.blocks import ConditionalBlock
@@ -42,9 +42,9 @@ class StyleMamba(nn.Module):
         (top, fine, coarse), experts = config.widths, config.experts
         self.code = StyleCode(config) if config.style else PromptCode(config.embedding, config.code)
         self.stem = Conv3x3(config.latent, top)
-        self.down_fine = strided_conv(top, fine)
+        self.down_fine = StridedConv(top, fine)
         self.enter = self._blocks(fine, config.blocks[0])
-        self.down_coarse = strided_conv(fine, coarse)
+        self.down_coarse = StridedConv(fine, coarse)
         self.noise_coarse = Noise(coarse)
         self.middle = self._blocks(coarse, config.blocks[1])
         self.up_fine = EnlargingConv(coarse, fine)

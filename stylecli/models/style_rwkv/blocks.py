@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecli.models.kept import Kept
 from stylecli.models.layers import Conv3x3, DepthwiseConv
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.bi_wkv import bi_wkv
 from stylecli.ops.deform_shift import deform_shift
-from stylecli.ops.overridable import materialize, overridable
+from stylecli.ops.overridable import bounded, gated, materialize, overridable, squared_relu
 from stylecli.ops.skip_scan import skip_scan_order
 
 
@@ -70,7 +70,7 @@ class DeformShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = to_tokens(x)  # (B, H, W, C)
-        offset = self.bound * torch.tanh(to_tokens(self.offset(x)))  # (B, H, W, 2 G)
+        offset = bounded(to_tokens(self.offset(x)), self.bound)  # (B, H, W, 2 G)
         moved = read_displaced(tokens, offset.unflatten(-1, (self.groups, 2)), self.bound)
         mixed = to_tokens(self.conv(to_map(moved)))  # (B, H, W, C)
         dtype = tokens.dtype  # autocast leaves these three apart
@@ -96,15 +96,20 @@ class SpatialMix(nn.Module):
         spread = torch.logspace(math.log10(0.5), math.log10(60.0), channels)
         self.decay = nn.Parameter(spread.repeat(config.rescans, 1))
         self.bonus = nn.Parameter(torch.zeros(config.rescans, channels))
+        self._kept = Kept()
+
+    def _bounded(self) -> tuple[Tensor, Tensor]:
+        """Decay and bonus (rescans, C), so that the denominator stays inside float32, as which bi_wkv reads them."""
+        dtype = torch.promote_types(self.decay.dtype, torch.float32)
+        return self.decay.clamp(-60, 60).to(dtype), self.bonus.clamp(-60, 60).to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.shift(x)  # (B, H, W, C)
-        r, k, v = torch.sigmoid(self.receptance(s)), self.key(s), self.value(s)
+        r, k, v = self.receptance(s), self.key(s), self.value(s)
+        decay, bonus = self._kept.get(self._bounded, (), (self.decay, self.bonus))
         for j in range(self.rescans):
-            # Bounded so that the denominator stays inside float32 (see bi_wkv).
-            w, u = self.decay[j].clamp(-60, 60), self.bonus[j].clamp(-60, 60)
-            v = wkv_of_map(w, u, k, v, self.skip, j % 2 == 1)
-        return self.output(r * v)
+            v = wkv_of_map(decay[j], bonus[j], k, v, self.skip, j % 2 == 1)
+        return self.output(gated(r, v))
 
 
 class ChannelMix(nn.Module):
@@ -120,7 +125,7 @@ class ChannelMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.shift(x)  # (B, H, W, C)
-        return torch.sigmoid(self.receptance(s)) * self.value(F.relu(self.key(s)).square())
+        return gated(self.receptance(s), self.value(squared_relu(self.key(s))))
 
 
 class TokenNorm(nn.LayerNorm):

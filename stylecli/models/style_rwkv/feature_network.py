@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylecli.models.layers import SLOPE, Conv3x3, strided_conv
+from stylecli.models.layers import SLOPE, Conv3x3, StridedConv
 from stylecli.models.style_rwkv.config import StyleRwkvConfig
 from stylecli.ops.overridable import mean_std
 
@@ -51,9 +51,9 @@ class StyleFeatureNetwork(nn.Module):
             -(-(10 + 8 * coarse + 16 * deep) // 8) * 8
         )  # pixels that a place of its maps sees on each side
         self.seen = 2 * sum(SEEN)
-        self.stem = strided_conv(3, first, kernel=5)
+        self.stem = StridedConv(3, first, kernel=5)
         self.mid = Conv3x3(first, first)
-        self.down = nn.ModuleList(strided_conv(i, o) for i, o in zip(config.reader[:-1], widths, strict=True))
+        self.down = nn.ModuleList(StridedConv(i, o) for i, o in zip(config.reader[:-1], widths, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(Residual(c) for _ in range(n)))
             for c, n in zip(widths, config.reader_blocks, strict=True)

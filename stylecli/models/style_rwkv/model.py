@@ -19,14 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylecli.models.kept import Kept
 from stylecli.models.layers import (
     SLOPE,
     AdaIn,
     Noise,
+    StridedConv,
     StyledConv3x3,
     StyledEnlargingConv,
     StyledResidual,
-    strided_conv,
 )
 from stylecli.models.style_rwkv import tiling  # noqa: F401  how it is painted in strips
 from stylecli.models.style_rwkv.blocks import StRwkvBlock
@@ -43,9 +44,9 @@ class Encoder(nn.Module):
 
     def __init__(self, config: StyleRwkvConfig, blocks: tuple[int, ...]):
         super().__init__()
-        self.stem = strided_conv(3, config.stem, kernel=5)
+        self.stem = StridedConv(3, config.stem, kernel=5)
         inputs = (config.stem, *config.widths[:-1])
-        self.down = nn.ModuleList(strided_conv(i, o) for i, o in zip(inputs, config.widths, strict=True))
+        self.down = nn.ModuleList(StridedConv(i, o) for i, o in zip(inputs, config.widths, strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*(StRwkvBlock(c, config) for _ in range(n)))
             for c, n in zip(config.widths, blocks, strict=True)
@@ -164,6 +165,7 @@ class StyleRwkv(nn.Module):
             nn.init.zeros_(self.mapping[-1].bias)  # type: ignore[arg-type]
         self.decoder = Decoder(config)
         self.register_buffer("usual", torch.zeros(self.style_size))
+        self._guided, self._read = Kept(), Kept()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -201,7 +203,8 @@ class StyleRwkv(nn.Module):
 
         AdaIN's papers mix statistics instead (arXiv 1703.06868, eq. 15). That paints three times, and lies on the same
         curve of style against photograph (own decision; docs/quality.md)."""
-        painted = self(content, self.guided(style), seed, detail)
+        guided = self._guided.get(lambda: self.guided(style), (style,), (self.usual,))
+        painted = self(content, guided, seed, detail)
         return painted if strength == 1 else torch.lerp(content, painted, strength)
 
     def forward(self, content: Tensor, style: Tensor, seed: int | None = 0, detail: float = 0.0) -> Tensor:
@@ -210,9 +213,10 @@ class StyleRwkv(nn.Module):
         ``seed`` decides the noise that strokes in flat places grow from; it is the same for the whole batch. None: as
         :class:`Noise` says. ``detail``: how much of the detail that the painting lacks then is given back, 0..1."""
         H, W = content.shape[2:]
-        code = self.encode_code(style).expand(content.shape[0], -1)
-        style = style.expand(content.shape[0], -1)
-        *statistics, _ = style.split([*(2 * c for c in self.config.widths), self.reader.seen], dim=1)
+        batch = content.shape[0]
+        layers = (self.code, self.read, *(() if self.mapping is None else (self.mapping,)))
+        weights = [p for layer in layers for p in layer.parameters()]
+        code, statistics = self._read.get(lambda: self._of_style(style, batch), (style,), weights, batch)
         content = self._pad(content)
         features = self.content_encoder(content)[self.config.finest_skip :]
         painted, through = self.decoder(features, statistics, code, seed).split([3, 1], 1)
@@ -220,6 +224,13 @@ class StyleRwkv(nn.Module):
         if detail:
             share = share * (1 - detail) + detail
         return inject_detail(painted, content, share)[:, :, :H, :W]
+
+    def _of_style(self, style: Tensor, batch: int) -> tuple[Tensor, list[Tensor]]:
+        """The code (B, code) and, for each level, means and log standard deviations (B, 2 C) of a style (B or 1, S)."""
+        *statistics, _ = style.expand(batch, -1).split(
+            [*(2 * c for c in self.config.widths), self.reader.seen], dim=1
+        )
+        return self.encode_code(style).expand(batch, -1), statistics
 
     def _pad(self, x: Tensor) -> Tensor:
         """Extend bottom and right to a multiple of the deepest stride, by repeating the border."""

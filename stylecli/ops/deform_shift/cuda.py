@@ -8,6 +8,7 @@ from torch import Tensor
 from stylecli.ops import cuda
 
 _THREADS = 256
+_BYTES = {"wide": 16, "half": 8}  # that a thread of the forward pass reads at once
 
 
 def usable(x: Tensor, offset: Tensor, *, backward: bool = False) -> bool:
@@ -49,10 +50,9 @@ def deform_shift(x: Tensor, offset: Tensor) -> Tensor:
     x, offset = _stored(x, offset)
     C, G = x.shape[3], offset.shape[3]
     y = torch.empty_like(x)
-    if cuda.wide(C // G, x, y):
-        _launch("forward_wide", C * x.element_size() // 16, x, G, x, offset, y)
-    else:
-        _launch("forward_narrow", C, x, G, x, offset, y)
+    way = next((way for way, size in _BYTES.items() if cuda.wide(C // G, x, y, size=size)), "narrow")
+    threads = C * x.element_size() // _BYTES.get(way, x.element_size())
+    _launch(f"forward_{way}", threads, x, G, x, offset, y)
     return y
 
 
