@@ -1,10 +1,10 @@
 // A border around feature maps on a graphics card: the last rows and columns again, or a reflection in them. What it
 // should be: stylecli/ops/border.py.
 //
-// Numbers are only moved, so that their type does not matter: a token is `units` of 2 to 16 bytes. x is (B, H, W, units)
-// with any distance, in units, between batches, rows and columns; y (B, H + 2 width, W + 2 width, units) is contiguous.
-// Consecutive lanes take consecutive units of a row of y. Every argument is 8 bytes long. Grids are (pieces of a row,
-// H + 2 width, B).
+// Numbers are only moved, so that their type does not matter: a token is `units` of 2 to 16 bytes. x is
+// (B, H, W, units) with any distance, in units, between batches, rows and columns; y is
+// (B, H + 2 width, W + 2 width, units), contiguous. Consecutive lanes take consecutive units of a row of y. Every
+// argument is 8 bytes long. Grids are (pieces of a row, H + 2 width, B).
 
 #include "../common/storage.cuh"
 

@@ -14,7 +14,7 @@ struct alignas(sizeof(T) * N) Vector {
 constexpr int TOKEN_THREADS = 256;
 constexpr int AHEAD = 4;  // tokens that a thread reads at once
 
-// Vectors of N channels at tokens t, t + rows, ... before end, all asked for before the first is there; zeros behind end.
+// Vectors of N channels at tokens t, t + rows, ... before end, all asked for before the first is there; zeros behind.
 template <class T, int N>
 struct Batch {
     Vector<T, N> at[AHEAD];

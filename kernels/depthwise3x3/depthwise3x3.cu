@@ -1,10 +1,10 @@
-// Depthwise 3 x 3 convolution of a map that goes on beyond its border as it is there, and the activation behind it, on a
-// graphics card. Formula: stylecli/ops/depthwise3x3.py.
+// Depthwise 3 x 3 convolution of a map that goes on beyond its border as it is there, and the activation behind it, on
+// a graphics card. Formula: stylecli/ops/depthwise3x3.py.
 //
 // A thread goes down one column of the map, `run` rows of N channels: consecutive lanes take consecutive channels, then
 // the next column. Each row that it reads belongs to three results, whose sums are on their way at once. x is
-// (B, H, W, C) with any distance between batches, rows and columns, y (B, H, W, C) contiguous, weight (C, 9), bias (C,).
-// Every argument is 8 bytes long. Grids are (pieces of a row, ceil(H / run), B).
+// (B, H, W, C) with any distance between batches, rows and columns, y (B, H, W, C) contiguous, weight (C, 9), bias
+// (C,). Every argument is 8 bytes long. Grids are (pieces of a row, ceil(H / run), B).
 
 #include "../common/storage.cuh"
 #include "../common/tokens.cuh"
