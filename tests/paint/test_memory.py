@@ -34,7 +34,7 @@ def test_sizes_for_people():
 
 def test_a_limit_is_for_the_whole_process():
     assert free_memory(1) == 0
-    assert 0 < free_memory(64 * GB) <= free_memory()
+    assert 0 < free_memory(64 * GB) <= free_memory() + GB  # others take some in between
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs ulimit -v")
