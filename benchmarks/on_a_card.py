@@ -63,6 +63,7 @@ def operators(device: torch.device, small: bool) -> Rows:
         *kernel_cases.bi_wkv_cases(70, 5, torch.float32, device),
         *kernel_cases.selective_scan_cases(70, 5, 3, torch.float32, device),
         *kernel_cases.deform_shift_cases(6, 8, 4, torch.float32, device),
+        *kernel_cases.one_reading_cases(6, 8, torch.float32, device),
     ]
     copy = kernels.copy_bandwidth(device, 1)
     yield from (asdict(kernels.measure(case, copy, 0.01)) for case in cases)

@@ -2,7 +2,7 @@
 // channels, N each, and then the next token's, so that few channels leave no lane idle.
 //
 // Blocks are of 256 threads, in grids of (chunks, columns of C, B). `columns`: threads side by side over the channels;
-// `steps`: tokens of a thread. stylecli/ops/token_cuda.py chooses both.
+// `steps`: tokens of a thread. stylecli/ops/painting_cuda.py chooses both.
 
 #pragma once
 

@@ -51,19 +51,24 @@ def cases(device: torch.device) -> Iterator[Case]:
     if device.type == "cpu":
         yield from painting_cases(64, 80)
         yield from painting_cases(128, 48)
+        return
+    for dtype in (torch.float32, torch.bfloat16):
+        for side, C in ((128, 48), (1024, 24)):
+            yield from one_reading_cases(side, C, dtype, device)
 
 
 def painting_cases(side: int, C: int) -> Iterator[Case]:
     """What is for painting alone: float32 on the CPU, without gradients."""
     yield _convolution("conv3x3", conv3x3, plain, side, C, C)
     yield _convolution("enlarged_conv3x3", enlarged_conv3x3, plain_enlarged, side, C, C // 2)
-    yield from _one_reading_cases(side, C)
+    yield from one_reading_cases(side, C, torch.float32, torch.device("cpu"))
 
 
-def _one_reading_cases(side: int, C: int) -> Iterator[Case]:
-    """What reads a map once where torch reads it several times."""
-    x = _normal(torch.device("cpu"), torch.float32, 1, C, side, side).to(memory_format=torch.channels_last)
-    size, weight, bias = f"{side}x{side}x{C}", torch.ones(C, 1, 3, 3) / 9, torch.zeros(C)
+def one_reading_cases(side: int, C: int, dtype: torch.dtype, device: torch.device) -> Iterator[Case]:
+    """What reads a map once where torch reads it several times; for painting alone."""
+    x = _normal(device, dtype, 1, C, side, side).to(memory_format=torch.channels_last)
+    size = f"{side}x{side}x{C}"
+    weight, bias = (t.to(device, dtype) for t in (torch.ones(C, 1, 3, 3) / 9, torch.zeros(C)))
     mean, variance = moments(x)
     by = (mean, variance.sqrt(), variance, mean, 5.0, 0.2)
     yield Case("moments", size, (x,), (mean, variance), lambda: moments(x), lambda: plain_moments(x))

@@ -249,23 +249,24 @@ _KEPT_NUMBERS = 1 << 20  # of a map of noise that is kept for the next frame of 
 
 def noise(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """(H, W) of N(0, 1). Drawn on the CPU: one seed gives one picture on every device."""
-    draw = _drawn if height * width > _KEPT_NUMBERS else _kept
-    return held(draw(height, width, seed, device, dtype))
+    if height * width <= _KEPT_NUMBERS:
+        return held(_kept(height, width, seed, device, dtype))
+    n = _drawn(height, width, seed).to(dtype)
+    if device.type == "cuda":  # nobody waits for what was begun before
+        return n.pin_memory().to(device, non_blocking=True)
+    return n.to(device)
 
 
-def _drawn(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+def _drawn(height: int, width: int, seed: int) -> Tensor:
     with torch.inference_mode(False):  # what is kept must serve a later training step too
-        n = torch.randn(height, width, generator=torch.Generator().manual_seed(seed))
-        if device.type == "cuda":
-            return (
-                n.to(dtype).pin_memory().to(device, non_blocking=True)
-            )  # nobody waits for what was begun before
-        return n.to(device, dtype)
+        return torch.randn(height, width, generator=torch.Generator().manual_seed(seed))
 
 
-_kept = lru_cache(maxsize=16)(
-    _drawn
-)  # frames of a film are of one size, and so are most pictures of a folder
+@lru_cache(maxsize=16)  # frames of a film are of one size, and so are most pictures of a folder
+def _kept(height: int, width: int, seed: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Waits until it is on the device: threads that paint in streams of their own share it."""
+    with torch.inference_mode(False):
+        return _drawn(height, width, seed).to(device, dtype)
 
 
 class StyledResidual(nn.Module):
