@@ -23,6 +23,7 @@ from stylecli.ops.conv3x3 import (
 from stylecli.ops.deform_shift import cuda as deform_shift_cuda
 from stylecli.ops.deform_shift import deform_shift, deform_shift_reference
 from stylecli.ops.depthwise3x3 import depthwise3x3, depthwise3x3_reference
+from stylecli.ops.enlarge import enlarge_reference, enlarged
 from stylecli.ops.moments import EPS, mean_std, moments, moments_reference
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import of_map, selective_scan, selective_scan_reference
@@ -146,6 +147,18 @@ def _adain_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     return x, 3 + mean, 0.5 + std.abs(), gain, offset
 
 
+def _enlarge_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    small = torch.rand(length, 9, 8, generator=random, dtype=torch.float64)
+    return small, torch.rand(5 * length, 50, 3, generator=random, dtype=torch.float64)
+
+
+_ENLARGE_EXTREMES = (
+    lambda small, photo: (4 * small - 2, photo),  # much to be held within 0..1
+    lambda small, photo: (small[:1, :1], photo[:3, :2]),  # a single place
+    lambda small, photo: (small, photo[: len(small), :9]),  # of the same size
+)
+
+
 def _depthwise3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     x = torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64)
     weight = torch.randn(20, 1, 3, 3, generator=random, dtype=torch.float64) / 3
@@ -263,6 +276,7 @@ OPERATORS = (
         *_MAP_EXTREMES,
         on=_BOTH,
     ),
+    _for_painting("enlarge", enlarged, enlarge_reference, _enlarge_example, *_ENLARGE_EXTREMES),
     _for_painting("moments", _moments, _moments_reference, _moments_example, *_MAP_EXTREMES[:2], on=_BOTH),
     _for_painting(
         "bordered", _bordered, _bordered_reference, _moments_example, _MAP_EXTREMES[1], on=("cuda",)

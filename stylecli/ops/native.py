@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -48,7 +50,9 @@ def stored(dtype: torch.dtype, *tensors: Given) -> tuple[Given, ...]:
     return tuple(t if t is None else t.to(dtype).contiguous() for t in tensors)
 
 
-def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | float | None) -> None:
+def call(
+    name: str, dtype: torch.dtype | npt.DTypeLike, *arguments: Tensor | npt.NDArray[Any] | int | float | None
+) -> None:
     """``stylecli_<name>_<dtype>(arguments..., threads)``; an int is int64, a float is double, None a null pointer."""
     library = build.load()
     assert library is not None
@@ -57,9 +61,13 @@ def call(name: str, dtype: torch.dtype, *arguments: Tensor | int | float | None)
     function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
 
 
-def _argument(value: Tensor | int | float | None) -> ctypes.c_int64 | ctypes.c_double | ctypes.c_void_p:
+def _argument(
+    value: Tensor | npt.NDArray[Any] | int | float | None,
+) -> ctypes.c_int64 | ctypes.c_double | ctypes.c_void_p:
     if isinstance(value, int):
         return ctypes.c_int64(value)
     if isinstance(value, float):
         return ctypes.c_double(value)
+    if isinstance(value, np.ndarray):
+        return ctypes.c_void_p(value.ctypes.data)
     return ctypes.c_void_p(None if value is None else value.data_ptr())

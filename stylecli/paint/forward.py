@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 from stylecli.devices import free_on
 from stylecli.errors import is_out_of_memory
 from stylecli.memory import free_memory, give_back
+from stylecli.ops import enlarge
 from stylecli.paint.memory import TilePlan, plan_tiles
-from stylecli.paint.photo import Framed, Photo, strips_on
-from stylecli.paint.size import enlarge_with_detail, resize
+from stylecli.paint.photo import Canvas, Framed, Photo, check_numbers, keep_color, strips_on
+from stylecli.paint.size import enlarge_with_detail, packed_for_enlarging, resize
 from stylecli.tiling import Grid, LazyFeatureMap, sweep
 
 if TYPE_CHECKING:
@@ -113,21 +114,35 @@ def _settings(stylizer: Stylizer) -> tuple[Hashable, ...]:
     return stylizer.network, stylizer.style.vector.numpy().tobytes(), stylizer.style.detail
 
 
-def at_full_size(
-    painted: Tensor | LazyFeatureMap, small: Photo, photo: Photo, device: torch.device
-) -> Iterator[tuple[int, int, Tensor]]:
-    """First row, last (excluded), and rows (B, 3, n, W) of the finished picture."""
+def fill(
+    canvas: Canvas,
+    painted: Tensor | LazyFeatureMap,
+    small: Photo,
+    photo: Photo,
+    device: torch.device,
+    keeps_colour: bool,
+) -> None:
+    """Fill the canvas with a painting of any size, brought to the photograph's. ``keeps_colour``: only lightness comes
+    from the painting."""
     size = (photo.height, photo.width)
+
+    def put(top: int, bottom: int, rows: Tensor) -> None:
+        canvas.put(top, keep_color(rows, photo.rows(top, bottom).to(rows.device)) if keeps_colour else rows)
+
     if isinstance(painted, LazyFeatureMap) and painted.shape[2:] == size:
         for top, bottom, (rows,) in sweep(painted):
-            yield top, bottom, rows
+            put(top, bottom, rows)
         return
     whole = painted.whole() if isinstance(painted, LazyFeatureMap) else painted
     if small.height > photo.height or small.width > photo.width:  # a tiny picture, enlarged to be painted
         whole = resize(Photo(whole), size, device)
+    if whole.shape[2:] != size and photo.array is not None and enlarge.usable(whole):
+        check_numbers(whole)
+        enlarge.enlarge(packed_for_enlarging(whole, small), photo.array, canvas.array, keeps_colour)
+        return
     for top, bottom in strips_on(device, *size, photo.batch):
         if whole.shape[2:] == size:
-            yield top, bottom, whole[:, :, top:bottom]
+            put(top, bottom, whole[:, :, top:bottom])
         else:
             rows = photo.rows(top, bottom).to(device)
-            yield top, bottom, enlarge_with_detail(whole, small, rows, top, photo.height)
+            put(top, bottom, enlarge_with_detail(whole, small, rows, top, photo.height))

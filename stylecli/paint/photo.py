@@ -79,6 +79,15 @@ class Photo:
         sent._sent = upload(torch.from_numpy(np.ascontiguousarray(self._data)), device)  # (H, W, 3)
         return sent
 
+    @property
+    def array(self) -> npt.NDArray[Any] | None:
+        """(H, W, 3), where it came as one of bytes or float32 without gaps."""
+        data = self._data
+        fits = (
+            isinstance(data, np.ndarray) and data.flags.c_contiguous and data.dtype in (np.uint8, np.float32)
+        )
+        return data if fits else None
+
     def rows(self, top: int, bottom: int) -> Tensor:
         """(B, 3, bottom - top, W), float32 in 0..1."""
         return self._floats(slice(top, bottom), None)
@@ -128,6 +137,14 @@ class Framed:
         return framed[..., top : top + self._photo.height, left : left + self._photo.width]
 
 
+def check_numbers(painted: Tensor) -> None:
+    """Raises InputError for values that are no numbers."""
+    if not painted.sum(dtype=torch.float32).isfinite():  # one pass; a single NaN or infinity reaches the sum
+        raise InputError(
+            "the network gave values that are no numbers: its weights are damaged, or --dtype fp32 is needed"
+        )
+
+
 class Canvas:
     """A result of the same kind and size as a photograph: ``put`` strips into it, then take ``done()``.
 
@@ -140,16 +157,19 @@ class Canvas:
             torch.empty_like(data) if isinstance(data, Tensor) else np.empty_like(data, order="C")
         )
 
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """(H, W, 3), to be filled by others; where the photograph is an ``array``."""
+        assert isinstance(self._data, np.ndarray)
+        return self._data
+
     def put(self, top: int, rows: Tensor) -> None:
         """Rows (B, 3, n, W), any device, from row ``top`` on; clipped to 0..1 where they become whole numbers.
 
         Raises InputError for values that are no numbers: they would be painted black.
         """
         bottom = top + rows.shape[2]
-        if not rows.sum(dtype=torch.float32).isfinite():  # one pass; a single NaN or infinity reaches the sum
-            raise InputError(
-                "the network gave values that are no numbers: its weights are damaged, or --dtype fp32 is needed"
-            )
+        check_numbers(rows)
         if isinstance(self._data, Tensor):
             self._data[:, :, top:bottom] = rows.to(self._data.device)
             return

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.devices import upload
+from stylecli.ops.enlarge import packed
 from stylecli.ops.luma import luma
 from stylecli.paint.photo import Photo, strips_on
+from stylecli.paint.pixels import strips
 
 _RADIUS = 3  # of the window in which output is compared with content, in pixels of the working size
 _NOISE = 1e-3  # variance under which content counts as flat
@@ -119,6 +121,19 @@ def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
     )
     assert isinstance(rows, Tensor)
     return rows
+
+
+def packed_for_enlarging(painted: Tensor, small: Photo) -> Tensor:
+    """What :func:`stylecli.ops.enlarge.enlarge` takes of a painting (1, 3, h, w) and its photograph at that size."""
+    h, w = painted.shape[2:]
+    parts = []
+    for top, bottom in strips(h, w):
+        first, last = max(0, top - _RADIUS), min(h, bottom + _RADIUS)
+        guide = luma(small.rows(first, last))
+        gain = _gain(painted[:, :, first:last], guide)
+        inner = slice(top - first, bottom - first)
+        parts.append(packed(painted[0, :, top:bottom], guide[0, :, inner], gain[0, :, inner]))
+    return torch.cat(parts)
 
 
 def enlarge_with_detail(painted: Tensor, small: Photo, photo: Tensor, top: int, height: int) -> Tensor:

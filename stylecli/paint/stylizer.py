@@ -23,9 +23,9 @@ from stylecli.memory import give_back, keep_freed
 from stylecli.models.descriptor import Descriptor
 from stylecli.models.registry import load_painter
 from stylecli.paint.encode import style_of_image
-from stylecli.paint.forward import at_full_size, paint_at
+from stylecli.paint.forward import fill, paint_at
 from stylecli.paint.palette import SIDE, Palette
-from stylecli.paint.photo import Canvas, Photo, keep_color
+from stylecli.paint.photo import Canvas, Photo
 from stylecli.paint.pixels import strips
 from stylecli.paint.progress import ProgressLog
 from stylecli.paint.settings import PICTURES, Settings
@@ -279,10 +279,7 @@ class Stylizer:
         if polish:
             painted = self._polished(painted, small, strength, polish)
         tight = isinstance(painted, LazyFeatureMap) or self.memory_limit is not None
-        for top, bottom, result in at_full_size(painted, small, photo, self.device):
-            if preserve_color:
-                result = keep_color(result, photo.rows(top, bottom).to(result.device))
-            canvas.put(top, result)
+        fill(canvas, painted, small, photo, self.device, preserve_color)
         del small, painted
         if tight:
             give_back()

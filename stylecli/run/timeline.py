@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stylecli.errors import UsageError
 from stylecli.paint.options import PaintOptions
 from stylecli.paint.pixels import to_floats, to_tensor
@@ -139,29 +141,37 @@ class FilmPainter:
 
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
         """Frames of one size, each at its time, to (B, H, W, 3) in 0..1."""
-        import numpy as np
-        import torch
-
-        from stylecli.devices import own_stream, upload
+        from stylecli.devices import own_stream
 
         if len(self._bound) > 1 and len(frames) > 1:  # each in its own mixture
             return np.concatenate([self([one], [at]) for one, at in zip(frames, seconds, strict=True)])
-        pixels, device = np.stack([frame.pixels for frame in frames]), self._stylizer.device
+        pixels = np.stack([frame.pixels for frame in frames])  # (B, H, W, 3)
         painters = self._painters_at(seconds[0])
-        with own_stream(device):  # of this thread: others send and fetch meanwhile
-            if pixels.dtype == np.uint8:  # a quarter of what floats are
-                batch = to_tensor(upload(torch.from_numpy(pixels), device))  # (B, 3, H, W)
-            else:
-                batch = to_tensor(pixels)
-            made, *others = (paint(one, self._options, batch) for one, _ in painters)
-            if others:
-                made = made.lerp(others[0], painters[1][1])
-            painted = made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        with own_stream(self._stylizer.device):  # of this thread: others send and fetch meanwhile
+            painted, *others = (self._by(one, pixels) for one, _ in painters)
+        if others:
+            painted += np.float32(painters[1][1]) * (others[0] - painted)
         for number, frame in enumerate(frames):
             share = np.float32(seen(frame.pixels))
             if share < 1:
                 painted[number] = share * painted[number] + (1 - share) * to_floats(frame.pixels)
         return painted
+
+    def _by(self, stylizer: Stylizer, pixels: NDArray[Any]) -> FloatArray:
+        """Frames (B, H, W, 3) in 0..1, painted."""
+        import torch
+
+        from stylecli.devices import upload
+
+        device = stylizer.device
+        if len(pixels) == 1 and device.type == "cpu":
+            return paint(stylizer, self._options, to_floats(pixels[0]))[
+                None
+            ]  # arrays are enlarged faster there
+        # Sent as bytes: a quarter of what floats are.
+        sent = upload(torch.from_numpy(pixels), device) if pixels.dtype == np.uint8 else pixels
+        made = paint(stylizer, self._options, to_tensor(sent))  # (B, 3, H, W)
+        return made.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 class LayeredFilmPainter(FilmPainter):
@@ -177,8 +187,6 @@ class LayeredFilmPainter(FilmPainter):
         ]
 
     def __call__(self, frames: Sequence[Frame], seconds: Sequence[float]) -> FloatArray:
-        import numpy as np
-
         return np.concatenate([paint(frames, seconds) for paint in self._painters], axis=1)
 
 
@@ -208,8 +216,6 @@ def seen(pixels: NDArray[Any]) -> float:
     Networks paint by a picture's own statistics, stretched to the style's: without this, a black frame and all of a
     fade would get the same bright painting as the scene itself.
     """
-    import numpy as np
-
     small = pixels[:: max(1, pixels.shape[0] // 64), :: max(1, pixels.shape[1] // 64)]
     grey = small.astype(np.float32).mean(-1) / (257 if pixels.dtype == np.uint16 else 1)
     dark, light = np.percentile(grey, (1, 99))
