@@ -27,6 +27,7 @@ from stylecli.ops.enlarge import enlarge_reference, enlarged
 from stylecli.ops.moments import EPS, mean_std, moments, moments_reference
 from stylecli.ops.selective_scan import cuda as selective_scan_cuda
 from stylecli.ops.selective_scan import of_map, selective_scan, selective_scan_reference
+from stylecli.ops.shrink import shrink_reference, shrunk
 
 # How far from the fp64 reference a result in this type may be, as relative RMS: forward, and the worst gradient.
 # Inputs are rounded to the type before either sees them, so this is the rounding of results and of states.
@@ -159,6 +160,16 @@ _ENLARGE_EXTREMES = (
 )
 
 
+def _shrink_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
+    return (torch.rand(2 * length, 50, 3, generator=random, dtype=torch.float64),)
+
+
+_SHRINK_EXTREMES = (
+    lambda photo: (photo.round(),),  # black and white alone: weights below 0 lead out of 0..1
+    lambda photo: (photo[:1, :3],),  # a single row, which becomes several
+)
+
+
 def _depthwise3x3_example(length: int, random: torch.Generator) -> tuple[Tensor, ...]:
     x = torch.randn(2, 20, length, 9, generator=random, dtype=torch.float64)
     weight = torch.randn(20, 1, 3, 3, generator=random, dtype=torch.float64) / 3
@@ -277,6 +288,13 @@ OPERATORS = (
         on=_BOTH,
     ),
     _for_painting("enlarge", enlarged, enlarge_reference, _enlarge_example, *_ENLARGE_EXTREMES),
+    _for_painting(
+        "shrink",
+        partial(shrunk, height=7, width=5),
+        partial(shrink_reference, height=7, width=5),
+        _shrink_example,
+        *_SHRINK_EXTREMES,
+    ),
     _for_painting("moments", _moments, _moments_reference, _moments_example, *_MAP_EXTREMES[:2], on=_BOTH),
     _for_painting(
         "bordered", _bordered, _bordered_reference, _moments_example, _MAP_EXTREMES[1], on=("cuda",)

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 KERNELS = {
     "cpu": (
         *("bi_wkv", "selective_scan", "scan_of_map", "deform_shift", "conv3x3", "enlarged_conv3x3"),
-        *("adain", "depthwise3x3", "moments", "enlarge"),
+        *("adain", "depthwise3x3", "moments", "enlarge", "shrink"),
     ),
     "cuda": (
         "bi_wkv",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from stylecli.devices import upload
 from stylecli.ops.enlarge import packed
 from stylecli.ops.luma import luma
+from stylecli.ops.shrink import cubic, shrink, taps
 from stylecli.paint.photo import Photo, strips_on
 from stylecli.paint.pixels import strips
 
@@ -38,7 +38,11 @@ def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = No
     H, W = photo.height, photo.width
     if size == (H, W):
         return photo.all() if device is None else upload(photo.all(), device)
-    first, weights = _shrinking_taps(H, size[0])  # (h,), (h, K)
+    if (device is None or device.type == "cpu") and photo.array is not None:
+        made = shrink(photo.array, size)
+        if made is not None:
+            return made[None]
+    first, weights = taps(H, size[0])  # (h,), (h, K)
     K = weights.shape[1]
     small = torch.zeros(photo.batch, 3, *size, device=device)
     for top, bottom in strips_on(device, H, W, photo.batch):
@@ -57,27 +61,6 @@ def resize(photo: Photo, size: tuple[int, int], device: torch.device | None = No
         share[to[inside], at[inside]] = weights[begin + to[inside], tap[inside]]
         small[:, :, begin:end] += torch.einsum("oi,bciw->bcow", torch.from_numpy(share).to(device), rows)
     return small.clamp_(0, 1)
-
-
-def _shrinking_taps(length: int, result: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """First input position (result,) and weights (result, K) of every output position, as ``F.interpolate`` has them
-    with mode bicubic and antialias."""
-    scale = length / result
-    wide = max(1.0, scale)
-    centre = (np.arange(result) + 0.5) * scale
-    first = np.maximum((centre - 2 * wide + 0.5).astype(np.int64), 0)
-    last = np.minimum((centre + 2 * wide + 0.5).astype(np.int64), length)
-    tap = np.arange(int((last - first).max()))
-    weights = _cubic(np.abs(first[:, None] + tap - centre[:, None] + 0.5) / wide, -0.5)
-    weights[first[:, None] + tap >= last[:, None]] = 0
-    return first, (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-
-
-def _cubic(x: npt.NDArray[np.float64], a: float) -> npt.NDArray[np.float64]:
-    """Keys' convolution kernel for distances x >= 0."""
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -109,7 +92,7 @@ def _enlarged(x: Tensor, at: Tensor, width: int, mode: str) -> Tensor:
     if mode == "bicubic":
         below, taps = torch.floor(at), range(-1, 3)
         # -0.75: what F.interpolate takes where it does not shrink.
-        shares = [torch.from_numpy(_cubic((at - below - t).abs().numpy(), -0.75)) for t in taps]
+        shares = [torch.from_numpy(cubic((at - below - t).abs().numpy(), -0.75)) for t in taps]
     else:
         at = at.clamp(min=0)
         below, taps = torch.floor(at), range(2)

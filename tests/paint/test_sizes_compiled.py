@@ -1,4 +1,5 @@
-"""Paintings at full size, by the compiled kernel where arrays are painted on a CPU: what strips in plain torch give."""
+"""To the working size and back by the compiled kernels, where arrays are painted on a CPU: what strips in plain torch
+give."""
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from stylecli.errors import InputError
 from stylecli.ops import build
 from stylecli.ops.enlarge import enlarge_reference, enlarged, packed, usable
+from stylecli.ops.shrink import shrink
 from stylecli.paint.forward import fill
 from stylecli.paint.photo import Canvas, Photo
 from stylecli.paint.size import resize
@@ -24,9 +26,10 @@ SIZES = [
 
 
 def filled(photo, size, mode, monkeypatch, keeps_colour=False, painted=None):
-    monkeypatch.setenv("STYLIZE_KERNELS", mode)
     given = Photo(photo)
+    monkeypatch.setenv("STYLIZE_KERNELS", "off")
     small = Photo(resize(given, size, CPU))
+    monkeypatch.setenv("STYLIZE_KERNELS", mode)
     canvas = Canvas(given)
     if painted is None:
         painted = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -38,7 +41,8 @@ def filled(photo, size, mode, monkeypatch, keeps_colour=False, painted=None):
 def compiled():
     if build.load() is None:
         pytest.skip("no C++ compiler here")
-    assert usable(torch.rand(2, 2, 8))  # else strips were compared with strips
+    # Else strips were compared with strips.
+    assert usable(torch.rand(2, 2, 8)) and shrink(np.zeros((4, 4, 3), np.uint8), (2, 2)) is not None
 
 
 def photograph(size, dtype):
@@ -68,6 +72,18 @@ def test_kernel_agrees_with_the_formula(keeps_colour):
     torch.testing.assert_close(
         result.double(), enlarge_reference(small, photo, keeps_colour), atol=1e-6, rtol=0
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    ("size", "small"), [*SIZES, ((8, 90), (16, 90)), ((1, 1), (16, 16)), ((99, 98), (98, 97))]
+)
+def test_shrinking(monkeypatch, size, small, dtype):
+    photo = Photo(photograph(size, dtype))
+    fast = resize(photo, small, CPU)
+    monkeypatch.setenv("STYLIZE_KERNELS", "off")
+    torch.testing.assert_close(fast, resize(photo, small, CPU), atol=1e-5, rtol=0)
+    assert fast.min() >= 0 and fast.max() <= 1
 
 
 def test_pictures_of_every_kind(monkeypatch):
