@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylecli.bench.section import Run
@@ -19,9 +20,13 @@ from stylecli.ops.deform_shift import deform_shift
 from stylecli.ops.deform_shift.op import sampled, sampled_backward
 from stylecli.ops.depthwise3x3 import depthwise3x3
 from stylecli.ops.depthwise3x3 import plain as plain_depthwise
+from stylecli.ops.enlarge import enlarge
 from stylecli.ops.moments import moments, plain_moments
 from stylecli.ops.selective_scan import selective_scan
 from stylecli.ops.selective_scan.chunked import selective_scan_chunked, selective_scan_chunked_backward
+from stylecli.ops.shrink import shrink
+from stylecli.paint.photo import Photo
+from stylecli.paint.size import enlarge_with_detail, packed_for_enlarging
 
 LOOP_TOKENS = 512  # the Python loop is timed on so many tokens, and its time scaled to all of them
 
@@ -51,6 +56,7 @@ def cases(device: torch.device) -> Iterator[Case]:
     if device.type == "cpu":
         yield from painting_cases(64, 80)
         yield from painting_cases(128, 48)
+        yield from size_cases((3000, 4000), (512, 683))
         return
     for dtype in (torch.float32, torch.bfloat16):
         for side, C in ((128, 48), (1024, 24)):
@@ -82,6 +88,34 @@ def one_reading_cases(side: int, C: int, dtype: torch.dtype, device: torch.devic
             partial(depthwise3x3, x, weight, bias, activation),
             partial(plain_depthwise, x, weight, bias, activation),
         )
+
+
+def size_cases(full: tuple[int, int], small: tuple[int, int]) -> Iterator[Case]:
+    """A photograph of bytes on its way to the working size, and a painting on its way back; heights and widths."""
+    photo = torch.randint(0, 256, (*full, 3), dtype=torch.uint8)
+    from_to = [f"{size[1]}x{size[0]}" for size in (full, small)]
+
+    def resized() -> Tensor:
+        floats = photo.permute(2, 0, 1)[None].float().div_(255)
+        return F.interpolate(floats, size=small, mode="bicubic", antialias=True).clamp_(0, 1)
+
+    def at_full_size() -> Tensor:
+        floats = photo.permute(2, 0, 1)[None].float().div_(255)
+        return enlarge_with_detail(painted, Photo(content), floats, 0, full[0]).mul_(255).add_(0.5).byte()
+
+    content = resized()
+    painted = 1 - content
+    map_, out = packed_for_enlarging(painted, Photo(content)), torch.empty_like(photo)
+    size = " to ".join(from_to)
+    yield Case("shrink", size, (photo, content), (content,), lambda: shrink(photo.numpy(), small), resized)
+    yield Case(
+        "enlarge",
+        " to ".join(reversed(from_to)),
+        (photo, map_),
+        (out,),
+        lambda: enlarge(map_, photo.numpy(), out.numpy()),
+        at_full_size,
+    )
 
 
 def _convolution(

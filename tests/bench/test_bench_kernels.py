@@ -19,6 +19,7 @@ def small_cases(device=CPU):
         yield from kernel_cases.selective_scan_cases(70, 5, 3, dtype, device)
         yield from kernel_cases.deform_shift_cases(6, 8, 4, dtype, device)
     yield from kernel_cases.painting_cases(8, 16)
+    yield from kernel_cases.size_cases((60, 80), (16, 21))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_every_operator_both_ways_and_both_types(quick):
     before = torch.get_num_threads()
     rows = list(kernels.run(CPU, 1))
     assert torch.get_num_threads() == before
-    assert len({(row.op, row.size, row.dtype) for row in rows}) == len(rows) == 18
+    assert len({(row.op, row.size, row.dtype) for row in rows}) == len(rows) == 20
     for row in rows:
         assert row.seconds > 0 and row.bandwidth > 0 and row.torch_ratio > 0 and row.read_ratio > 0
         assert (row.loop_ratio is not None) == (row.op == "bi_wkv")
