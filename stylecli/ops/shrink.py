@@ -52,8 +52,11 @@ def shrink(photo: npt.NDArray[Any], size: tuple[int, int]) -> Tensor | None:
 
 def shrunk(photo: Tensor, height: int, width: int) -> Tensor:
     """The same of a tensor (H, W, 3) of floats, by whatever path there is."""
-    result = shrink(photo.contiguous().numpy(), (height, width)) if photo.dtype == torch.float32 else None
-    return shrink_reference(photo, height, width).to(photo.dtype) if result is None else result
+    if photo.dtype == torch.float32 and not photo.requires_grad:
+        result = shrink(photo.contiguous().numpy(), (height, width))
+        if result is not None:
+            return result
+    return shrink_reference(photo, height, width).to(photo.dtype)
 
 
 def shrink_reference(photo: Tensor, height: int, width: int) -> Tensor:
