@@ -70,7 +70,7 @@ def test_command_shows_a_table_or_json(quick):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["operator", "size", "dtype"]
-    assert len(lines) == 19
+    assert len(lines) == 21
     result = CliRunner().invoke(app, ["bench", "kernels", "--device", "cpu", "--json"])
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {row["op"] for row in rows} >= {"bi_wkv", "selective_scan", "deform_shift gradients"}
