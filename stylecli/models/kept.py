@@ -16,21 +16,28 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class _Entry:
-    inputs: tuple[Tensor | None, ...]  # held, so that nothing else can be taken for one of them
+    # Held, so that nothing else can be taken for one of them: the weights' numbers, too, wherever these lie by now.
+    inputs: tuple[Tensor | None, ...]
+    weights: list[Tensor]
     state: Hashable
     stream: int | None
     made: Any
 
 
+_MOST = 4  # styles: each picture of a folder may be painted in several
+
+
 class Kept:
-    """The last result of a function of some tensors and of weights that do not learn.
+    """The last results of a function of some tensors and of weights that do not learn.
 
     Inputs are told apart as objects, never by their numbers, which a graphics card would have to be waited for. What
     is made while a CUDA graph is recorded is not kept: there are no numbers in it before the graph is replayed.
     """
 
     def __init__(self) -> None:
-        self._entry: _Entry | None = None
+        self._entries: tuple[
+            _Entry, ...
+        ] = ()  # the last one asked for first; never changed, for threads share it
 
     def __deepcopy__(self, memo: object) -> Kept:
         return Kept()
@@ -56,18 +63,21 @@ class Kept:
         stream = torch.cuda.current_stream(first.device).cuda_stream if first.is_cuda else None
         at = [(w.data_ptr(), w.dtype, _version(w)) for w in weights]
         state = (torch.is_inference_mode_enabled(), *map(_version, there), *at, *more)
-        entry = self._entry
-        if (
-            entry is not None
-            and len(entry.inputs) == len(inputs)
-            and all(a is b for a, b in zip(entry.inputs, inputs, strict=True))
-            and entry.state == state
-            and (recording or entry.stream == stream)  # what another stream makes may not be there yet
-        ):
-            return held(entry.made)  # type: ignore[no-any-return]
+        entries = self._entries
+        for place, entry in enumerate(entries):
+            if (
+                len(entry.inputs) == len(inputs)
+                and all(a is b for a, b in zip(entry.inputs, inputs, strict=True))
+                and entry.state == state
+                and (recording or entry.stream == stream)  # what another stream makes may not be there yet
+            ):
+                if place:
+                    self._entries = (entry, *entries[:place], *entries[place + 1 :])
+                return held(entry.made)  # type: ignore[no-any-return]
         made = make()
         if not recording:
-            self._entry = _Entry(tuple(inputs), state, stream, made)
+            numbers = [w.detach() for w in weights]
+            self._entries = (_Entry(tuple(inputs), numbers, state, stream, made), *entries[: _MOST - 1])
         return made
 
 

@@ -80,16 +80,15 @@ class _StyledKernels(_PreparedConv):
         """(B, code) to (B, experts, outputs)."""
         return self.choose(code).unflatten(1, (self.experts, -1))  # type: ignore[no-any-return]
 
-    def _mix(self, code: Tensor) -> Tensor:
-        self.prepared = ops.Prepared()  # of other kernels, wherever these will lie in memory
+    def _mix(self, code: Tensor) -> tuple[Tensor, ops.Prepared]:
         choices = self._choices(code[:1])[0]
         bank = self.bank.unflatten(0, (self.experts, -1))  # (experts, D, C, 3, 3)
         mixed = self.weight + torch.einsum("kd,kdchw->dchw", choices, bank)
-        return mixed.contiguous(memory_format=torch.channels_last)
+        return mixed.contiguous(memory_format=torch.channels_last), ops.Prepared()
 
-    def kernels(self, code: Tensor) -> Tensor:
-        """The kernels (D, C, 3, 3) of the one style of codes (B, code). Those of the last style are kept, and what fast
-        paths keep with them: the next picture or frame has most likely the same."""
+    def kernels(self, code: Tensor) -> tuple[Tensor, ops.Prepared]:
+        """The kernels (D, C, 3, 3) of the one style of codes (B, code), and what fast paths keep with them. Those of
+        the last styles are kept: the next picture or frame has most likely one of these."""
         parts = (self.weight, self.bank, self.choose.weight, self.choose.bias)
         return self._mixed.get(lambda: self._mix(code), (code,), parts)
 
@@ -121,7 +120,8 @@ class StyledConv3x3(_StyledKernels):
         if not self.experts:
             return conv3x3(x, self.weight, self.bias, self.prepared, before, after, None)
         if of_one_style(code):
-            return conv3x3(x, self.kernels(code), self.bias, self.prepared, before, after, None)
+            weight, prepared = self.kernels(code)
+            return conv3x3(x, weight, self.bias, prepared, before, after, None)
         if x.device.type == "cuda":
             return self._each_its_own(x, code, before, after)
         return torch.cat([self(a, c, before, after) for a, c in zip(x.split(1), code.split(1), strict=True)])
@@ -135,7 +135,8 @@ class StyledEnlargingConv(_StyledKernels):
         if not self.experts:
             return enlarged_conv3x3(x, self.weight, self.bias, self.prepared, after)
         if of_one_style(code):
-            return enlarged_conv3x3(x, self.kernels(code), self.bias, self.prepared, after)
+            weight, prepared = self.kernels(code)
+            return enlarged_conv3x3(x, weight, self.bias, prepared, after)
         if x.device.type == "cuda":
             large = F.interpolate(x, scale_factor=2, mode="bilinear")
             return self._each_its_own(large, code, 1.0, after)

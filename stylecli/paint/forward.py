@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -87,31 +88,30 @@ def _forward_in_strips(
 def _network(stylizer: Stylizer, strength: float, seed: int) -> Callable[[Any], Any]:
     """What paints pictures (B, 3, H, W), or strips of them."""
     assert stylizer.style is not None
-    style = _sent(stylizer.style.vector, stylizer.device, stylizer.dtype)
+    style = _sent(_numbers(stylizer), stylizer.device, stylizer.dtype)
     more = {"detail": stylizer.style.detail} if stylizer.style.detail else {}  # not every network offers it
     return lambda content: stylizer.network.paint(content, style, strength, seed, **more)  # type: ignore[operator]
 
 
-_last_sent: tuple[Tensor, torch.device, torch.dtype, Tensor] | None = None
-
-
-def _sent(vector: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+@lru_cache(maxsize=16)
+def _sent(numbers: bytes, device: torch.device, dtype: torch.dtype) -> Tensor:
     """A style's vector where it is painted: the very same tensor again for the same style, by which networks know that
     they have seen it."""
-    global _last_sent
-    last = _last_sent
-    if last is not None and last[1:3] == (device, dtype) and torch.equal(last[0], vector):
-        return last[3]
     with torch.inference_mode(False):
-        sent = vector.to(device, dtype, copy=True)
-        _last_sent = vector.clone(), device, dtype, sent
-    return sent
+        vector = torch.frombuffer(bytearray(numbers), dtype=torch.float32)[None]
+        return vector.to(device, dtype, copy=True)
 
 
 def _settings(stylizer: Stylizer) -> tuple[Hashable, ...]:
     """What a painting depends on besides its picture, strength and seed."""
     assert stylizer.style is not None
-    return stylizer.network, stylizer.style.vector.numpy().tobytes(), stylizer.style.detail
+    return stylizer.network, _numbers(stylizer), stylizer.style.detail
+
+
+def _numbers(stylizer: Stylizer) -> bytes:
+    """The style's vector."""
+    assert stylizer.style is not None
+    return stylizer.style.vector.float().numpy().tobytes()
 
 
 def fill(

@@ -46,6 +46,25 @@ def test_the_same_is_made_once_and_anything_else_anew():
     assert twin.made == counted.made + 1
 
 
+def test_those_of_the_last_styles_are_kept():
+    counted, weight = Counted(), torch.ones(3)
+    styles = [torch.full((3,), float(n)) for n in range(4)]
+    for _ in range(3):
+        assert [counted.get([style], [weight])[0].item() for style in styles] == [1, 2, 3, 4]
+    assert counted.made == 4
+    counted.get([styles[0]], [weight]), counted.get([torch.ones(3)], [weight])  # the second one goes
+    assert counted.made == 5
+    counted.get([styles[0]], [weight]), counted.get([styles[1]], [weight])
+    assert counted.made == 6
+
+
+def test_weights_that_come_to_lie_where_others_lay():
+    counted, a, layer = Counted(), torch.ones(1), torch.nn.Linear(3, 300_000).requires_grad_(False)
+    for n in range(12):  # of this size the memory of one that is given up is the next one's
+        layer.bias.data = torch.full((300_000,), float(n))
+        assert counted.get([a], [layer.bias])[0].item() == 1 + n
+
+
 def test_weights_that_were_exchanged_in_place():
     counted, a, layer = Counted(), torch.ones(3), torch.nn.Linear(3, 3).requires_grad_(False)
     counted.get([a], [layer.bias])
