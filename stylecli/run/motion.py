@@ -110,7 +110,8 @@ class MotionEstimator:
         difference = _difference(now.colours, carried)
         similar = np.clip(1.5 - difference / _SAME, 0, 1)
         h, w = agrees.shape
-        inside = (there[0] > -1) & (there[0] < w) & (there[1] > -1) & (there[1] < h)
+        # Beyond the edge nothing was painted: its last row, drawn on from frame to frame, would become streaks.
+        inside = (there[0] >= 0) & (there[0] <= w - 1) & (there[1] >= 0) & (there[1] <= h - 1)
         # Light that changes slowly looks the same from frame to frame; the painting must not lag behind it.
         drift = max(abs(a - b) for a, b in zip(cv2.mean(now.colours), cv2.mean(carried), strict=True))
         trust = (agrees * similar * inside / (1 + (drift / _LIGHT) ** 4)).astype(np.float32)

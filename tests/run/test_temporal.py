@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,8 +22,6 @@ Picture = NDArray[np.float32]
 
 def texture(seed: int, size: tuple[int, int] = (96, 160)) -> Picture:
     """Soft random shapes, (H, W, 3) in 0..1."""
-    import cv2
-
     noise = np.random.default_rng(seed).random((*size, 3), np.float32)
     soft = cv2.GaussianBlur(noise, (0, 0), 3)
     return np.asarray((soft - soft.min()) / (soft.max() - soft.min()), np.float32)
@@ -188,3 +187,23 @@ def test_the_smallest_films(height: int, width: int) -> None:
         and motion.flow.shape == (height, width, 2)
         and motion.trust.shape == (height, width)
     )
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_what_comes_in_slowly_at_an_edge_is_no_streak(side: str) -> None:
+    """Less than a pixel a frame: what lies there was not in the frame before, and its edge must not stand in for it."""
+    ways = {"left": (-0.4, 0), "right": (0.4, 0), "top": (0, -0.4), "bottom": (0, 0.4)}
+    wide = np.random.default_rng(0).uniform(0, 255, (200, 200, 3)).astype(np.float32)
+    wide = cv2.blur(wide, (5, 5))
+    wide = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)
+    estimator, blender = MotionEstimator(), Blender(0.975)
+    for n in range(30):
+        x, y = (40 + n * step for step in ways[side])
+        moved = np.array([[1, 0, -x], [0, 1, -y]], np.float32)
+        frame = cv2.warpAffine(wide, moved, (120, 96), flags=cv2.INTER_LINEAR)
+        painted = frame / np.float32(255)
+        steady = blender.next(painted, estimator.next(frame.astype(np.uint8)))
+    edge = {"left": np.s_[:, :6], "right": np.s_[:, -6:], "top": np.s_[:6], "bottom": np.s_[-6:]}[side]
+    axis = 1 if side in ("left", "right") else 0
+    varies, wanted = (np.abs(np.diff(image[edge], axis=axis)).mean() for image in (steady, painted))
+    assert varies > 0.6 * wanted
