@@ -76,7 +76,9 @@ class Photo:
         ):
             return self
         sent = copy(self)
-        sent._sent = upload(torch.from_numpy(np.ascontiguousarray(self._data)), device)  # (H, W, 3)
+        # (torch warns of arrays that nobody may write to, such as Pillow's.)
+        data = np.require(self._data, requirements=["C", "W"])
+        sent._sent = upload(torch.from_numpy(data), device)  # (H, W, 3)
         return sent
 
     @property

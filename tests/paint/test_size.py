@@ -2,12 +2,14 @@
 
 import itertools
 import resource
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from stylecli.paint import pixels as rows
 from stylecli.paint.photo import Canvas, Framed, Photo, strips_on
@@ -57,8 +59,11 @@ def test_what_is_enlarged_is_what_torch_enlarges():
 
 
 def test_a_photograph_sent_as_bytes_gives_the_same_floats(monkeypatch):
-    photo = Photo(np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8))
-    sent = photo.on(torch.device("cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    photo = Photo(Image.fromarray(pixels))  # whose numbers nobody may write to
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sent = photo.on(torch.device("cpu"))
     assert sent is not photo
     for rows_of in (lambda p: p.rows(2, 5), lambda p: p.picked([3, 1, 1], [6, 0]), lambda p: p.all()):
         assert torch.equal(rows_of(sent), rows_of(photo))
