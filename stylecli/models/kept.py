@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from stylecli.ops import gradients
 from stylecli.ops.held import held
 
 _Made = TypeVar("_Made")
@@ -83,7 +84,7 @@ class Kept:
 
 def _is_special(inputs: list[Tensor]) -> bool:
     """Whether this call is not one of many alike: it is to have gradients, to be exported, or autocast."""
-    if torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
+    if gradients.wanted(*inputs):
         return True
     autocast = torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda")
     return autocast or torch.compiler.is_exporting()

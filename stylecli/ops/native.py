@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stylecli.ops import build, proof
+from stylecli.ops import build, gradients, proof
 
 _CPU = torch.device("cpu")
 Given = TypeVar("Given", Tensor, Tensor | None)
@@ -33,10 +33,13 @@ def paints(operator: str, *tensors: Tensor | None) -> bool:
     """Whether a kernel that is for painting alone computes these: float32, and nobody wants gradients. Not under
     autocast, which makes the products that some of them take bfloat16."""
     present = [t for t in tensors if t is not None]
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in present)
     if torch.is_autocast_enabled("cpu"):
         return False
-    return not learning and not any(t.is_meta for t in present) and takes_float32(operator, *present)
+    return (
+        not gradients.wanted(*present)
+        and not any(t.is_meta for t in present)
+        and takes_float32(operator, *present)
+    )
 
 
 def storage(*tensors: Tensor | None) -> torch.dtype:

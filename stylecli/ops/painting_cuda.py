@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from stylecli.ops import cuda
+from stylecli.ops import cuda, gradients
 
 _THREADS = 256
 _BLOCKS = 1024  # that a grid should have at least: they fill any card a few times
@@ -28,8 +28,7 @@ def kernels(operator: str, *tensors: Tensor) -> cuda.Kernels | None:
     autocast, where torch decides on types."""
     if not tensors[0].is_cuda or torch.is_autocast_enabled("cuda"):
         return None
-    learning = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-    return None if learning else _loaded(operator, *tensors)
+    return None if gradients.wanted(*tensors) else _loaded(operator, *tensors)
 
 
 def _loaded(operator: str, x: Tensor, *others: Tensor) -> cuda.Kernels | None:

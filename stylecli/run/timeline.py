@@ -165,9 +165,8 @@ class FilmPainter:
 
         device = stylizer.device
         if len(pixels) == 1 and device.type == "cpu":
-            return paint(stylizer, self._options, to_floats(pixels[0]))[
-                None
-            ]  # arrays are enlarged faster there
+            # As an array, which is enlarged faster there.
+            return paint(stylizer, self._options, to_floats(pixels[0]))[None]
         # Sent as bytes: a quarter of what floats are.
         sent = upload(torch.from_numpy(pixels), device) if pixels.dtype == np.uint8 else pixels
         made = paint(stylizer, self._options, to_tensor(sent))  # (B, 3, H, W)

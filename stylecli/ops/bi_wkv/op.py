@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from stylecli.ops import native
+from stylecli.ops import gradients, native
 from stylecli.ops.bi_wkv import chunked, compiled, cuda
 from stylecli.ops.held import held
 from stylecli.ops.register import operator
@@ -91,7 +91,7 @@ def bi_wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, order: tuple[Tensor, Tens
     Returns:
         (B, T, C) in v's dtype. Computed in float32, or in float64 where an input is float64.
     """
-    learning = torch.is_grad_enabled() and any(x.requires_grad for x in (w, u, k, v))
+    learning = gradients.wanted(w, u, k, v)
     if order is not None:
         # Without moving them: that took longer than the sums.
         if native.paints("bi_wkv", w, u, k, v):
